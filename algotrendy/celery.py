@@ -1,0 +1,27 @@
+"""The Celery application: two queues, `trade` (fast, must not wait) and `training` (slow)."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, task_prerun
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
+
+app = Celery("algotrendy")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_django_logging(**_: Any) -> None:
+    """Django's LOGGING stands; Celery adds no handlers of its own."""
+
+
+@task_prerun.connect
+def _drop_dead_connections(**_: Any) -> None:
+    """Workers keep their connection between tasks; one that a restart of PostgreSQL broke is dropped here."""
+    from django.db import close_old_connections
+
+    close_old_connections()

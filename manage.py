@@ -1,0 +1,11 @@
+#!/usr/bin/env python
+"""Every command of the desk: `./mem COMMAND` runs this file in the desk's environment."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
