@@ -1,0 +1,111 @@
+"""The broker contract: all that the desk knows of a venue, and all that a venue may know of the desk.
+
+Values only, no Django. `facts` that every adapter keeps: a submit has three outcomes (accepted, rejected,
+unknown), client order ids are unique per connection, executions are told once per venue trade id.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, Protocol
+
+Side = Literal["buy", "sell"]
+OrderType = Literal["market", "limit", "stop"]
+VenueState = Literal["accepted", "partially_filled", "filled", "canceled", "rejected", "expired"]
+
+
+class BrokerError(Exception):
+    """Anything that went wrong between us and a venue. Its subclass is the retry policy."""
+
+
+class OrderRejected(BrokerError):
+    """The venue provably refused: nothing was placed. Never retried."""
+
+
+class OutcomeUnknown(BrokerError):
+    """Time-out, disconnect, unreadable answer: the order may be there. Look it up, never send it blindly."""
+
+
+class VenueUnavailable(BrokerError):
+    """A read failed. Says nothing about orders or positions; try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """One order as the venue is asked for it. `legs` are its attached stop and target (one cancels the other)."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    reduce_only: bool = False
+    legs: tuple["OrderRequest", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution at the venue. `executed_at` is the market's time, aware UTC."""
+
+    venue_trade_id: str
+    client_order_id: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """What the venue says about one order, with all executions it has had so far."""
+
+    client_order_id: str
+    venue_order_id: str
+    state: VenueState
+    reason: str = ""
+    executions: tuple[Execution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePosition:
+    """A net position at the venue; negative when short."""
+
+    symbol: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Updates:
+    """Orders that changed after a cursor, oldest change first, and the cursor to ask from next time."""
+
+    cursor: int
+    orders: Sequence[VenueOrder] = field(default_factory=tuple)
+
+
+class Broker(Protocol):
+    """An adapter. Every method may raise `VenueUnavailable`; `submit` and `cancel` never raise it."""
+
+    #: The venue refuses a second order with the same client id for ever, so "not found" is proof.
+    idempotent_client_ids: bool
+    #: The venue attaches stop and target to an entry by itself.
+    native_brackets: bool
+
+    def submit(self, request: OrderRequest) -> VenueOrder:
+        """Place an order. Raises OrderRejected or OutcomeUnknown."""
+
+    def cancel(self, client_order_id: str) -> VenueOrder:
+        """Cancel what is left of an order and return its state then. Raises OrderRejected or OutcomeUnknown."""
+
+    def lookup(self, client_order_id: str) -> VenueOrder | None:
+        """Return the order, or None if the venue does not know it."""
+
+    def updates(self, cursor: int) -> Updates:
+        """Return what changed since `cursor`."""
+
+    def positions(self) -> Sequence[VenuePosition]:
+        """Return all net positions of the account."""

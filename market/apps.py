@@ -1,0 +1,7 @@
+"""Configuration of the market app."""
+
+from django.apps import AppConfig
+
+
+class MarketConfig(AppConfig):
+    name = "market"

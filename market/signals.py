@@ -1,0 +1,11 @@
+"""What the market announces upwards. Receivers must be quick: nudge a worker, send a hint.
+
+Sent after commit, in the process where it happened (candles: the feed process).
+"""
+
+from django.dispatch import Signal
+
+# instrument_id: int, timeframe: int (seconds), open_time: datetime of the newest closed candle.
+candle_closed = Signal()
+# feed_id: int. Its state, speed or instruments changed.
+feed_changed = Signal()

@@ -1,0 +1,7 @@
+"""Configuration of the memory app."""
+
+from django.apps import AppConfig
+
+
+class MemoryConfig(AppConfig):
+    name = "memory"
