@@ -1,0 +1,58 @@
+"""Tests run on a PostgreSQL and a Valkey of their own, in a folder that is removed at the end.
+
+The addresses must be in the environment before Django reads its settings, so they are set when this file is
+imported; the servers themselves start with the first test that asks for them.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+_folder = tempfile.TemporaryDirectory(prefix="desk-tests-", ignore_cleanup_errors=True)
+DATA = Path(_folder.name).resolve()
+for _name in [name for name in os.environ if name.startswith("ALGOTRENDY_")]:
+    del os.environ[_name]
+os.environ["ALGOTRENDY_DATA"] = str(DATA)
+os.environ["DJANGO_SETTINGS_MODULE"] = "algotrendy.settings"
+os.environ.pop("DATABASE_URL", None)
+os.environ.pop("REDIS_URL", None)
+
+
+def pytest_configure() -> None:
+    from django.conf import settings
+
+    if settings.DATA_DIR != DATA:
+        raise pytest.UsageError(
+            "Django's settings were read before tests/conftest.py: unset DJANGO_SETTINGS_MODULE"
+        )
+    # Hashing that is slow on purpose would be most of what the tests do.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[None]:
+    """PostgreSQL and Valkey, running for the rest of the session."""
+    from algotrendy.testing import embedded_services
+
+    with embedded_services(DATA):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(services: None) -> None:
+    """Start the services before pytest-django makes the test database."""
+
+
+@pytest.fixture
+def valkey(services: None) -> Iterator[redis.Redis]:
+    """A client of an empty Valkey."""
+    from django.conf import settings
+
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    client.flushall()
+    yield client
+    client.close()
