@@ -1,0 +1,70 @@
+"""What happens once in a desk's life: preparing it, and taking the demo away again."""
+
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.utils import timezone
+
+from algotrendy.access import Role
+from brokers.models import Connection
+from brokers.selectors import desk
+from dashboard.accounts import FIRST_ADMIN
+from dashboard.models import Setup
+from market.models import Feed
+from market.services import assign_feed, ensure_instrument
+from webhooks.models import Source
+from webhooks.services import create_demo_source
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT")
+SIMULATED_FEED = "simulated"
+SIMULATED_TIMEFRAME = 5  # seconds
+PAPER_CONNECTION = "paper"
+
+
+@transaction.atomic
+def prepare_desk(clean: bool = False) -> list[str]:
+    """Make what a desk needs and does not have, and return a line for each thing made.
+
+    Safe to run at every start: what a person removed or changed stays as it is.
+    """
+    desk()
+    setup, first = Setup.objects.get_or_create(id=1)
+    steps = [_first_admin(), _paper_connection(), _simulated_market()]
+    if first and not clean:
+        steps.append(_demo(setup))
+    return [step for step in steps if step]
+
+
+def _first_admin() -> str:
+    if User.objects.filter(is_superuser=True, is_active=True).exists():
+        return ""
+    user, _ = User.objects.get_or_create(username=FIRST_ADMIN)
+    user.is_superuser = user.is_staff = user.is_active = True
+    user.set_unusable_password()
+    user.save()
+    user.groups.add(Group.objects.get(name=Role.ADMIN.group))
+    return f"Made the first user, {FIRST_ADMIN}: it gets its password by a one-time link"
+
+
+def _paper_connection() -> str:
+    if Connection.objects.exists():
+        return ""
+    Connection.objects.create(name=PAPER_CONNECTION, venue="paper", mode=Connection.Mode.PAPER)
+    return "Opened a paper account"
+
+
+def _simulated_market() -> str:
+    if Feed.objects.exists():
+        return ""
+    feed = Feed.objects.create(name=SIMULATED_FEED, driver=Feed.Driver.SIMULATOR, timeframe=SIMULATED_TIMEFRAME)
+    assign_feed(feed=feed, instruments=[ensure_instrument(symbol) for symbol in SYMBOLS])
+    return f"Started a simulated market of {', '.join(SYMBOLS)}"
+
+
+def _demo(setup: Setup) -> str:
+    """Make the demo on an empty desk: one that has a source already belongs to somebody."""
+    if setup.demo_created_at or Source.objects.exists():
+        return ""
+    create_demo_source()
+    setup.demo_created_at = timezone.now()
+    setup.save(update_fields=["demo_created_at"])
+    return "Added the demo source: an EMA 9/21 cross on the simulated market"
