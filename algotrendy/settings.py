@@ -132,6 +132,19 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # Persistent connections in workers: the fixup would otherwise close them after every task.
 CELERY_DB_REUSE_MAX = 1_000_000
 
+# Beat only nudges: the rows are the queue. An entry that could not run is dropped before the next one.
+_SWEEPS = {
+    "webhooks.work_inbox": (2, "trade"),
+    "webhooks.demo": (1, "trade"),
+    "brokers.sweep_orders": (2, "trade"),
+    "brokers.mark_equity": (10, "training"),
+    "memory.resolve_all": (10, "training"),
+}
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": name, "schedule": float(seconds), "options": {"queue": queue, "expires": seconds}}
+    for name, (seconds, queue) in _SWEEPS.items()
+}
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

@@ -1,0 +1,227 @@
+"""The agent's judgement: from a signal and a situation to a plan. Pure: no database, no clock.
+
+A plan may close, enter, do both (reversal: close first) or hold. Whatever asks for less than the signal wanted is
+a refusal and says why.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_DOWN, Decimal
+
+from brokers import risk
+from memory import barriers, confidence
+from memory.models import Decision, Intent, Policy
+from memory.signal import Signal
+
+ZERO = Decimal(0)
+#: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
+CASES_TO_ACT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known when a signal is decided. Money in the account's currency, `position` signed.
+
+    `position` counts orders still on their way. `sigma` is the volatility of one bar, `cost` the round-trip cost
+    as a fraction of the price.
+    """
+
+    price: Decimal | None
+    sigma: float | None
+    cost: float
+    position: Decimal
+    average_price: Decimal
+    desk_state: str
+    desk_reason: str
+    limits: risk.Limits
+    equity: Decimal
+    day_pnl: Decimal
+    open_positions: int
+    levels: tuple[confidence.Level, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do. `exit_quantity` is closed first; `entry_quantity` is opened then. Quantities are positive.
+
+    `side` is the one whose outcome is followed: the side asked for, or the one held when closing.
+    """
+
+    action: Decision.Action
+    reason: str
+    refused: bool = False
+    side: Intent = Intent.FLAT
+    exit_quantity: Decimal = ZERO
+    entry_quantity: Decimal = ZERO
+    wanted_quantity: Decimal = ZERO
+    barriers: barriers.Barriers | None = None
+    confidence: confidence.Confidence | None = None
+    base: float | None = None
+    break_even: float | None = None
+    checks: tuple[risk.Check, ...] = ()
+    sizing: str = ""
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+def judge(signal: Signal, situation: Situation) -> Plan:
+    """Return what to do about `signal` in `situation`."""
+    if situation.price is None:
+        return _hold("no price for this instrument", refused=True)
+    plan = _assess(signal, situation, situation.price)
+    if situation.desk_state == "halted":
+        return replace(
+            _refuse(plan, f"the desk is halted: {situation.desk_reason or 'by hand'}"), exit_quantity=ZERO
+        )
+    if signal.intent == Intent.FLAT:
+        return _close(plan, situation)
+    return _enter(signal, situation, plan)
+
+
+def _assess(signal: Signal, situation: Situation, price: Decimal) -> Plan:
+    """Return a plan that holds, with everything known about the side in question."""
+    held = situation.position
+    side = Intent(signal.intent)
+    if side == Intent.FLAT and held:
+        side = Intent.LONG if held > 0 else Intent.SHORT
+    plan = _hold("nothing to do")
+    if side == Intent.FLAT:
+        return plan
+    placed = barriers.place(
+        "long" if side == Intent.LONG else "short", price, situation.sigma, signal.instrument.tick_size
+    )
+    base = confidence.no_edge_rate(placed.stop_fraction, placed.target_fraction)
+    return replace(
+        plan,
+        side=side,
+        barriers=placed,
+        base=base,
+        confidence=confidence.shrunken(base, situation.levels),
+        break_even=confidence.break_even(placed.stop_fraction, placed.target_fraction, situation.cost),
+        notes=() if situation.sigma else ("volatility unknown: the stop is 1 % away",),
+    )
+
+
+def _close(plan: Plan, situation: Situation) -> Plan:
+    if not situation.position:
+        return replace(plan, reason="already flat")
+    return replace(
+        plan, action=Decision.Action.CLOSE, reason="closes the position", exit_quantity=abs(situation.position)
+    )
+
+
+def _enter(signal: Signal, situation: Situation, plan: Plan) -> Plan:
+    sign = 1 if signal.intent == Intent.LONG else -1
+    opposite = situation.position * sign < 0
+    exit_quantity = abs(situation.position) if opposite else ZERO
+    plan = replace(plan, exit_quantity=exit_quantity)
+    for obstacle in OBSTACLES:
+        if reason := obstacle(signal, situation, plan):
+            return _refuse(plan, reason)
+    plan = _size(signal, situation, plan)
+    if not plan.entry_quantity:
+        return _refuse(plan, _why_nothing_is_left(plan))
+    action = Decision.Action.BUY if sign > 0 else Decision.Action.SELL
+    return replace(plan, action=action, reason=_why(signal, plan))
+
+
+def _stale(signal: Signal, situation: Situation, plan: Plan) -> str:
+    return signal.stale_reason if signal.stale else ""
+
+
+def _may_not_short(signal: Signal, situation: Situation, plan: Plan) -> str:
+    return "this source may not go short" if signal.intent == Intent.SHORT and not signal.allow_short else ""
+
+
+def _reducing(signal: Signal, situation: Situation, plan: Plan) -> str:
+    return f"the desk only reduces: {situation.desk_reason}" if situation.desk_state == "reducing" else ""
+
+
+def _unsupported(signal: Signal, situation: Situation, plan: Plan) -> str:
+    if signal.policy != Policy.FILTER or plan.confidence is None or plan.break_even is None:
+        return ""
+    cases = situation.levels[-1].cases if situation.levels else 0
+    if cases < CASES_TO_ACT:
+        return f"not enough evidence: {cases} of {CASES_TO_ACT} cases"
+    if plan.confidence.mean <= plan.break_even:
+        return f"confidence {plan.confidence.mean:.0%} is below break-even {plan.break_even:.0%}"
+    return ""
+
+
+OBSTACLES: tuple[Callable[[Signal, Situation, Plan], str], ...] = (_stale, _may_not_short, _reducing, _unsupported)
+
+
+def _size(signal: Signal, situation: Situation, plan: Plan) -> Plan:
+    """Return the plan with the quantity wanted, and what the limits leave of it."""
+    price, instrument = situation.price, signal.instrument
+    if price is None or plan.barriers is None:
+        return plan
+    wanted, text = _wanted(signal, situation, abs(plan.barriers.entry - plan.barriers.stop), price)
+    held = ZERO if plan.exit_quantity else abs(situation.position)
+    verdict = risk.check_entry(
+        desk_state=situation.desk_state,
+        limits=situation.limits,
+        equity=situation.equity,
+        day_pnl=situation.day_pnl,
+        open_positions=situation.open_positions - (1 if situation.position else 0),
+        position_value=held * price,
+        price=price,
+        quantity=wanted,
+        step_size=instrument.step_size,
+        min_notional=instrument.min_notional,
+    )
+    return replace(
+        plan,
+        wanted_quantity=wanted,
+        entry_quantity=verdict.quantity_allowed,
+        checks=verdict.checks,
+        sizing=text,
+    )
+
+
+def _wanted(signal: Signal, situation: Situation, distance: Decimal, price: Decimal) -> tuple[Decimal, str]:
+    step = signal.instrument.step_size
+    if signal.sizing == "alert" and signal.quantity:
+        return _floor(signal.quantity, step), "the quantity in the alert"
+    if signal.sizing == "notional" and signal.notional:
+        return _floor(signal.notional / price, step), f"a value of {signal.notional.normalize():f}"
+    at_risk = situation.equity * signal.risk_pct / 100
+    text = f"{signal.risk_pct.normalize():f} % of equity between entry and stop"
+    if signal.sizing == "alert":
+        text += ", as the alert named no quantity"
+    return _floor(max(at_risk, ZERO) / distance, step), text
+
+
+def _floor(value: Decimal, step: Decimal) -> Decimal:
+    return (value / step).to_integral_value(ROUND_DOWN) * step
+
+
+def _hold(reason: str, *, refused: bool = False) -> Plan:
+    return Plan(action=Decision.Action.HOLD, reason=reason, refused=refused)
+
+
+def _refuse(plan: Plan, reason: str) -> Plan:
+    """Return a plan that does not enter; what stands against the signal is still closed."""
+    if plan.exit_quantity:
+        return replace(
+            plan,
+            action=Decision.Action.CLOSE,
+            refused=True,
+            reason=f"only closes: {reason}",
+            entry_quantity=ZERO,
+        )
+    return replace(plan, action=Decision.Action.HOLD, refused=True, reason=reason, entry_quantity=ZERO)
+
+
+def _why_nothing_is_left(plan: Plan) -> str:
+    failed = next((check.text for check in plan.checks if not check.ok), "")
+    return failed or "the quantity is too small to trade"
+
+
+def _why(signal: Signal, plan: Plan) -> str:
+    verb = "closes, then " if plan.exit_quantity else ""
+    clipped = ", size cut by a limit" if plan.entry_quantity < plan.wanted_quantity else ""
+    if signal.policy == Policy.SHADOW:
+        return f"{verb}would follow the alert: shadow, no order"
+    if signal.policy == Policy.FILTER:
+        return f"{verb}follows: the evidence supports it{clipped}"
+    return f"{verb}follows the alert{clipped}"

@@ -1,0 +1,52 @@
+"""Confidence is a shrunken win rate with an honest interval."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.confidence import Level, break_even, no_edge_rate, shrunken
+
+counts = st.integers(0, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def test_without_cases_the_confidence_is_the_rate_of_a_market_without_edge() -> None:
+    belief = shrunken(0.4, [Level("desk", 0, 0), Level("source", 0, 0)])
+    assert belief.mean == pytest.approx(0.4)
+    assert belief.low < 0.4 < belief.high
+
+
+def test_many_cases_outweigh_the_base() -> None:
+    assert shrunken(0.4, [Level("desk", 7000, 10_000)]).mean == pytest.approx(0.7, abs=0.01)
+
+
+def test_few_cases_hardly_move_it() -> None:
+    assert shrunken(0.4, [Level("desk", 3, 3)]).mean < 0.45
+
+
+def test_the_interval_narrows_with_cases() -> None:
+    few, many = shrunken(0.4, [Level("a", 4, 10)]), shrunken(0.4, [Level("a", 400, 1000)])
+    assert many.high - many.low < few.high - few.low
+
+
+def test_a_narrow_level_is_pulled_towards_the_wider_one() -> None:
+    lonely = shrunken(0.4, [Level("desk", 0, 0), Level("source", 0, 5)])
+    supported = shrunken(0.4, [Level("desk", 600, 1000), Level("source", 0, 5)])
+    assert supported.mean > lonely.mean
+
+
+@given(st.floats(0.01, 0.99), st.lists(counts, max_size=3))
+def test_it_is_always_a_probability_inside_its_interval(base: float, pairs: list[tuple[int, int]]) -> None:
+    belief = shrunken(base, [Level("x", wins, cases) for wins, cases in pairs])
+    assert 0 <= belief.low <= belief.high <= 1
+    assert 0 < belief.mean < 1
+    assert len(belief.steps) == len(pairs)
+
+
+def test_a_base_that_is_no_probability_is_refused() -> None:
+    with pytest.raises(ValueError, match="base rate was 1"):
+        shrunken(1, [])
+
+
+def test_break_even_counts_costs() -> None:
+    assert break_even(0.01, 0.015, 0) == pytest.approx(no_edge_rate(0.01, 0.015)) == pytest.approx(0.4)
+    assert break_even(0.01, 0.015, 0.002) == pytest.approx(0.48)
