@@ -1,0 +1,87 @@
+"""ACTIVE, REDUCING, HALTED: who changed it, why, and until when."""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, transaction
+from django.utils import timezone
+
+from brokers import nudges, signals
+from brokers.models import Desk, Order
+from brokers.selectors import desk
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 5.0  # a submission that takes longer counts as unknown, and is looked up, not sent again
+
+
+def set_desk_state(*, state: str, by: AbstractBaseUser | None, reason: str, until: datetime | None = None) -> Desk:
+    """Change what the desk may do, and return it. `until` (wall time) ends REDUCING or HALTED by itself.
+
+    HALTED returns only when no order is on its way any more: whatever had been claimed before is out, and
+    nothing is sent afterwards. (Inside a transaction of the caller it can't wait; call it outside of one.)
+    """
+    ends = None if state == Desk.State.ACTIVE else until
+    with transaction.atomic():
+        row = Desk.objects.select_for_update().get(pk=desk().pk)
+        row.state, row.reason, row.until = Desk.State(state), reason[:200], ends
+        row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
+        row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
+        _announce(row.state)
+        if state == Desk.State.HALTED:
+            _withdraw_entries()
+    if state == Desk.State.HALTED and not connection.in_atomic_block:
+        _wait_for_claimed(row.changed_at)
+    return row
+
+
+def reduce_until_midnight(reason: str) -> bool:
+    """Let only exits through until the next 00:00 UTC; return whether that is new. A halted desk stays halted."""
+    now = timezone.now()
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    with transaction.atomic():
+        changed = Desk.objects.filter(pk=1, state=Desk.State.ACTIVE).update(
+            state=Desk.State.REDUCING, reason=reason[:200], until=midnight, changed_at=now, changed_by=None
+        )
+        if changed:
+            _announce(Desk.State.REDUCING)
+    return changed == 1
+
+
+def end_expired(now: datetime | None = None) -> bool:
+    """Return the desk to ACTIVE when its `until` has passed; return whether it had."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        ended = (
+            Desk.objects.filter(pk=1, until__lte=now)
+            .exclude(state=Desk.State.ACTIVE)
+            .update(state=Desk.State.ACTIVE, reason="", until=None, changed_at=now, changed_by=None)
+        )
+        if ended:
+            _announce(Desk.State.ACTIVE)
+    return ended == 1
+
+
+def _announce(state: str) -> None:
+    transaction.on_commit(partial(signals.desk_changed.send_robust, sender=Desk, state=state), robust=True)
+
+
+def _withdraw_entries() -> None:
+    """Ask the venues to cancel what is left of entries; stops and targets stay."""
+    rows = Order.objects.filter(role=Order.Role.ENTRY, state__in=Order.AT_VENUE)
+    for order_id in rows.values_list("id", flat=True):
+        nudges.after_commit(nudges.CANCEL, order_id)
+
+
+def _wait_for_claimed(halted_at: datetime) -> None:
+    """Wait until the orders claimed before the halt have their answer, at most DRAIN_SECONDS."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    on_their_way = Order.objects.filter(state=Order.State.SUBMITTING)
+    while on_their_way.exists():
+        if time.monotonic() > deadline:
+            logger.warning("halted at %s with a submission still unanswered", halted_at)
+            return
+        time.sleep(0.02)

@@ -1,0 +1,59 @@
+"""The only place where an order's state changes: one conditional UPDATE, told upwards after commit."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from brokers import signals
+from brokers.models import Order
+from brokers.states import FINAL, SOURCES
+
+REASON_LENGTH = 300
+
+
+def move(
+    order_id: int,
+    to: str,
+    *,
+    sources: Sequence[str] | None = None,
+    reason: str | None = None,
+    claimed_at: datetime | None = None,
+    **values: Any,
+) -> bool:
+    """Claim the change of one order to state `to`; return whether it was ours to make.
+
+    It happens only from `sources` (by default every state that the machine allows) and, with `claimed_at`, only
+    while the order is still held by the claim of that time. `values` are written along with the state.
+    """
+    origin = [state for state in (sources or SOURCES[to]) if state in SOURCES[to]]
+    rows = Order.objects.filter(pk=order_id, state__in=origin)
+    if claimed_at is not None:
+        rows = rows.filter(submitted_at=claimed_at)
+    now = timezone.now()
+    if reason is not None:
+        values["reason"] = reason[:REASON_LENGTH]
+    if to in FINAL:
+        values["closed_at"] = now
+    moved = rows.update(state=to, updated_at=now, **values) == 1
+    if moved:
+        announce(order_id, to)
+    return moved
+
+
+def announce(order_id: int, state: str) -> None:
+    """Tell the apps above, after commit, that an order changed."""
+    send = partial(signals.order_changed.send_robust, sender=Order, order_id=order_id, state=state)
+    transaction.on_commit(send, robust=True)
+
+
+def end_legs(parent_id: int, to: str, reason: str) -> int:
+    """End the legs of an entry that will hold nothing; return how many there were.
+
+    They end whatever they were told before: no leg can outlive its entry at the venue.
+    """
+    legs = Order.objects.filter(parent_id=parent_id).order_by("id").values_list("id", flat=True)
+    return sum(move(leg, to, reason=reason) for leg in legs)

@@ -1,0 +1,203 @@
+"""Planning and cancelling orders, and closing positions. All run inside the caller's transaction."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from brokers import nudges, selectors
+from brokers.deskstate import set_desk_state
+from brokers.ids import client_order_id
+from brokers.models import Connection, Order, Position
+from brokers.orders import announce, end_legs, move
+from brokers.rounding import to_step, to_tick
+from market.models import Instrument, Quote
+
+__all__ = [
+    "CannotCancel",
+    "cancel_entries",
+    "cancel_order",
+    "close_all",
+    "close_position",
+    "plan_entry",
+    "plan_exit",
+    "send",
+    "set_desk_state",
+]
+OPPOSITE = {"buy": Order.Side.SELL, "sell": Order.Side.BUY}
+User = AbstractBaseUser | None
+
+
+class CannotCancel(Exception):
+    """The order is on its way to the venue, or its end is already known."""
+
+
+def plan_entry(
+    *,
+    connection: Connection,
+    instrument: Instrument,
+    reference: str,
+    side: str,
+    quantity: Decimal,
+    stop: Decimal | None,
+    target: Decimal | None,
+    price: Decimal,
+    market: str,
+    good_until: datetime | None,
+    after: Order | None = None,
+) -> list[Order]:
+    """Write a market entry and its stop and target legs as pending orders, the entry first.
+
+    `price` is the price the plan was made at. The quantity is rounded down to a step, prices to a tick. With
+    `after` the entry leaves only when that order is filled. Raises ValueError when nothing is left to order,
+    IntegrityError when `reference` was planned before.
+    """
+    quantity = to_step(quantity, instrument.step_size)
+    if quantity <= 0:
+        raise ValueError(f"quantity is below one step of {instrument.step_size.normalize():f} {instrument}")
+    common = {"connection": connection, "instrument": instrument, "quantity": quantity, "market": market}
+    uid = selectors.desk().uid
+    entry = Order.objects.create(
+        **common,
+        role=Order.Role.ENTRY,
+        side=side,
+        client_order_id=client_order_id(uid, reference, "entry"),
+        reference_price=price,
+        good_until=good_until,
+        after=after,
+    )
+    common |= {"side": OPPOSITE[side], "parent": entry, "reduce_only": True, "reference_price": price}
+    legs = []
+    if stop is not None:
+        legs.append(
+            Order(
+                **common,
+                role=Order.Role.STOP,
+                type=Order.Type.STOP,
+                stop_price=to_tick(stop, instrument.tick_size),
+                client_order_id=client_order_id(uid, reference, "stop"),
+            )
+        )
+    if target is not None:
+        legs.append(
+            Order(
+                **common,
+                role=Order.Role.TARGET,
+                type=Order.Type.LIMIT,
+                limit_price=to_tick(target, instrument.tick_size),
+                client_order_id=client_order_id(uid, reference, "target"),
+            )
+        )
+    Order.objects.bulk_create(legs)
+    announce(entry.pk, entry.state)
+    return [entry, *legs]
+
+
+def plan_exit(
+    *,
+    connection: Connection,
+    instrument: Instrument,
+    reference: str,
+    quantity: Decimal,
+    side: str,
+    price: Decimal | None,
+    market: str,
+) -> Order:
+    """Write a reduce-only market order as pending, and withdraw entries of this instrument that have not left.
+
+    `side` is the order's own: "sell" closes a long. Raises IntegrityError when `reference` was planned before.
+    """
+    cancel_entries(connection=connection, instrument=instrument, reason="position was closed before it left")
+    order = Order.objects.create(
+        connection=connection,
+        instrument=instrument,
+        role=Order.Role.EXIT,
+        side=side,
+        quantity=abs(quantity),
+        reduce_only=True,
+        reference_price=price,
+        market=market,
+        client_order_id=client_order_id(selectors.desk().uid, reference, "exit"),
+    )
+    announce(order.pk, order.state)
+    return order
+
+
+def send(orders: list[Order]) -> None:
+    """Have the orders submitted after commit. Legs go with their entry, followers when their time has come."""
+    for order in orders:
+        if order.parent_id is None and order.after_id is None:
+            nudges.after_commit(nudges.SUBMIT, order.pk)
+
+
+def cancel_entries(*, connection: Connection, instrument: Instrument, reason: str) -> None:
+    """Withdraw entries that have not left, and have the rest of those at the venue cancelled."""
+    for order in selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.ENTRY):
+        if move(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
+            end_legs(order.pk, Order.State.CANCELED, reason)
+        elif order.state in Order.AT_VENUE:
+            nudges.after_commit(nudges.CANCEL, order.pk)
+
+
+def cancel_order(*, order: Order, by: User) -> str:
+    """Cancel what is left of an order; return a sentence of what was done.
+
+    One that never left is cancelled here and now; one at the venue is asked for after commit. Raises
+    CannotCancel when it is on its way, in doubt, or already over.
+    """
+    reason = f"cancelled by {by.get_username() if by else 'the desk'}"
+    with transaction.atomic():
+        if order.parent_id is None and move(
+            order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason
+        ):
+            end_legs(order.pk, Order.State.CANCELED, reason)
+            return "cancelled before it left"
+        order.refresh_from_db(fields=["state"])
+        if order.state not in Order.AT_VENUE:
+            raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
+        nudges.after_commit(nudges.CANCEL, order.pk)
+    return "the venue was asked to cancel it"
+
+
+def close_position(*, connection: Connection, instrument: Instrument, by: User) -> Order | None:
+    """Withdraw waiting entries and order the way out; return the exit, or None when there is nothing to close.
+
+    An exit that is already under way is returned instead of a second one. Stop and target stay until the exit
+    has filled, so that the position is never bare; the venue ends them when it is flat.
+    """
+    with transaction.atomic():
+        held = (
+            Position.objects.select_for_update(of=("self",))
+            .select_related("trade")
+            .filter(connection=connection, instrument=instrument)
+            .first()
+        )
+        cancel_entries(connection=connection, instrument=instrument, reason=f"closed by {by or 'the desk'}")
+        if held is None or held.quantity == 0:
+            return None
+        exits = Order.objects.filter(connection=connection, instrument=instrument, role=Order.Role.EXIT)
+        under_way = exits.exclude(state__in=Order.FINAL).order_by("id").last()
+        if under_way is not None:
+            return under_way
+        quote = Quote.objects.filter(instrument=instrument).first()
+        order = plan_exit(
+            connection=connection,
+            instrument=instrument,
+            reference=f"close-{held.trade_id}-{exits.count()}",
+            quantity=held.quantity,
+            side=Order.Side.SELL if held.quantity > 0 else Order.Side.BUY,
+            price=quote.price if quote else None,
+            market=quote.kind if quote else held.trade.market if held.trade else "",
+        )
+        send([order])
+        return order
+
+
+def close_all(*, by: User) -> list[Order]:
+    """Close every open position of the desk; return the exits."""
+    rows = [
+        close_position(connection=held.connection, instrument=held.instrument, by=by)
+        for held in selectors.open_positions()
+    ]
+    return [order for order in rows if order is not None]

@@ -1,0 +1,62 @@
+"""The order state machine: which change may follow which. Pure.
+
+                  ┌────────────→ denied (never sent)
+    pending ──────┼────────────→ canceled | expired (never sent)
+      │  ↑        └→ submitting ──→ accepted ⇄ partially_filled ──→ filled
+      │  └─ unknown ←──┘ │  │                └──────────┴──→ canceled | rejected | expired
+      │        └→ needs_review ──→ whatever the venue or a person says it was
+      └──→ legs: accepted along with their entry
+
+`filled` is never left. An order that was thought dead may still turn out filled: the fill is the truth.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from brokers.contract import VenueState
+
+VENUE_STATES: Final = frozenset({"accepted", "partially_filled", "filled", "canceled", "rejected", "expired"})
+
+TRANSITIONS: Final[dict[str, frozenset[str]]] = {
+    # The venue may speak of a pending order: of a leg, or of one that it was thought never to have got.
+    "pending": VENUE_STATES | {"submitting", "denied"},
+    "submitting": VENUE_STATES | {"unknown"},
+    "unknown": VENUE_STATES | {"pending", "needs_review"},
+    "needs_review": VENUE_STATES,
+    "accepted": VENUE_STATES - {"accepted"},
+    "partially_filled": frozenset({"filled", "canceled", "expired"}),
+    "filled": frozenset(),
+    "canceled": frozenset({"filled"}),
+    "rejected": frozenset({"filled"}),
+    "expired": frozenset({"filled"}),
+    "denied": frozenset({"filled"}),
+}
+
+SOURCES: Final[dict[str, tuple[str, ...]]] = {
+    state: tuple(sorted(before for before, after in TRANSITIONS.items() if state in after))
+    for state in TRANSITIONS
+}
+FINAL: Final = frozenset({"filled", "canceled", "rejected", "expired", "denied"})
+OPEN: Final = frozenset(TRANSITIONS) - FINAL
+
+
+def allowed(before: str, after: str) -> bool:
+    """Return whether an order in state `before` may become `after`."""
+    return after in TRANSITIONS[before]
+
+
+def told(current: str, said: VenueState, filled: Decimal, quantity: Decimal) -> str:
+    """Return the state that follows when the venue says `said` and `filled` of `quantity` is recorded.
+
+    Fills outrank words: a full order is filled whatever is said, "filled" is believed only when the fills are
+    here, and a state that may not follow the current one changes nothing.
+    """
+    if filled >= quantity:
+        wanted = "filled"
+    elif said in ("accepted", "partially_filled", "filled"):
+        wanted = "partially_filled" if filled > 0 else "accepted"
+    elif said == "rejected" and filled > 0:
+        wanted = "canceled"
+    else:
+        wanted = said
+    return wanted if allowed(current, wanted) else current
