@@ -9,3 +9,6 @@ from django.dispatch import Signal
 candle_closed = Signal()
 # feed_id: int. Its state, speed or instruments changed.
 feed_changed = Signal()
+# instrument_id: int, feed_id: int | None. Sent inside the transaction, before an instrument moves to another feed
+# or its market time jumps. A receiver forbids it by raising market.services.FeedBusy with the reason.
+feed_switching = Signal()

@@ -1,0 +1,63 @@
+"""How old the last candle of a feed may be, and saying so in words. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from market.models import Feed, MarketKind
+
+SHORTEST_PATIENCE = 15.0  # seconds
+INTERVALS_OF_PATIENCE = 3
+DEFAULT_REPLAY_SPEED = 300.0
+
+
+@dataclass(frozen=True)
+class FeedFreshness:
+    """Whether a feed's prices can be relied on. Ages are wall time in seconds."""
+
+    feed: Feed
+    kind: MarketKind
+    age_seconds: float | None
+    expected_seconds: float
+    stale: bool
+    text: str
+
+
+def expected_seconds(feed: Feed) -> float:
+    """Return the wall time between two candles of a healthy feed."""
+    if feed.driver == Feed.Driver.REPLAY:
+        return feed.timeframe / float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
+    return float(feed.timeframe)
+
+
+def freshness(feed: Feed, now: datetime) -> FeedFreshness:
+    """Return the freshness of `feed` at wall time `now`: stale after three intervals, 15 s at least."""
+    expected = expected_seconds(feed)
+    patience = max(SHORTEST_PATIENCE, INTERVALS_OF_PATIENCE * expected)
+    age = (now - feed.last_candle_at).total_seconds() if feed.last_candle_at else None
+    waited = age if age is not None else (now - feed.created_at).total_seconds()
+    stale = not feed.enabled or waited > patience
+    return FeedFreshness(feed, feed.kind, age, expected, stale, _text(feed, now, age, stale))
+
+
+def _text(feed: Feed, now: datetime, age: float | None, stale: bool) -> str:
+    said = "no candle yet" if age is None else f"last candle {duration(age)} ago"
+    if not feed.enabled:
+        return f"{feed.progress.get('note') or 'switched off'}, {said}"
+    if not stale:
+        return "waiting for the first candle" if age is None else said
+    return f"{said if age is None else f'no candle for {duration(age)}'}{_reason(feed, now)}"
+
+
+def _reason(feed: Feed, now: datetime) -> str:
+    beat = feed.heartbeat_at
+    if beat is None or (now - beat).total_seconds() > SHORTEST_PATIENCE:
+        return ": the feed process is not running"
+    return f": {feed.last_error}" if feed.last_error else ""
+
+
+def duration(seconds: float) -> str:
+    """Return "42 s", "3 min", "5 h" or "2 d"."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit == "min" and seconds >= size):
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"

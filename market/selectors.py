@@ -1,0 +1,80 @@
+"""Reads of the market: prices, candles, symbols, freshness."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import numpy as np
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from market.bars import Bars
+from market.freshness import FeedFreshness, freshness
+from market.models import Candle, Feed, Instrument, MarketKind, Quote
+from market.symbols import candidates
+
+_LAST_CLOSED = """
+    SELECT extract(epoch FROM open_time)::bigint, open::float8, high::float8, low::float8, close::float8,
+           volume::float8
+    FROM market_candle
+    WHERE instrument_id = %s AND timeframe = %s AND open_time <= %s
+    ORDER BY open_time DESC LIMIT %s
+"""
+
+
+def quote(instrument_id: int) -> Quote | None:
+    """Return the last known price of an instrument; None before the first."""
+    return Quote.objects.filter(instrument_id=instrument_id).first()
+
+
+def closed_candles(instrument_id: int, timeframe: int, *, until: datetime, count: int) -> Bars:
+    """Return the last `count` candles known at market time `until`, oldest first.
+
+    A candle is known from its close on: `open_time + timeframe <= until`. `timeframe` is in seconds.
+    """
+    newest = until - timedelta(seconds=timeframe)
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_CLOSED, [instrument_id, timeframe, newest, count])
+        rows = cursor.fetchall()
+    return to_bars(reversed(rows))
+
+
+def to_bars(rows: Iterable[tuple[float, ...]]) -> Bars:
+    """Return `(seconds, open, high, low, close, volume)` rows as arrays."""
+    table = list(rows)
+    times = np.array([row[0] for row in table], dtype=np.int64)
+    values = np.array([row[1:] for row in table], dtype=np.float64).reshape(len(table), 5)
+    return Bars(times, *(np.ascontiguousarray(column) for column in values.T))
+
+
+def candles_between(instrument_id: int, timeframe: int, start: datetime, end: datetime) -> list[Candle]:
+    """Return candles with `start <= open_time < end`, oldest first. `timeframe` is in seconds."""
+    rows = Candle.objects.filter(
+        instrument_id=instrument_id, timeframe=timeframe, open_time__gte=start, open_time__lt=end
+    )
+    return list(rows.order_by("open_time"))
+
+
+def resolve_symbol(text: str) -> Instrument | None:
+    """Return the instrument that `text` means ("BINANCE:BTCUSDT", "BTC/USDT", "BTCUSDT.P"), if we have it."""
+    names = candidates(text)
+    found = {instrument.symbol: instrument for instrument in Instrument.objects.filter(symbol__in=names)}
+    return next((found[name] for name in names if name in found), None)
+
+
+def feeds_in_use() -> list[Feed]:
+    """Return the feeds that should be giving prices: enabled, or with instruments that wait for one."""
+    has_instruments = Exists(Instrument.objects.filter(feed=OuterRef("pk")))
+    return list(Feed.objects.filter(Q(enabled=True) | has_instruments).order_by("name"))
+
+
+def feed_freshness() -> list[FeedFreshness]:
+    """Return the freshness of each feed in use, by name."""
+    now = timezone.now()
+    return [freshness(feed, now) for feed in feeds_in_use()]
+
+
+def market_kinds() -> set[MarketKind]:
+    """Return how real the prices of the desk's instruments are: the kinds of enabled feeds that have any."""
+    drivers = Instrument.objects.filter(feed__enabled=True).values_list("feed__driver", flat=True)
+    return {Feed(driver=driver).kind for driver in drivers.distinct().order_by()}
