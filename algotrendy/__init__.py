@@ -1,5 +1,4 @@
-"""How the desk is wired: settings, processes, embedded services. Nothing about trading."""
+"""How the desk is wired: settings, processes, embedded services. Nothing about trading.
 
-from algotrendy.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Importing the package must stay cheap, because the supervisor lives in it; Celery comes in by `apps.py`.
+"""

@@ -5,8 +5,10 @@ programs (`setpriv`, `unshare`) would add packages that a slim container may not
 """
 
 import ctypes
+import functools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,8 @@ CLONE_NEWUSER = 0x10000000
 NAMESPACE_ID = 1000  # any uid but 0
 
 Preexec = Callable[[], None]
+# Looked up before any fork: a forked child must not start loading libraries.
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Preexec:
@@ -23,9 +27,9 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Preexec:
 
     Only Linux can do this; elsewhere the next start removes what was left behind.
     """
-    if sys.platform != "linux":
+    libc, parent = _libc, os.getpid()
+    if libc is None:
         return lambda: None
-    libc, parent = ctypes.CDLL(None, use_errno=True), os.getpid()
 
     def arrange() -> None:
         libc.prctl(PR_SET_PDEATHSIG, int(number))
@@ -40,9 +44,8 @@ def enter_user_namespace() -> None:
 
     Raises OSError where the kernel or the container forbids user namespaces.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.geteuid(), os.getegid()
-    if libc.unshare(CLONE_NEWUSER) != 0:
+    if _libc is None or _libc.unshare(CLONE_NEWUSER) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     Path("/proc/self/setgroups").write_text("deny")
@@ -50,18 +53,14 @@ def enter_user_namespace() -> None:
     Path("/proc/self/gid_map").write_text(f"{NAMESPACE_ID} {gid} 1")
 
 
+@functools.cache
 def user_namespaces_work() -> bool:
     """Tell whether this machine lets us enter a user namespace, by trying it in a throw-away child."""
-    if sys.platform != "linux":
+    try:
+        subprocess.run(["true"], preexec_fn=enter_user_namespace, check=True)
+    except (subprocess.SubprocessError, OSError):
         return False
-    child = os.fork()
-    if child == 0:
-        try:
-            enter_user_namespace()
-        except OSError:
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    return True
 
 
 def become(uid: int, gid: int) -> Preexec:

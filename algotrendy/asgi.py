@@ -1,0 +1,35 @@
+"""The ASGI application: the door in front, then the live socket and Django."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
+
+from django.core.asgi import get_asgi_application
+
+_django = get_asgi_application()  # loads the apps, so it comes before everything that needs them
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from dashboard.routing import websocket_urlpatterns  # noqa: E402
+from webhooks.door import Door  # noqa: E402
+
+_live = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
+
+
+async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer 404 to HTTP and refuse sockets: what stands behind the door when it is alone."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+    if scope["type"] != "http":
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Only /webhooks/ is served here.\n"})
+
+
+def door_alone() -> Door:
+    """Return the door with nothing behind it."""
+    return Door(not_found)

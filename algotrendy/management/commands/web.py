@@ -1,0 +1,27 @@
+"""`./mem web`: the web process alone, as another host behind a proxy runs it."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from algotrendy.serving import serve
+
+
+class Command(BaseCommand):
+    """Serve pages, API, live socket and webhooks in this process."""
+
+    help = "Serve pages, API, live socket and webhooks; `./mem up` runs it among the other processes."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
+        parser.add_argument("--fd", type=int, help="descriptor of a socket that is already open")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Serve until a signal."""
+        from algotrendy.asgi import application
+
+        serve(application, host=options["host"], port=options["port"], fd=options["fd"])

@@ -1,0 +1,80 @@
+"""`python -m algotrendy.supervisor`: what `./mem up` becomes after reading its options."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from algotrendy import paths
+from algotrendy.supervisor import desk, lock
+from algotrendy.supervisor.output import Output
+from algotrendy.supervisor.processes import Options
+
+
+def main() -> int:
+    """Run a desk until it is told to stop, and return the exit code."""
+    options = _options()
+    desk.make_folders(options)
+    try:
+        held = lock.take(options.data / "run", options.url)
+        listening = desk.listen(options.host, options.port)
+    except (lock.AlreadyRunning, desk.CannotStart) as refusal:
+        print(f"AlgoTrendy: {refusal}", file=sys.stderr)  # noqa: T201
+        return 2
+    output = Output(sys.stdout, options.data / "log" / "desk.log")
+    with held, listening:
+        try:
+            return asyncio.run(_run(options, output, listening))
+        finally:
+            output.close()
+
+
+def _options() -> Options:
+    parser = argparse.ArgumentParser(prog="./mem up")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--clean", action="store_true")
+    chosen = parser.parse_args()
+    return Options(chosen.host, chosen.port, chosen.clean, paths.data_dir())
+
+
+async def _run(options: Options, output: Output, listening: "desk.socket.socket") -> int:
+    whole = desk.Desk(options, output)
+    asked = asyncio.Event()
+    _listen_to_signals(asked, whole)
+    starting = asyncio.create_task(whole.start(listening))
+    waiting = asyncio.create_task(asked.wait())
+    code = 0
+    try:
+        await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await waiting
+    except Exception as error:
+        if not isinstance(error, desk.CannotStart | RuntimeError | OSError):
+            raise
+        output.line("desk", str(error))
+        code = 1
+    finally:
+        starting.cancel()
+        waiting.cancel()
+        await whole.stop()
+    return code
+
+
+def _listen_to_signals(asked: asyncio.Event, whole: desk.Desk) -> None:
+    """The first signal stops the desk in order, a second one at once."""
+
+    def stop() -> None:
+        if asked.is_set():
+            whole.kill()
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(main())

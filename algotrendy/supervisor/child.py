@@ -1,0 +1,167 @@
+"""One supervised process: its output, its pid file, its restarts and its end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from algotrendy.embedded.child import Preexec, die_with_parent
+from algotrendy.supervisor.output import Output
+
+FIRST_DELAY = 0.2  # seconds
+LONGEST_DELAY = 10.0
+HEALTHY_AFTER = 30.0  # a child that lived this long starts again without delay
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What to run and how to end it."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    cwd: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    before: Callable[[], None] | None = None  # blocking; before each start
+    preexec: Preexec = field(default_factory=die_with_parent)
+    pass_fds: tuple[int, ...] = ()
+    shows: Callable[[str], bool] = lambda line: True  # which lines go to the terminal
+
+
+class Child:
+    """Keeps one process running until `stop`.
+
+    Its output comes through one pipe that outlives restarts: waiting for the process must not wait for
+    grandchildren that still hold the pipe.
+    """
+
+    def __init__(self, spec: Spec, output: Output, run_folder: Path) -> None:
+        self.spec = spec
+        self.output = output
+        self.pid_file = run_folder / f"{spec.name}.pid"
+        self.process: asyncio.subprocess.Process | None = None
+        self.starts = 0
+        self.stopping = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.delay = FIRST_DELAY
+        self._partial = b""
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        asyncio.get_running_loop().add_reader(self._reading, self._read)
+
+    def start(self) -> None:
+        """Begin to keep the process running."""
+        self.task = asyncio.create_task(self._keep_running(), name=self.spec.name)
+
+    async def stop(self) -> None:
+        """Ask the process to end, wait `stop_seconds`, then kill what is left of its group."""
+        self.stopping.set()
+        if self.task:
+            try:
+                await asyncio.wait_for(asyncio.shield(self.task), self._ask_to_end())
+            except TimeoutError:
+                self.output.line(self.spec.name, f"did not end in {self.spec.stop_seconds:g} s and was killed")
+                self.kill()
+                await self.task
+        self._close()
+
+    def kill(self) -> None:
+        """End the process and its group at once."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive now."""
+        return self.process is not None and self.process.returncode is None
+
+    def _ask_to_end(self) -> float:
+        if self.process and self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(self.spec.stop_signal)
+        return self.spec.stop_seconds
+
+    async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.stopping.is_set():
+            began = loop.time()
+            ending = await self._run_once()
+            if self.stopping.is_set():
+                break
+            if loop.time() - began > HEALTHY_AFTER:
+                self.delay = FIRST_DELAY
+            self.output.line(self.spec.name, f"{ending}; starting again in {self.delay:g} s")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), self.delay)
+            self.delay = min(self.delay * 2, LONGEST_DELAY)
+
+    async def _run_once(self) -> str:
+        """Run the process to its end and return how it ended, in words."""
+        spec = self.spec
+        try:
+            if spec.before:
+                await asyncio.to_thread(spec.before)
+            if self.stopping.is_set():
+                return "was stopped"
+            self.process = await asyncio.create_subprocess_exec(
+                *spec.argv,
+                env=spec.env,
+                cwd=spec.cwd,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=self._writing,
+                stderr=self._writing,
+                preexec_fn=spec.preexec,
+                pass_fds=spec.pass_fds,
+                start_new_session=True,  # Ctrl-C reaches the supervisor only: it stops the others in order
+            )
+        except Exception as error:  # whatever keeps a child from starting must not end the desk
+            return f"could not start: {error}"
+        self.starts += 1
+        self.pid_file.write_text(f"{self.process.pid}\n")
+        if self.stopping.is_set():  # asked to end while it was being started
+            self._ask_to_end()
+        try:
+            code = await self.process.wait()
+        finally:
+            self.pid_file.unlink(missing_ok=True)
+        self.kill()  # grandchildren that outlived it
+        return describe(code)
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(self._reading, 65536)
+            *lines, self._partial = (self._partial + chunk).split(b"\n")
+            if len(self._partial) > 65536:
+                lines, self._partial = [*lines, self._partial], b""
+            for line in lines:
+                self._show(line)
+
+    def _show(self, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        if text:
+            self.output.line(self.spec.name, text, shown=self.spec.shows(text))
+
+    def _close(self) -> None:
+        if self._reading < 0:
+            return
+        self._read()
+        self._show(self._partial)
+        asyncio.get_running_loop().remove_reader(self._reading)
+        os.close(self._reading)
+        os.close(self._writing)
+        self._reading = self._writing = -1
+
+
+def describe(code: int) -> str:
+    """Return in words how a process ended."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"

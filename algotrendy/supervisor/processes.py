@@ -1,0 +1,80 @@
+"""Which processes make up a desk, and how each is run."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from algotrendy import paths
+from algotrendy.embedded.service import Service
+from algotrendy.supervisor.child import Spec
+
+CELERY = ("-m", "celery", "-A", "algotrendy")
+QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
+TRADE_PROCESSES = 3
+MANAGE = str(paths.BASE_DIR / "manage.py")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+# What the services say at every start and stop, or about the machine: it stays in the log file.
+SERVICE_NOISE = ("LOG:  ", "HINT:  ", "overcommit", "signal-handler", "ready to exit", "the database system is")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `./mem up` was asked for."""
+
+    host: str
+    port: int
+    clean: bool
+    data: Path
+
+    @property
+    def url(self) -> str:
+        """The address a browser on this machine uses."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host.strip('[]') and '[' not in host else host}:{self.port}"
+
+
+def environment(options: Options, process: str) -> dict[str, str]:
+    """Return the environment of the desk's process `process`."""
+    env = dict(os.environ)
+    env.setdefault("ALGOTRENDY_URL", options.url)
+    env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc otherwise keeps a heap for each thread
+    # Celery warns at every start as root about pickle, which the desk never accepts.
+    env.setdefault("PYTHONWARNINGS", "ignore::RuntimeWarning:celery.platforms")
+    if process == "training":
+        env |= ONE_THREAD
+    else:
+        env = ONE_THREAD | env
+    return env | {
+        "ALGOTRENDY_PROCESS": process,
+        "ALGOTRENDY_DATA": str(options.data),
+        "DJANGO_SETTINGS_MODULE": "algotrendy.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def service(item: Service) -> Spec:
+    """Return how to supervise an embedded service."""
+    launch = item.launch()
+    return Spec(
+        item.name, launch.argv, launch.env, paths.BASE_DIR, launch.stop_signal, 20.0, item.prepare, launch.preexec,
+        shows=lambda line: not any(noise in line for noise in SERVICE_NOISE),
+    )  # fmt: skip
+
+
+def desk(options: Options, listening: int) -> list[Spec]:
+    """Return the desk's own processes; `listening` is the descriptor of web's socket."""
+
+    def process(name: str, *arguments: str, stop: float = 10.0, fds: tuple[int, ...] = ()) -> Spec:
+        argv = [sys.executable, *arguments]
+        return Spec(name, argv, environment(options, name), paths.BASE_DIR, stop_seconds=stop, pass_fds=fds)
+
+    trade = ("-Q", "trade", "-n", "trade@%h", "--pool=prefork", f"--concurrency={TRADE_PROCESSES}")
+    training = ("-Q", "training", "-n", "training@%h", "--pool=solo", "--concurrency=1")
+    return [
+        process("web", MANAGE, "web", "--fd", str(listening), fds=(listening,)),
+        process("trade", *CELERY, "worker", *trade, *QUIET, stop=20.0),
+        process("training", *CELERY, "worker", *training, *QUIET),
+        process("beat", *CELERY, "beat", "--pidfile=", "--loglevel=WARNING"),
+        process("feed", MANAGE, "run_feeds"),
+    ]

@@ -1,0 +1,17 @@
+"""Which address leads where. Machine doors and accounts here; every page is the dashboard's."""
+
+from django.contrib import admin
+from django.urls import include, path
+from webhooks.api import api
+
+from algotrendy import health
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("prometheus", health.prometheus, name="prometheus"),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("api/v1/", api.urls),
+    path("", include("dashboard.urls")),
+]
