@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
 
 from brokers import risk
-from memory import barriers, confidence
+from memory.barriers import Barriers, place
+from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
 from memory.signal import Signal
 
@@ -37,7 +38,7 @@ class Situation:
     equity: Decimal
     day_pnl: Decimal
     open_positions: int
-    levels: tuple[confidence.Level, ...]
+    levels: tuple[Level, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class Plan:
     exit_quantity: Decimal = ZERO
     entry_quantity: Decimal = ZERO
     wanted_quantity: Decimal = ZERO
-    barriers: barriers.Barriers | None = None
-    confidence: confidence.Confidence | None = None
+    barriers: Barriers | None = None
+    confidence: Confidence | None = None
     base: float | None = None
     break_even: float | None = None
     checks: tuple[risk.Check, ...] = ()
@@ -86,17 +87,15 @@ def _assess(signal: Signal, situation: Situation, price: Decimal) -> Plan:
     plan = _hold("nothing to do")
     if side == Intent.FLAT:
         return plan
-    placed = barriers.place(
-        "long" if side == Intent.LONG else "short", price, situation.sigma, signal.instrument.tick_size
-    )
-    base = confidence.no_edge_rate(placed.stop_fraction, placed.target_fraction)
+    placed = place("long" if side == Intent.LONG else "short", price, situation.sigma, signal.instrument.tick_size)
+    base = no_edge_rate(placed.stop_fraction, placed.target_fraction)
     return replace(
         plan,
         side=side,
         barriers=placed,
         base=base,
-        confidence=confidence.shrunken(base, situation.levels),
-        break_even=confidence.break_even(placed.stop_fraction, placed.target_fraction, situation.cost),
+        confidence=shrunken(base, situation.levels),
+        break_even=break_even(placed.stop_fraction, placed.target_fraction, situation.cost),
         notes=() if situation.sigma else ("volatility unknown: the stop is 1 % away",),
     )
 
@@ -162,12 +161,12 @@ def _size(signal: Signal, situation: Situation, plan: Plan) -> Plan:
         limits=situation.limits,
         equity=situation.equity,
         day_pnl=situation.day_pnl,
-        open_positions=situation.open_positions - (1 if situation.position else 0),
+        open_positions=situation.open_positions - (1 if plan.exit_quantity else 0),
         position_value=held * price,
-        price=price,
+        order_value=wanted * price,
         quantity=wanted,
-        step_size=instrument.step_size,
         min_notional=instrument.min_notional,
+        step=instrument.step_size,
     )
     return replace(
         plan,

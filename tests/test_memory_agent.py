@@ -1,0 +1,181 @@
+"""What the agent makes of a signal in a situation: no database, no clock."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokers.models import Connection, Desk
+from market.models import Instrument
+from memory.agent import Situation, judge
+from memory.confidence import Level
+from memory.signal import Signal
+
+SIGNAL = Signal(
+    key="alert-1",
+    source="ema",
+    policy="follow",
+    connection=Connection(name="paper"),
+    instrument=Instrument(symbol="BTCUSDT"),
+    intent="long",
+    price=Decimal(100),
+    quantity=None,
+    sizing="risk",
+    risk_pct=Decimal(1),
+    notional=None,
+    allow_short=True,
+    stale=False,
+    stale_reason="",
+    good_until=None,
+    received_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+@dataclass
+class Limits:
+    max_order_pct: Decimal = Decimal(5)
+    max_position_pct: Decimal = Decimal(25)
+    max_open_positions: int = 8
+    max_daily_loss_pct: Decimal = Decimal(5)
+
+
+SITUATION = Situation(
+    price=Decimal(100),
+    sigma=0.001,
+    cost=0.0014,
+    position=Decimal(0),
+    average_price=Decimal(0),
+    desk_state="active",
+    desk_reason="",
+    limits=Limits(),
+    equity=Decimal(100_000),
+    day_pnl=Decimal(0),
+    open_positions=0,
+    levels=(Level("desk", 0, 0), Level("source", 0, 0), Level("instrument and side", 0, 0)),
+)
+LONG, SHORT = Decimal(10), Decimal(-10)
+
+
+def plan(signal=None, **situation):
+    return judge(replace(SIGNAL, **(signal or {})), replace(SITUATION, **situation))
+
+
+def test_a_long_signal_from_flat_buys_within_the_order_limit() -> None:
+    made = plan()
+    assert (made.action, made.refused, made.exit_quantity) == ("BUY", False, 0)
+    assert made.entry_quantity == Decimal(50)
+    assert made.wanted_quantity > made.entry_quantity
+    assert "cut by a limit" in made.reason
+
+
+def test_risk_sizing_risks_the_share_asked_for() -> None:
+    made = plan({"risk_pct": Decimal("0.01")})
+    assert made.barriers is not None
+    at_risk = made.entry_quantity * (made.barriers.entry - made.barriers.stop)
+    assert float(at_risk) == pytest.approx(10, rel=0.01)
+
+
+def test_an_opposite_signal_closes_first_and_then_reverses() -> None:
+    made = plan({"intent": "short"}, position=LONG, open_positions=1)
+    assert (made.action, made.exit_quantity) == ("SELL", LONG)
+    assert made.entry_quantity > 0
+    assert made.reason.startswith("closes, then")
+
+
+@pytest.mark.parametrize("position", [LONG, SHORT])
+def test_flat_closes_what_is_held(position) -> None:
+    made = plan({"intent": "flat"}, position=position)
+    assert (made.action, made.exit_quantity, made.entry_quantity) == ("CLOSE", 10, 0)
+
+
+def test_flat_when_flat_holds() -> None:
+    made = plan({"intent": "flat"})
+    assert (made.action, made.refused, made.reason) == ("HOLD", False, "already flat")
+
+
+def test_a_late_alert_may_close_but_not_open() -> None:
+    late = {"stale": True, "stale_reason": "the alert was 5 min late", "intent": "short"}
+    assert plan(late).action == "HOLD"
+    assert plan(late).refused
+    closing = plan(late, position=LONG)
+    assert (closing.action, closing.exit_quantity, closing.entry_quantity) == ("CLOSE", 10, 0)
+
+
+def test_a_halted_desk_sends_nothing_at_all() -> None:
+    for intent in ("long", "short", "flat"):
+        made = plan({"intent": intent}, position=LONG, desk_state="halted", desk_reason="by hand")
+        assert (made.action, made.exit_quantity, made.entry_quantity) == ("HOLD", 0, 0)
+        assert made.refused
+
+
+def test_a_reducing_desk_closes_but_does_not_enter() -> None:
+    reducing = {"desk_state": "reducing", "desk_reason": "daily loss"}
+    assert plan(**reducing).action == "HOLD"
+    assert plan({"intent": "short"}, position=LONG, **reducing).action == "CLOSE"
+
+
+def test_a_source_that_may_not_short_closes_instead() -> None:
+    made = plan({"intent": "short", "allow_short": False}, position=LONG)
+    assert (made.action, made.entry_quantity) == ("CLOSE", 0)
+
+
+def test_filter_needs_cases_and_an_edge_after_costs() -> None:
+    assert "not enough evidence" in plan({"policy": "filter"}).reason
+    poor = tuple(Level(name, 40, 100) for name in ("desk", "source", "instrument and side"))
+    assert "below break-even" in plan({"policy": "filter"}, levels=poor).reason
+    good = tuple(Level(name, 900, 1000) for name in ("desk", "source", "instrument and side"))
+    assert plan({"policy": "filter"}, levels=good).action == "BUY"
+
+
+def test_a_full_position_is_refused_with_the_limit_named() -> None:
+    made = plan(position=Decimal(250), open_positions=1)
+    assert (made.action, made.refused) == ("HOLD", True)
+    assert "25 % of equity" in made.reason
+
+
+def test_too_many_open_positions_are_refused() -> None:
+    assert "positions are open" in plan(open_positions=8).reason
+
+
+def test_no_price_means_no_decision_to_trade() -> None:
+    made = plan(price=None)
+    assert (made.action, made.refused) == ("HOLD", True)
+
+
+def test_confidence_without_a_record_is_that_of_a_market_without_edge() -> None:
+    made = plan()
+    assert made.confidence is not None
+    assert made.confidence.mean == pytest.approx(0.4, abs=0.01)
+    assert made.break_even is not None
+    assert made.break_even > made.confidence.mean
+
+
+@given(
+    st.sampled_from(["long", "short", "flat"]),
+    st.sampled_from(["follow", "filter", "shadow"]),
+    st.integers(-300, 300),
+    st.sampled_from(["active", "reducing", "halted"]),
+    st.booleans(),
+)
+def test_a_plan_never_adds_to_what_it_must_not(intent, policy, held, state, stale) -> None:
+    made = plan(
+        {"intent": intent, "policy": policy, "stale": stale, "stale_reason": "late"},
+        position=Decimal(held),
+        desk_state=state,
+        open_positions=1 if held else 0,
+    )
+    assert made.entry_quantity >= 0
+    assert made.exit_quantity in (0, abs(held))
+    if stale or state != "active" or intent == "flat":
+        assert made.entry_quantity == 0
+    if made.entry_quantity:
+        remaining = 0 if made.exit_quantity else abs(held)
+        assert (remaining + made.entry_quantity) * 100 <= 25_000
+    assert (made.action == "HOLD") == (made.entry_quantity == 0 and made.exit_quantity == 0)
+
+
+def test_desk_rows_serve_as_limits() -> None:
+    assert plan(limits=Desk()).action == "BUY"
