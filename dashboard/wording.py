@@ -1,0 +1,61 @@
+"""One table for every state, action, side and result: its colour and its word."""
+
+# value: (class of the badge, words). Classes: up, down, info, alarm, fill (solid), quiet (outline), "" (plain).
+STATES: dict[str, tuple[str, str]] = {
+    # alerts
+    "received": ("info", "Received"),
+    "decided": ("", "Decided"),
+    "expired": ("quiet", "Expired"),
+    "failed": ("alarm", "Failed"),
+    # decisions: what to do, and the position asked for
+    "BUY": ("up", "▲ BUY"),
+    "SELL": ("down", "▼ SELL"),
+    "CLOSE": ("", "■ CLOSE"),
+    "HOLD": ("quiet", "HOLD"),
+    "long": ("up", "▲ Long"),
+    "short": ("down", "▼ Short"),
+    "flat": ("quiet", "Flat"),
+    "follow": ("quiet", "Follow"),
+    "filter": ("quiet", "Filter"),
+    "shadow": ("quiet", "Shadow"),
+    "real": ("quiet", "Real"),
+    "counterfactual": ("quiet", "Counterfactual"),
+    # outcomes
+    "win": ("up", "✓ Target first"),
+    "loss": ("down", "✕ Stop first"),
+    "timeout": ("quiet", "Horizon reached"),
+    "void": ("quiet", "Void"),
+    "resolved": ("", "Resolved"),
+    # orders
+    "buy": ("up", "▲ Buy"),
+    "sell": ("down", "▼ Sell"),
+    "pending": ("info", "Pending"),
+    "submitting": ("info", "Submitting"),
+    "unknown": ("alarm", "Unknown"),
+    "needs_review": ("alarm", "Needs review"),
+    "accepted": ("info", "Accepted"),
+    "partially_filled": ("info", "Partially filled"),
+    "filled": ("", "✓ Filled"),
+    "canceled": ("quiet", "Canceled"),
+    "rejected": ("alarm", "Rejected"),
+    "denied": ("alarm", "Denied"),
+    # trades, outcomes, gaps
+    "open": ("info", "Open"),
+    "closed": ("", "Closed"),
+    # the desk
+    "active": ("up", "Active"),
+    "reducing": ("info", "Reducing: exits only"),
+    "halted": ("fill", "HALTED"),
+    # connections and feeds
+    "new": ("quiet", "Not yet used"),
+    "ok": ("up", "Healthy"),
+    "error": ("alarm", "Error"),
+    "running": ("up", "Running"),
+    "stopped": ("quiet", "Stopped"),
+    "stale": ("alarm", "Stale"),
+    # sources
+    "revoked": ("alarm", "Revoked"),
+    "demo": ("info", "Demo"),
+    "paper": ("info", "PAPER"),
+    "live": ("fill", "LIVE"),
+}
