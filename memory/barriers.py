@@ -3,6 +3,7 @@
 Triple barrier: López de Prado, Advances in Financial Machine Learning, ch. 3.
 """
 
+import math
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
@@ -56,7 +57,7 @@ def stop_fraction(sigma: float | None) -> float:
     """Return the stop distance as a fraction of the price: 1.5 σ of twelve bars, 1 % while σ is unknown."""
     if sigma is None:
         return FALLBACK_STOP
-    return max(STOP_SIGMAS * sigma * SIGMA_BARS**0.5, SMALLEST_STOP)
+    return max(STOP_SIGMAS * sigma * math.sqrt(SIGMA_BARS), SMALLEST_STOP)
 
 
 def place(side: Side, entry: Decimal, sigma: float | None, tick: Decimal) -> Barriers:
