@@ -1,0 +1,10 @@
+"""Figures of the door for /prometheus."""
+
+from prometheus_client import Counter, Histogram
+
+ACCEPT_SECONDS = Histogram(
+    "algotrendy_accept_seconds",
+    "From the first byte of an alert seen by the door to its answer.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1, 3),
+)
+ANSWERS = Counter("algotrendy_webhook_answers_total", "Answers of the webhook by HTTP status.", ["status"])
