@@ -4,7 +4,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from environs import Env
 
-from algotrendy import paths, secrets
+from algotrendy import logs, paths, secrets
 
 django_stubs_ext.monkeypatch()
 env = Env()
@@ -217,16 +217,4 @@ if SECURE_COOKIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
-    "loggers": {
-        "django_structlog": {"level": "WARNING"},
-        "httpx": {"level": "WARNING"},
-        "kombu": {"level": "WARNING"},
-        "celery": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configure(level=env.str("LOG_LEVEL", "INFO"), json=env.str("LOG_FORMAT", "text") == "json")

@@ -17,6 +17,7 @@ DATA = Path(_folder.name).resolve()
 for _name in [name for name in os.environ if name.startswith("ALGOTRENDY_")]:
     del os.environ[_name]
 os.environ["ALGOTRENDY_DATA"] = str(DATA)
+(DATA / "static").mkdir()
 os.environ["DJANGO_SETTINGS_MODULE"] = "algotrendy.settings"
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)

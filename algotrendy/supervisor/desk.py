@@ -186,6 +186,6 @@ class Desk:
 
 
 def make_folders(options: processes.Options) -> None:
-    """Make the folders that the lock, the pid files and the log lie in, readable by their owner only."""
-    for folder in (options.data, options.data / "run", options.data / "log"):
+    """Make the folders of lock, pid files, log and collected files, readable by their owner only."""
+    for folder in (options.data, *(options.data / name for name in ("run", "log", "static"))):
         private_folder(folder)

@@ -9,9 +9,9 @@ from algotrendy import paths
 from algotrendy.embedded.service import Service
 from algotrendy.supervisor.child import Spec
 
-CELERY = ("-m", "celery", "-A", "algotrendy")
+CELERY = ("-m", "celery", "--quiet", "-A", "algotrendy")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-TRADE_PROCESSES = 3
+TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "3")
 MANAGE = str(paths.BASE_DIR / "manage.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # What the services say at every start and stop, or about the machine: it stays in the log file.
@@ -39,8 +39,8 @@ def environment(options: Options, process: str) -> dict[str, str]:
     env = dict(os.environ)
     env.setdefault("ALGOTRENDY_URL", options.url)
     env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc otherwise keeps a heap for each thread
-    # Celery warns at every start as root about pickle, which the desk never accepts.
-    env.setdefault("PYTHONWARNINGS", "ignore::RuntimeWarning:celery.platforms")
+    # Celery warns at every start as root, because of pickle, which the desk never accepts.
+    env.setdefault("PYTHONWARNINGS", "ignore:You're running the worker")
     if process == "training":
         env |= ONE_THREAD
     else:
