@@ -23,6 +23,10 @@ class OrderRejected(BrokerError):
     """The venue provably refused: nothing was placed. Never retried."""
 
 
+class DuplicateClientOrderId(OrderRejected):
+    """The venue has had this client order id before: look it up, it is ours from an earlier try."""
+
+
 class OutcomeUnknown(BrokerError):
     """Time-out, disconnect, unreadable answer: the order may be there. Look it up, never send it blindly."""
 

@@ -1,6 +1,5 @@
 """The desk's limits on an entry. Pure: numbers in, a verdict with its reasons out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -13,13 +12,26 @@ ZERO = Decimal(0)
 TOLERANCE = Decimal("1.02")
 
 
-class Limits(Protocol):
-    """The desk's limits; the row `Desk` is one."""
+class _HasLimits(Protocol):
+    max_order_pct: Decimal
+    max_position_pct: Decimal
+    max_open_positions: int
+    max_daily_loss_pct: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The desk's limits: percentages of equity, and a count of positions."""
 
     max_order_pct: Decimal
     max_position_pct: Decimal
     max_open_positions: int
     max_daily_loss_pct: Decimal
+
+    @classmethod
+    def of(cls, desk: _HasLimits) -> "Limits":
+        """Return the limits written in the row of the desk."""
+        return cls(desk.max_order_pct, desk.max_position_pct, desk.max_open_positions, desk.max_daily_loss_pct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +130,6 @@ def refusal_at_claim(
             f"position would be {committed_value + order_value:.2f}, above {limits.max_position_pct:g} % of equity"
         )
     return ""
-
-
-def failed(checks: Sequence[Check]) -> list[Check]:
-    """Return the checks that refused."""
-    return [check for check in checks if not check.ok]
 
 
 def _desk(state: str) -> Check:

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers.models import Connection, Desk, EquityMark, Order, Position
+from brokers.paper.options import PaperOptions
 from brokers.states import OPEN
 
 ZERO = Decimal(0)
@@ -61,6 +62,37 @@ def in_doubt(connection_id: int, instrument_id: int) -> bool:
     return open_orders(connection_id, instrument_id).filter(state__in=Order.IN_DOUBT).exists()
 
 
+def projected_position(connection_id: int, instrument_id: int) -> Decimal:
+    """Return the signed quantity that will be held once the orders on their way have filled, legs aside.
+
+    Orders count in the order they were made; an exit never goes beyond flat.
+    """
+    held = position(connection_id, instrument_id)
+    quantity = held.quantity if held else ZERO
+    for order in open_orders(connection_id, instrument_id).filter(parent=None):
+        left = order.quantity - order.filled_quantity
+        if order.reduce_only:
+            left = min(left, max(-quantity, ZERO) if order.side == "buy" else max(quantity, ZERO))
+        quantity += left if order.side == "buy" else -left
+    return quantity
+
+
+def exposure(connection_id: int, *, without: int | None = None) -> dict[int, Decimal]:
+    """Return the quantity held or being entered (never negative) by instrument id, flat ones left out.
+
+    Entries that have not been claimed yet don't count; order `without` doesn't either.
+    """
+    entries = Order.objects.filter(
+        connection_id=connection_id, role=Order.Role.ENTRY, state__in=OPEN - {Order.State.PENDING}
+    ).exclude(pk=without)
+    held = Position.objects.filter(connection_id=connection_id).exclude(quantity=0)
+    total = {row.instrument_id: abs(row.quantity) for row in held}
+    for entry in entries:
+        left = entry.quantity - entry.filled_quantity
+        total[entry.instrument_id] = total.get(entry.instrument_id, ZERO) + left
+    return total
+
+
 def price_of(held: Position) -> Decimal:
     """Return the last price of what is held; its average price when the market has said nothing yet."""
     quote = getattr(held.instrument, "quote_now", None)
@@ -94,3 +126,8 @@ def _equity(connection: Connection, held: Iterable[Position], day_start: Decimal
         gain += unrealised(row)
     total = connection.starting_equity + realised + gain
     return Equity(total, total - value, gain, day_start, total - day_start)
+
+
+def round_trip_cost(connection: Connection) -> Decimal:
+    """Return what entering and leaving at market costs on a connection, as a fraction of the price."""
+    return PaperOptions.of(connection.settings).round_trip

@@ -1,0 +1,194 @@
+"""An order's way out: claim it, ask the venue with no transaction open, write down the answer."""
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from brokers import adapters, gate, ledger, nudges
+from brokers.contract import (
+    BrokerError,
+    DuplicateClientOrderId,
+    OrderRejected,
+    OrderRequest,
+    OutcomeUnknown,
+    VenueOrder,
+)
+from brokers.models import Desk, Order
+from brokers.orders import end_legs, move
+from brokers.selectors import desk as the_desk
+
+logger = logging.getLogger(__name__)
+
+# A claim that old is somebody else's to clear up (see sweeping): it must not reach the venue any more.
+CLAIM_SECONDS = 4.0
+DUPLICATE = "the venue has had this id before"
+
+
+class Claim(NamedTuple):
+    """An order that is ours to send, and the time of the claim, which nobody else shares."""
+
+    order: Order
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The venue provably refused."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Nobody knows whether the venue has it. `look_now` when the venue just said that it does."""
+
+    reason: str
+    look_now: bool = False
+
+
+Answer = VenueOrder | Refusal | Doubt
+
+
+def submit(order_id: int) -> None:
+    """Send a pending order if it may leave now. Safe to call any number of times, from anywhere at once."""
+    started = time.monotonic()
+    claim = claim_order(order_id)
+    if claim is None:
+        return
+    if time.monotonic() - started > CLAIM_SECONDS:
+        logger.warning("order %s was claimed too slowly, it is left to the sweep", order_id)
+        return
+    write_answer(claim, ask(claim.order))
+
+
+def claim_order(order_id: int) -> Claim | None:
+    """Claim pending → submitting in a transaction of its own; None when it isn't ours or may not leave.
+
+    The desk's row is locked first: shared by exits, alone by entries, because limits hold over all entries
+    together. A HALT waits for the lock and so comes either before the claim, which then fails, or after it.
+    """
+    with transaction.atomic(durable=True):
+        is_exit = Order.objects.filter(pk=order_id).values_list("reduce_only", flat=True).first()
+        desk = _locked_desk(alone=not is_exit)
+        # Read below the lock: what was decided while we waited must be seen.
+        order = _pending(order_id)
+        if order is None:
+            return None
+        now = timezone.now()
+        verdict = gate.judge(order, desk, now)
+        if verdict.outcome == "go":
+            mine = move(order_id, Order.State.SUBMITTING, submitted_at=now)
+            return Claim(order, now) if mine else None
+        if verdict.outcome != "wait":
+            _end_unsent(order, verdict)
+        return None
+
+
+def ask(order: Order) -> Answer:
+    """Call the venue. Whatever goes wrong that is not a plain refusal leaves the order in doubt."""
+    try:
+        return adapters.adapter(order.connection).submit(request(order))
+    except DuplicateClientOrderId:
+        return Doubt(DUPLICATE, look_now=True)
+    except OrderRejected as refusal:
+        return Refusal(str(refusal) or "refused without a reason")
+    except OutcomeUnknown as doubt:
+        return Doubt(str(doubt) or "no answer")
+    except Exception as error:
+        logger.exception("order %s: the adapter failed", order.pk)
+        return Doubt(f"{type(error).__name__}: {error}")
+
+
+def write_answer(claim: Claim, answer: Answer) -> None:
+    """Write down what the venue answered; what it executed already is in the same transaction."""
+    order = claim.order
+    if isinstance(answer, VenueOrder):
+        record_or_review(order, answer)
+    elif isinstance(answer, Refusal):
+        _refuse(order, answer.reason, claimed_at=claim.at)
+    else:
+        _doubt(order, answer, claim.at)
+
+
+def record_or_review(order: Order, told: VenueOrder) -> None:
+    """Record what the venue says; if that can't be true a person must look."""
+    try:
+        with transaction.atomic(durable=True):
+            ledger.record(order.connection, told)
+    except ledger.LedgerConflict as conflict:
+        logger.error("%s", conflict)
+        move(order.pk, Order.State.UNKNOWN, reason=str(conflict))
+        move(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+
+
+def request(order: Order) -> OrderRequest:
+    """Return the order, and its legs, as the venue is asked for them."""
+    legs = tuple(_request(leg) for leg in order.legs.select_related("instrument").order_by("id"))
+    return _request(order, legs)
+
+
+def cancel(order_id: int) -> None:
+    """Ask the venue to cancel what is left of an order, and record what it then is."""
+    order = Order.objects.select_related("connection", "instrument").get(pk=order_id)
+    if order.state not in Order.AT_VENUE:
+        return
+    try:
+        told = adapters.adapter(order.connection).cancel(order.client_order_id)
+    except (BrokerError, DatabaseError) as error:
+        logger.warning("order %s could not be cancelled: %s", order_id, error)
+        return
+    record_or_review(order, told)
+
+
+def _request(order: Order, legs: tuple[OrderRequest, ...] = ()) -> OrderRequest:
+    return OrderRequest(
+        client_order_id=order.client_order_id,
+        symbol=order.instrument.symbol,
+        side="buy" if order.side == Order.Side.BUY else "sell",
+        type=Order.Type(order.type).value,
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        reduce_only=order.reduce_only,
+        legs=legs,
+    )
+
+
+def _pending(order_id: int) -> Order | None:
+    rows = Order.objects.filter(pk=order_id, state=Order.State.PENDING, parent=None)
+    return rows.select_related("connection", "instrument", "after").first()
+
+
+def _locked_desk(*, alone: bool) -> Desk:
+    if alone:
+        row = Desk.objects.select_for_update().filter(pk=1).first()
+    else:
+        row = next(iter(Desk.objects.raw("SELECT * FROM brokers_desk WHERE id = 1 FOR SHARE")), None)
+    return row or the_desk()  # made just now, by us or by somebody: there was nothing to wait for
+
+
+def _end_unsent(order: Order, verdict: gate.Verdict) -> None:
+    if move(order.pk, verdict.outcome, sources=[Order.State.PENDING], reason=verdict.reason):
+        end_legs(order.pk, Order.State.CANCELED, f"its entry was {verdict.outcome}")
+        ledger.nudge_waiting(order)
+
+
+def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) -> None:
+    with transaction.atomic(durable=True):
+        sources = [Order.State.SUBMITTING] if claimed_at else None
+        if move(order.pk, Order.State.REJECTED, sources=sources, reason=reason, claimed_at=claimed_at):
+            end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
+            ledger.nudge_waiting(order)
+
+
+def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
+    with transaction.atomic(durable=True):
+        source = [Order.State.SUBMITTING]
+        values = {"reason": doubt.reason, "claimed_at": claimed_at}
+        if move(order.pk, Order.State.UNKNOWN, sources=source, **values) and doubt.look_now:
+            nudges.after_commit(nudges.LOOK_UP, order.pk)

@@ -1,0 +1,109 @@
+"""May this order leave now? Asked inside the claim, with the desk's row locked.
+
+Whoever changes the desk's state waits for that lock, so an order that is claimed was allowed at that moment, and
+after a HALT none is.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from brokers import nudges, risk, selectors
+from brokers.models import Desk, Order
+
+ON_THEIR_WAY = ("submitting", "accepted", "partially_filled")
+
+
+class Verdict(NamedTuple):
+    """`go`, or `wait` (nothing changes), or the state that the order ends in with the reason."""
+
+    outcome: Literal["go", "wait", "denied", "expired", "canceled"]
+    reason: str = ""
+
+
+GO = Verdict("go")
+
+
+def judge(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Return what becomes of a pending order at `now` (wall time). First objection wins."""
+    rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_connection, _desk_state, _deadline, _after)
+    rules += (_before_an_exit,) if order.reduce_only else (_doubt, _limits)
+    for rule in rules:
+        verdict = rule(order, desk, now)
+        if verdict != GO:
+            return verdict
+    return GO
+
+
+def _connection(order: Order, desk: Desk, now: datetime) -> Verdict:
+    if order.connection.enabled:
+        return GO
+    return Verdict("denied", f"connection {order.connection.name} is switched off")
+
+
+def _desk_state(order: Order, desk: Desk, now: datetime) -> Verdict:
+    state = selectors.effective_state(desk, now)
+    why = f": {desk.reason}" if desk.reason else ""
+    if state == Desk.State.HALTED:
+        return Verdict("denied", f"the desk was halted{why}")
+    if state == Desk.State.REDUCING and not order.reduce_only:
+        return Verdict("denied", f"the desk was reducing, only exits may leave{why}")
+    return GO
+
+
+def _deadline(order: Order, desk: Desk, now: datetime) -> Verdict:
+    if order.good_until is None or order.good_until > now or order.reduce_only:
+        return GO
+    return Verdict("expired", f"it had not left by {order.good_until:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Let a reversal's entry leave when its exit is filled, or ended because nothing was left to close."""
+    earlier = order.after
+    if earlier is None or earlier.state == Order.State.FILLED:
+        return GO
+    if earlier.state not in Order.FINAL:
+        return Verdict("wait")
+    held = selectors.position(order.connection_id, order.instrument_id)
+    if earlier.reduce_only and earlier.state != Order.State.DENIED and (held is None or held.quantity == 0):
+        return GO
+    return Verdict("canceled", f"the exit before it was {earlier.state}: {earlier.reason}")
+
+
+def _doubt(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Keep entries back while nobody knows what is held: an earlier order may or may not be at the venue."""
+    return Verdict("wait") if selectors.in_doubt(order.connection_id, order.instrument_id) else GO
+
+
+def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Keep an exit back while an earlier entry may still fill behind it: it would close less than is held then."""
+    rows = selectors.open_orders(order.connection_id, order.instrument_id)
+    entries = rows.filter(id__lt=order.pk, role=Order.Role.ENTRY)
+    for entry in entries:
+        if entry.state in Order.AT_VENUE:
+            nudges.after_commit(nudges.CANCEL, entry.pk)
+        if entry.state in ON_THEIR_WAY:
+            return Verdict("wait")
+    if entries.filter(state=Order.State.UNKNOWN).exists():
+        held = selectors.position(order.connection_id, order.instrument_id)
+        if held is None or held.quantity == 0:
+            return Verdict("wait")
+    return GO
+
+
+def _limits(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Hold the limits again, against what has been claimed since the plan was made."""
+    price = order.reference_price or Decimal(0)
+    equity = selectors.equity(order.connection)
+    exposure = selectors.exposure(order.connection_id, without=order.pk)
+    mine = exposure.pop(order.instrument_id, Decimal(0))
+    reason = risk.refusal_at_claim(
+        limits=risk.Limits.of(desk),
+        equity=equity.equity,
+        day_pnl=equity.day_pnl,
+        others_held=0 if mine else len(exposure),
+        committed_value=mine * price,
+        order_value=order.quantity * price,
+    )
+    return Verdict("denied", reason) if reason else GO

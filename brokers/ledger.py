@@ -1,0 +1,259 @@
+"""The ledger: what a venue tells of an order becomes fills, and order, position and trade follow from them.
+
+Everything of one message is in one transaction. Locks are taken in one order everywhere: connection, then
+positions by instrument, then an order and its legs; so two writers never wait for each other in a ring.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from django.db import transaction
+from django.dispatch import Signal
+from django.utils import timezone
+
+from brokers import nudges, pnl, signals, states
+from brokers.contract import Execution, VenueOrder
+from brokers.models import Connection, Fill, Order, Position, Trade
+from brokers.orders import announce, end_legs, move
+from brokers.pnl import Deal, Holding
+
+logger = logging.getLogger(__name__)
+SECOND_PART = "~2"  # of an execution that crossed zero: it closes one trade and opens the next
+
+
+class LedgerConflict(Exception):
+    """The venue's executions can't be true of our order (more than was ordered): a person must look."""
+
+
+def record(connection: Connection, venue_order: VenueOrder) -> Order | None:
+    """Take in what the venue says of one order; return it as it is now, None if nobody here placed it.
+
+    Telling the same again changes nothing. Raises LedgerConflict when it fills more than was ordered.
+    """
+    with transaction.atomic():
+        known = _known(connection, [venue_order])
+        order = known.get(venue_order.client_order_id)
+        if order is None:
+            return None
+        held = lock_position(connection.pk, order.instrument_id)
+        order = Order.objects.select_for_update().get(pk=order.pk)
+        _take_in(order, held, venue_order)
+        return order
+
+
+def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
+    """Take in a batch in the caller's transaction; return a sentence for each order that can't be true."""
+    known = _known(connection, venue_orders)
+    news = [told for told in venue_orders if _is_news(known.get(told.client_order_id), told)]
+    instruments = sorted({known[told.client_order_id].instrument_id for told in news})
+    held = {instrument: lock_position(connection.pk, instrument) for instrument in instruments}
+    conflicts = []
+    for told in news:
+        order = Order.objects.select_for_update().get(pk=known[told.client_order_id].pk)
+        try:
+            _take_in(order, held[order.instrument_id], told)
+        except LedgerConflict as conflict:  # raised before anything is written
+            conflicts.append(str(conflict))
+    return conflicts
+
+
+def lock_position(connection_id: int, instrument_id: int) -> Position:
+    """Return the holding, made if missing, locked until the transaction ends."""
+    key = {"connection_id": connection_id, "instrument_id": instrument_id}
+    rows = Position.objects.select_for_update(of=("self",)).filter(**key)
+    held = rows.first()
+    if held is None:
+        Position.objects.bulk_create([Position(**key)], ignore_conflicts=True)
+        held = rows.get()
+    return held
+
+
+def _known(connection: Connection, venue_orders: Iterable[VenueOrder]) -> dict[str, Order]:
+    ids = [told.client_order_id for told in venue_orders]
+    rows = Order.objects.filter(connection=connection, client_order_id__in=ids)
+    return {order.client_order_id: order for order in rows}
+
+
+def _is_news(order: Order | None, told: VenueOrder) -> bool:
+    """Return whether an order of ours would change; cheap, because every own answer comes back as an update."""
+    if order is None:
+        return False
+    filled = sum((execution.quantity for execution in told.executions), pnl.ZERO)
+    after = states.told(order.state, told.state, filled, order.quantity)
+    if told.state == "filled" and order.state != "filled":
+        return True
+    return filled != order.filled_quantity or after != order.state or not order.venue_order_id
+
+
+def _take_in(order: Order, held: Position, told: VenueOrder) -> None:
+    fills = _new_executions(order, told.executions)
+    for execution in fills:
+        _book(order, held, execution)
+    if fills:
+        _total(order)
+    moved = _follow_the_venue(order, told)
+    if fills and not moved:
+        announce(order.pk, order.state)
+    _carry_on(order, went_flat=bool(fills) and held.quantity == 0)
+
+
+def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execution]:
+    if not executions:
+        return []
+    ids = [execution.venue_trade_id for execution in executions]
+    seen = set(
+        Fill.objects.filter(connection_id=order.connection_id, venue_trade_id__in=ids).values_list(
+            "venue_trade_id", flat=True
+        )
+    )
+    fresh = [execution for execution in executions if execution.venue_trade_id not in seen]
+    total = order.filled_quantity + sum((execution.quantity for execution in fresh), pnl.ZERO)
+    if total > order.quantity:
+        raise LedgerConflict(
+            f"{order.client_order_id}: the venue executed {total:f}, but {order.quantity:f} was ordered"
+        )
+    return fresh
+
+
+def _book(order: Order, held: Position, execution: Execution) -> None:
+    """Write one execution as a fill (two when it crosses zero) and move position and trade along."""
+    deal = Deal(execution.side, execution.quantity, execution.price, execution.fee)
+    closing, opening = pnl.split(held.quantity, deal)
+    trade_id = execution.venue_trade_id
+    if closing is not None:
+        _book_part(order, held, execution, closing, trade_id)
+        trade_id += SECOND_PART
+    if opening is not None:
+        _book_part(order, held, execution, opening, trade_id)
+
+
+def _book_part(order: Order, held: Position, execution: Execution, deal: Deal, trade_id: str) -> None:
+    trade = held.trade or _open_trade(order, held, execution, deal)
+    fill = Fill.objects.create(
+        connection_id=order.connection_id,
+        order=order,
+        instrument_id=order.instrument_id,
+        trade=trade,
+        venue_trade_id=trade_id,
+        side=deal.side,
+        quantity=deal.quantity,
+        price=deal.price,
+        fee=deal.fee,
+        executed_at=execution.executed_at,
+    )
+    order.filled_quantity += deal.quantity
+    _tell(signals.fill_recorded, Fill, fill_id=fill.pk, order_id=order.pk)
+    _move_position(held, trade, deal)
+    _update_trade(trade, closed_at=None if held.quantity else execution.executed_at)
+
+
+def _open_trade(order: Order, held: Position, execution: Execution, deal: Deal) -> Trade:
+    return Trade.objects.create(
+        connection_id=order.connection_id,
+        instrument_id=order.instrument_id,
+        side=Trade.Side.LONG if deal.side == "buy" else Trade.Side.SHORT,
+        market=order.market,
+        quantity=deal.quantity,
+        entry_price=deal.price,
+        opened_at=execution.executed_at,
+    )
+
+
+def _move_position(held: Position, trade: Trade, deal: Deal) -> None:
+    after = pnl.apply(Holding(held.quantity, held.average_price, held.realised_pnl, held.fees), deal)
+    held.quantity, held.average_price = after.quantity, after.average_price
+    held.realised_pnl, held.fees = after.realised_pnl, after.fees
+    held.trade = trade if after.quantity else None
+    held.save(update_fields=["quantity", "average_price", "realised_pnl", "fees", "trade", "updated_at"])
+
+
+def _update_trade(trade: Trade, closed_at: object) -> None:
+    """Derive the trade from its fills; it is closed when the position is flat."""
+    sums = pnl.figures(trade.side, _deals(trade.fills.all()))
+    state = Trade.State.OPEN if closed_at is None else Trade.State.CLOSED
+    Trade.objects.filter(pk=trade.pk).update(
+        quantity=sums.quantity,
+        entry_price=sums.entry_price,
+        exit_quantity=sums.exit_quantity,
+        exit_price=sums.exit_price,
+        gross_pnl=sums.gross_pnl,
+        fees=sums.fees,
+        pnl=sums.pnl,
+        state=state,
+        closed_at=closed_at,
+    )
+    if state == Trade.State.CLOSED:
+        _tell(signals.trade_closed, Trade, trade_id=trade.pk)
+        nudges.after_commit(nudges.MARK, trade.connection_id)
+
+
+def _deals(fills: Iterable[Fill]) -> list[Deal]:
+    return [Deal(fill.side, fill.quantity, fill.price, fill.fee) for fill in fills]
+
+
+def _total(order: Order) -> None:
+    """Derive the order's own sums from its fills; its state follows in a step of its own."""
+    quantity, price, fees = pnl.average(_deals(order.fills.all()))
+    order.filled_quantity, order.average_price, order.fees = quantity, price, fees
+    Order.objects.filter(pk=order.pk).update(
+        filled_quantity=quantity, average_price=price, fees=fees, updated_at=timezone.now()
+    )
+
+
+def _follow_the_venue(order: Order, told: VenueOrder) -> bool:
+    """Move the order to the state that the venue's words and our fills make of it; return whether it moved."""
+    values: dict[str, object] = {}
+    if told.venue_order_id and not order.venue_order_id:
+        values["venue_order_id"] = told.venue_order_id
+    if order.accepted_at is None:
+        values["accepted_at"] = timezone.now()
+    if order.parent_id is not None and told.state == "filled" and 0 < order.filled_quantity < order.quantity:
+        order.quantity = order.filled_quantity  # a leg follows what its entry filled
+        values["quantity"] = order.quantity
+    after = states.told(order.state, told.state, order.filled_quantity, order.quantity)
+    reason = "" if after in ("accepted", "partially_filled", "filled") else told.reason or f"{after} by the venue"
+    if after != order.state and move(order.pk, after, reason=reason, **values):
+        order.state = after
+        return True
+    if values:
+        Order.objects.filter(pk=order.pk).update(**values)
+    return False
+
+
+def _carry_on(order: Order, *, went_flat: bool) -> None:
+    """Carry the change on: legs with their entry, waiting orders when one is over, one more look when flat."""
+    if order.role == Order.Role.ENTRY:
+        _carry_legs(order)
+    if went_flat:
+        nudges.after_commit(nudges.SYNC, order.connection_id)
+    if order.state in states.FINAL:
+        nudge_waiting(order)
+
+
+def _carry_legs(entry: Order) -> None:
+    if entry.state in states.FINAL and entry.filled_quantity == 0:
+        end_legs(entry.pk, Order.State.CANCELED, f"its entry was {entry.state}")
+        return
+    legs = Order.objects.filter(parent=entry)
+    if entry.state in states.FINAL and entry.filled_quantity < entry.quantity:
+        open_legs = legs.filter(state__in=states.OPEN, filled_quantity__lt=entry.filled_quantity)
+        open_legs.update(quantity=entry.filled_quantity, updated_at=timezone.now())
+    for leg_id in legs.filter(state=Order.State.PENDING).order_by("id").values_list("id", flat=True):
+        move(leg_id, Order.State.ACCEPTED, sources=[Order.State.PENDING], accepted_at=timezone.now())
+
+
+def nudge_waiting(order: Order) -> None:
+    """Nudge the pending orders of this instrument: one of them may have waited for `order`."""
+    waiting = Order.objects.filter(
+        connection_id=order.connection_id,
+        instrument_id=order.instrument_id,
+        state=Order.State.PENDING,
+        parent=None,
+    )
+    for order_id in waiting.order_by("id").values_list("id", flat=True):
+        nudges.after_commit(nudges.SUBMIT, order_id)
+
+
+def _tell(signal: Signal, sender: type, **news: int) -> None:
+    transaction.on_commit(partial(signal.send_robust, sender=sender, **news), robust=True)

@@ -1,0 +1,87 @@
+"""What the paper venue refuses, and how much it can trade at once."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from django.utils import timezone
+
+from brokers.contract import OrderRequest
+from brokers.paper.models import PaperAccount, PaperHolding
+from brokers.paper.options import PaperOptions
+from market.models import Candle, Instrument, Quote
+
+ZERO = Decimal(0)
+
+
+def objection(
+    account: PaperAccount, request: OrderRequest, instrument: Instrument, quote: Quote, options: PaperOptions
+) -> str:
+    """Return why the order is refused, or an empty string. An order that only reduces needs no money."""
+    if request.quantity <= 0:
+        return f"quantity is below one step of {instrument.step_size.normalize():f}"
+    if request.type == "limit" and request.limit_price is None:
+        return "a limit order needs a limit price"
+    if request.type == "stop" and request.stop_price is None:
+        return "a stop order needs a stop price"
+    if request.reduce_only:
+        return _nothing_to_reduce(account, request, instrument)
+    if not is_fresh(quote, options):
+        return f"the last price of {instrument} is from {quote.received_at:%Y-%m-%d %H:%M:%S} UTC"
+    if request.quantity * quote.price < instrument.min_notional:
+        return f"value is below the minimum of {instrument.min_notional.normalize():f}"
+    return _insufficient_equity(account, request, instrument, quote, options)
+
+
+def is_fresh(quote: Quote, options: PaperOptions) -> bool:
+    """Return whether a price is young enough to enter at."""
+    most = float(options.max_quote_age_s) or max(60.0, 3.0 * quote.timeframe)
+    return (timezone.now() - quote.received_at).total_seconds() <= most
+
+
+def depth(quote: Quote, options: PaperOptions) -> Decimal | None:
+    """Return how much one order may trade at the quote: a share of the last candle's volume.
+
+    None is no limit: where no volume is known, and on a market that stands still, where only exits get this far
+    and no later candle would fill their rest.
+    """
+    if not is_fresh(quote, options):
+        return None
+    newest = quote.market_time - timedelta(seconds=quote.timeframe)
+    rows = Candle.objects.filter(
+        instrument_id=quote.instrument_id, timeframe=quote.timeframe, open_time__lte=newest
+    )
+    volume = rows.order_by("-open_time").values_list("volume", flat=True).first()
+    return share(volume, options) if volume else None
+
+
+def share(volume: Decimal, options: PaperOptions) -> Decimal | None:
+    """Return what one account may trade in a candle of `volume`; None (no limit) when it tells no volume."""
+    return volume * options.participation if volume > 0 else None
+
+
+def _nothing_to_reduce(account: PaperAccount, request: OrderRequest, instrument: Instrument) -> str:
+    rows = PaperHolding.objects.filter(account=account, instrument=instrument)
+    held = rows.values_list("quantity", flat=True).first() or ZERO
+    opposite = held > 0 if request.side == "sell" else held < 0
+    return "" if opposite else "nothing to reduce: the position is flat or on the other side"
+
+
+def _insufficient_equity(
+    account: PaperAccount, request: OrderRequest, instrument: Instrument, quote: Quote, options: PaperOptions
+) -> str:
+    equity, exposure, held = account.cash, ZERO, ZERO
+    rows = PaperHolding.objects.filter(account=account).exclude(quantity=0)
+    for row in rows.select_related("instrument__quote_now"):
+        latest = getattr(row.instrument, "quote_now", None)
+        value = row.quantity * latest.price if latest else ZERO
+        equity += value
+        if row.instrument_id == instrument.pk:
+            held = row.quantity
+        else:
+            exposure += abs(value)
+    after = held + (request.quantity if request.side == "buy" else -request.quantity)
+    price = request.limit_price or quote.price
+    if abs(after) <= abs(held) or exposure + abs(after) * price <= equity * options.leverage:
+        return ""
+    needed = exposure + abs(after) * price
+    return f"insufficient equity: {needed:.2f} would be held, {equity * options.leverage:.2f} is there"

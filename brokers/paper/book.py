@@ -1,0 +1,237 @@
+"""The paper venue's books: placing, executing and cancelling, under the account's lock.
+
+Every writer holds the lock of the account's row until its commit: events are committed in the order of their ids,
+and nobody acts on a holding that is about to change.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Sum
+
+from brokers.contract import DuplicateClientOrderId, OrderRequest
+from brokers.models import Connection
+from brokers.paper import admission
+from brokers.paper.models import PaperAccount, PaperEvent, PaperExecution, PaperHolding, PaperOrder
+from brokers.paper.options import PaperOptions
+from brokers.paper.pricing import Match, market_price
+from brokers.rounding import to_places, to_step, to_tick
+from market.models import Instrument, Quote
+
+State = PaperOrder.State
+ZERO = Decimal(0)
+
+
+def locked_account(connection: Connection) -> PaperAccount:
+    """Return the account of a connection, opened at first use, locked until the transaction ends."""
+    rows = PaperAccount.objects.select_for_update(no_key=True).filter(connection=connection)
+    account = rows.first()
+    if account is None:
+        new = PaperAccount(connection=connection, cash=connection.starting_equity)
+        PaperAccount.objects.bulk_create([new], ignore_conflicts=True)
+        account = rows.get()
+    return account
+
+
+def place(account: PaperAccount, request: OrderRequest, options: PaperOptions) -> PaperOrder:
+    """Take an order in, or write it down as rejected; a market order trades at once as far as volume allows.
+
+    Raises DuplicateClientOrderId for an id this account has ever had, with nothing changed.
+    """
+    ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
+    if PaperOrder.objects.filter(account=account, client_order_id__in=ids).exists():
+        raise DuplicateClientOrderId(f"client order id {request.client_order_id} was used before")
+    instrument = Instrument.objects.filter(symbol=request.symbol).first()
+    quote = Quote.objects.filter(instrument=instrument).first() if instrument else None
+    if instrument is None or quote is None:
+        what = "is not traded here" if instrument is None else "has no price"
+        return _reject(account, instrument, request, f"{request.symbol} {what}")
+    request = _rounded(request, instrument)
+    objection = admission.objection(account, request, instrument, quote, options)
+    if objection:
+        return _reject(account, instrument, request, objection)
+    order = _write(account, instrument, request, State.WORKING, matched_until=quote.market_time)
+    for leg in request.legs:
+        # Legs follow what their entry fills; they never get larger than it.
+        leg = replace(_rounded(leg, instrument), quantity=min(leg.quantity, request.quantity))
+        _write(account, instrument, leg, State.HELD, parent=order)
+    if order.type == "market":
+        _trade_now(account, order, quote, options)
+    return order
+
+
+def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: Match, fee: Decimal) -> None:
+    """Write one execution (`fee` a fraction of its value) and all that follows from it."""
+    value = quantity * match.price
+    cost = to_places(value * fee)
+    PaperExecution.objects.create(
+        account=account,
+        order=order,
+        trade_id=f"{order.pk}-{order.executions.count() + 1}",
+        quantity=quantity,
+        price=match.price,
+        fee=cost,
+        executed_at=match.at,
+    )
+    account.cash += (-value if order.side == "buy" else value) - cost
+    account.save(update_fields=["cash"])
+    holding = _move_holding(account, order, quantity)
+    order.filled_quantity += quantity
+    if order.filled_quantity >= order.quantity:
+        order.state = State.FILLED
+    order.save(update_fields=["filled_quantity", "state"])
+    note(order, "executed")
+    if order.parent is not None:
+        _settle_bracket(order.parent, order)
+    else:
+        wake_legs(order, match.at)
+    if holding == 0:
+        _cancel_reducing(account, order.instrument_id)
+
+
+def cancel(order: PaperOrder, reason: str) -> None:
+    """Cancel what is left of an order; legs of an entry that holds nothing go with it, others shrink to it."""
+    if not end(order, reason):
+        return
+    for leg in order.legs.filter(state__in=[State.HELD, State.WORKING]).order_by("id"):
+        if order.filled_quantity == 0:
+            end(leg, "its entry was cancelled")
+        elif leg.quantity > order.filled_quantity:
+            leg.quantity = max(order.filled_quantity, leg.filled_quantity)
+            leg.save(update_fields=["quantity"])
+    if order.legs.exists():
+        _settle_bracket(order, None)
+
+
+def end(order: PaperOrder, reason: str) -> bool:
+    """Cancel this one order; return False when it was over already."""
+    if order.state not in (State.HELD, State.WORKING):
+        return False
+    order.state, order.reason = State.CANCELED, reason
+    order.save(update_fields=["state", "reason"])
+    note(order, "canceled")
+    return True
+
+
+def closable(order: PaperOrder) -> Decimal:
+    """Return how much of an order may trade: a reduce-only one never beyond flat, a leg never beyond its entry."""
+    left = order.quantity - order.filled_quantity
+    if not order.reduce_only:
+        return left
+    held = holding_of(order.account_id, order.instrument_id)
+    left = min(left, max(held, ZERO) if order.side == "sell" else max(-held, ZERO))
+    return min(left, uncovered(order.parent)) if order.parent is not None else left
+
+
+def uncovered(entry: PaperOrder) -> Decimal:
+    """Return what an entry has filled and its legs have not closed yet."""
+    entry.refresh_from_db(fields=["filled_quantity", "state"])
+    closed = entry.legs.aggregate(total=Sum("filled_quantity"))["total"] or ZERO
+    return entry.filled_quantity - closed
+
+
+def holding_of(account_id: int, instrument_id: int | None) -> Decimal:
+    """Return the signed quantity held."""
+    rows = PaperHolding.objects.filter(account_id=account_id, instrument_id=instrument_id)
+    return rows.values_list("quantity", flat=True).first() or ZERO
+
+
+def note(order: PaperOrder, kind: str) -> None:
+    """Append to the log that the account's owner reads."""
+    PaperEvent.objects.create(account_id=order.account_id, order=order, kind=kind)
+
+
+def wake_legs(entry: PaperOrder, since: datetime) -> None:
+    """Let legs work on candles that open after their entry's fill; one that came first can't have touched them."""
+    entry.legs.filter(state=State.HELD).update(state=State.WORKING, matched_until=since)
+
+
+def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
+    """One cancels the other: when the legs have closed all that the entry filled, the rest of both is over."""
+    if uncovered(entry) > 0 or entry.filled_quantity == 0:
+        return
+    end(entry, "its stop or target was reached")
+    for other in entry.legs.filter(state__in=[State.HELD, State.WORKING]).order_by("id"):
+        if other.filled_quantity == 0:
+            end(other, "the other leg was reached")
+        else:
+            other.quantity, other.state = other.filled_quantity, State.FILLED
+            other.save(update_fields=["quantity", "state"])
+            note(other, "executed")
+    if leg is not None:
+        leg.refresh_from_db(fields=["quantity", "state", "reason"])
+
+
+def _cancel_reducing(account: PaperAccount, instrument_id: int | None) -> None:
+    """Cancel what could only reduce, now that there is nothing left; legs of an entry still filling stay."""
+    rows = PaperOrder.objects.filter(
+        account=account, instrument_id=instrument_id, reduce_only=True, state=State.WORKING
+    )
+    for order in rows.exclude(parent__state=State.WORKING).order_by("id"):
+        end(order, "the position is flat")
+
+
+def _move_holding(account: PaperAccount, order: PaperOrder, quantity: Decimal) -> Decimal:
+    holding, _ = PaperHolding.objects.get_or_create(account=account, instrument_id=order.instrument_id)
+    holding.quantity += quantity if order.side == "buy" else -quantity
+    holding.save(update_fields=["quantity"])
+    return holding.quantity
+
+
+def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> None:
+    quantity = closable(order)
+    depth = admission.depth(quote, options)
+    if depth is not None:
+        quantity = min(quantity, to_step(depth, quote.instrument.step_size))
+    if quantity > 0:
+        price = market_price(quote.price, order.side, quote.instrument.tick_size, options)
+        execute(account, order, quantity, Match(price, quote.market_time), options.fee)
+    if order.reduce_only and order.state == State.WORKING and closable(order) == 0:
+        end(order, "the position is flat")
+
+
+def _rounded(request: OrderRequest, instrument: Instrument) -> OrderRequest:
+    """Return the request in whole steps and ticks, as the venue books it."""
+    tick, limit, stop = instrument.tick_size, request.limit_price, request.stop_price
+    return replace(
+        request,
+        quantity=to_step(request.quantity, instrument.step_size),
+        limit_price=to_tick(limit, tick) if limit is not None else None,
+        stop_price=to_tick(stop, tick) if stop is not None else None,
+    )
+
+
+def _reject(
+    account: PaperAccount, instrument: Instrument | None, request: OrderRequest, reason: str
+) -> PaperOrder:
+    return _write(account, instrument, request, State.REJECTED, reason=reason)
+
+
+def _write(
+    account: PaperAccount,
+    instrument: Instrument | None,
+    request: OrderRequest,
+    state: str,
+    *,
+    reason: str = "",
+    parent: PaperOrder | None = None,
+    matched_until: datetime | None = None,
+) -> PaperOrder:
+    order = PaperOrder.objects.create(
+        account=account,
+        instrument=instrument,
+        client_order_id=request.client_order_id,
+        parent=parent,
+        side=request.side,
+        type=request.type,
+        quantity=request.quantity,
+        limit_price=request.limit_price,
+        stop_price=request.stop_price,
+        reduce_only=request.reduce_only,
+        state=state,
+        reason=reason,
+        matched_until=matched_until,
+    )
+    note(order, "rejected" if state == State.REJECTED else "placed")
+    return order

@@ -1,0 +1,52 @@
+"""What a paper account costs and how it misbehaves, from `Connection.settings`.
+
+spread_bps 2          whole spread; a market order pays half of it
+slippage_bps 1        on top, for market orders and triggered stops
+fee_bps 5             of the value of each execution
+latency_ms 0          between the call and the order's arrival
+participation 0.25    share of a candle's volume that one order may take; the rest fills on later candles
+leverage 1            value of all positions together, in multiples of equity
+max_quote_age_s       entries are refused at an older price (default: three candles, at least 60 s)
+faults {}             for tests: {"timeout_before": n, "timeout_after": n, "unavailable": n}, the first n times
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+BPS = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperOptions:
+    """The settings of a paper account. One basis point is 0.01 %."""
+
+    spread_bps: Decimal = Decimal(2)
+    slippage_bps: Decimal = Decimal(1)
+    fee_bps: Decimal = Decimal(5)
+    latency_ms: Decimal = Decimal(0)
+    participation: Decimal = Decimal("0.25")
+    leverage: Decimal = Decimal(1)
+    max_quote_age_s: Decimal = Decimal(0)  # 0: three candles, at least a minute
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "PaperOptions":
+        """Return the options written in a connection's settings, defaults for the rest."""
+        given = {field.name: Decimal(str(settings[field.name])) for field in fields(cls) if field.name in settings}
+        return cls(**given)
+
+    @property
+    def market_cost(self) -> Decimal:
+        """What a market order pays over the price, as a fraction of it."""
+        return (self.spread_bps / 2 + self.slippage_bps) / BPS
+
+    @property
+    def fee(self) -> Decimal:
+        """The fee, as a fraction of an execution's value."""
+        return self.fee_bps / BPS
+
+    @property
+    def round_trip(self) -> Decimal:
+        """What it costs to enter and leave at market, as a fraction of the price."""
+        return 2 * (self.market_cost + self.fee)

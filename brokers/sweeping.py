@@ -1,0 +1,122 @@
+"""What finds the work that a lost nudge or a dead worker left behind. Runs every two seconds, one at a time."""
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from brokers import adapters, deskstate, execution, ledger, locks, sync
+from brokers.contract import BrokerError, VenueUnavailable
+from brokers.models import Connection, Order
+from brokers.orders import end_legs, move
+from brokers.paper import matching
+
+logger = logging.getLogger(__name__)
+
+NUDGE_LOST_AFTER = timedelta(seconds=2)
+CLAIM_LOST_AFTER = timedelta(seconds=5)
+FIRST_LOOK_AFTER = timedelta(seconds=1)
+LOOKUPS = 6  # 1, 2, 4, 8, 16 and 32 s apart: about a minute, then a person
+BATCH = 200
+
+
+def sweep() -> bool:
+    """Do everything that is overdue; return False when another worker is at it."""
+    with locks.try_session_lock("brokers.sweep") as mine:
+        if mine:
+            deskstate.end_expired()
+            doubt_lost_claims()
+            look_up_doubtful()
+            matching.match_all()
+            for connection_id in Connection.objects.filter(enabled=True).values_list("id", flat=True):
+                sync.sync_connection(connection_id)
+            submit_waiting()
+    return mine
+
+
+def doubt_lost_claims() -> int:
+    """Move claims whose worker is gone to unknown: the venue may or may not have been called."""
+    overdue = Order.objects.filter(
+        state=Order.State.SUBMITTING, submitted_at__lte=timezone.now() - CLAIM_LOST_AFTER
+    )
+    count = 0
+    for order_id, claimed_at in list(overdue.values_list("id", "submitted_at")[:BATCH]):
+        source, reason = [Order.State.SUBMITTING], "its worker went away while sending"
+        count += move(order_id, Order.State.UNKNOWN, sources=source, reason=reason, claimed_at=claimed_at)
+    return count
+
+
+def look_up_doubtful() -> None:
+    """Look up each unknown order whose time has come."""
+    now = timezone.now()
+    rows = Order.objects.filter(state=Order.State.UNKNOWN, updated_at__lte=now - FIRST_LOOK_AFTER)
+    for order in rows.order_by("updated_at")[:BATCH]:
+        if order.updated_at <= now - FIRST_LOOK_AFTER * 2**order.lookups:
+            look_up(order.pk)
+
+
+def submit_waiting() -> None:
+    """Submit pending orders whose nudge was lost, or that waited for something."""
+    overdue = timezone.now() - NUDGE_LOST_AFTER
+    rows = Order.objects.filter(state=Order.State.PENDING, parent=None, updated_at__lte=overdue)
+    for order_id in list(rows.order_by("id").values_list("id", flat=True)[:BATCH]):
+        execution.submit(order_id)
+
+
+def look_up(order_id: int) -> bool:
+    """Ask the venue whether it has an order in doubt, and settle it if the answer proves anything.
+
+    Found: what the venue says. Provably never there: pending again, so it leaves exactly once. Else one more
+    look later, and after the last one a person. Return whether the venue could be asked.
+    """
+    rows = Order.objects.filter(state__in=Order.IN_DOUBT).select_related("connection", "instrument")
+    order = rows.filter(pk=order_id).first()
+    if order is None:
+        return True
+    try:
+        broker = adapters.adapter(order.connection)
+        told = broker.lookup(order.client_order_id)
+    except BrokerError as error:
+        _one_look_less(order, f"the venue could not be asked: {error}")
+        return False
+    if told is not None:
+        execution.record_or_review(order, told)
+    elif broker.idempotent_client_ids and order.state == Order.State.UNKNOWN:
+        _back_to_pending(order)
+    else:
+        _one_look_less(order, f"the venue does not know it; {order.reason}")
+    return True
+
+
+def resolve_by_hand(*, order: Order, by: str) -> Order:
+    """Settle an order that needs review: what the venue says, and if it has none, rejected in the name of `by`.
+
+    Raises VenueUnavailable, with nothing settled, when the venue can't be asked.
+    """
+    if not look_up(order.pk):
+        raise VenueUnavailable("the venue could not be asked; nothing was settled")
+    with transaction.atomic():
+        reason = f"settled by {by}: the venue has no such order"
+        if move(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
+            end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
+            ledger.nudge_waiting(order)
+    order.refresh_from_db()
+    return order
+
+
+def _back_to_pending(order: Order) -> None:
+    source, reason = [Order.State.UNKNOWN], "the venue never had it"
+    if move(order.pk, Order.State.PENDING, sources=source, reason=reason, submitted_at=None):
+        execution.submit(order.pk)
+
+
+def _one_look_less(order: Order, reason: str) -> None:
+    if order.state != Order.State.UNKNOWN:
+        return
+    looks = order.lookups + 1
+    if looks >= LOOKUPS:
+        move(order.pk, Order.State.NEEDS_REVIEW, sources=[Order.State.UNKNOWN], reason=reason, lookups=looks)
+        return
+    rows = Order.objects.filter(pk=order.pk, state=Order.State.UNKNOWN, lookups=order.lookups)
+    rows.update(lookups=looks, reason=reason[:300], updated_at=timezone.now())
