@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class DashboardConfig(AppConfig):
     name = "dashboard"
+
+    def ready(self) -> None:
+        """Listen to the apps below: what they announce becomes hints for the open pages."""
+        from dashboard import hints
+
+        hints.connect()

@@ -1,0 +1,103 @@
+"""The live socket of the pages."""
+
+import asyncio
+import contextlib
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs
+
+from channels.auth import get_user
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import DatabaseError
+from psycopg_pool import PoolTimeout
+
+from algotrendy.access import Role, has_role
+from dashboard import fragments
+from dashboard.live import Hub, Subscriber, hub
+
+MAX_TOPICS = 24
+CHECK_SECONDS = 60.0
+SIGNED_OUT = 4401
+FORBIDDEN = 4403
+BAD_TOPICS = 4400
+
+
+def topics_of(query: bytes) -> frozenset[str]:
+    """Return the topics that "topics=a,b:1" asks for; those that don't exist are left out."""
+    asked = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
+    found = set()
+    for topic in asked[:MAX_TOPICS]:
+        with contextlib.suppress(fragments.UnknownTopic):
+            fragments.find(topic)
+            found.add(topic)
+    return frozenset(found)
+
+
+class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Sends the regions that a page shows to signed-in viewers, and asks again who they are every minute."""
+
+    # Messages come from the hub: no subscription of its own in Valkey, which may be away.
+    channel_layer_alias = "none"
+
+    _hub: Hub | None = None
+    _subscriber: Subscriber | None = None
+    _tasks: tuple[asyncio.Task[None], ...] = ()
+
+    async def connect(self) -> None:
+        """Let viewers in. Refused before the handshake ends: 403 for HTTP, 4401 or 4403 for the socket."""
+        refusal = await self._refusal(self.scope["user"])
+        if refusal:
+            await self.close(code=refusal)
+            return
+        self._hub = hub()
+        topics = topics_of(self.scope["query_string"])
+        if not topics:
+            await self.close(code=BAD_TOPICS)
+            return
+        await self.accept()
+        self._subscriber = Subscriber(topics)
+        self._hub.join(self._subscriber)
+        self._tasks = (
+            asyncio.ensure_future(self._pump(self._subscriber)),
+            asyncio.ensure_future(self._keep_checking()),
+        )
+
+    async def disconnect(self, code: int) -> None:
+        """Leave the hub."""
+        for task in self._tasks:
+            task.cancel()
+        if self._hub and self._subscriber:
+            await self._hub.leave(self._subscriber)
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Pages only listen; whatever they send is ignored."""
+
+    async def _pump(self, subscriber: Subscriber) -> None:
+        while True:
+            for text in await subscriber.take():
+                await self.send(text_data=text)
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            refusal = 0
+            # A database that is away is no reason to send anybody off.
+            with contextlib.suppress(DatabaseError, PoolTimeout):
+                refusal = await self._refusal(await self._user_now())
+            if refusal:
+                await self.close(code=refusal)
+                return
+
+    async def _user_now(self) -> Any:
+        """Return who the session belongs to now: its row, password and account may have changed."""
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        return await get_user({"session": store(self.scope["session"].session_key)})
+
+    @staticmethod
+    async def _refusal(user: Any) -> int:
+        if not user.is_authenticated:
+            return SIGNED_OUT
+        allowed = await database_sync_to_async(has_role)(user, Role.VIEWER)
+        return 0 if allowed else FORBIDDEN

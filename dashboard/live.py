@@ -1,0 +1,274 @@
+"""The hub: once per web process, between the hints and the sockets.
+
+A hint makes topics dirty. The hub gathers them for a moment, renders each changed region once, whoever looks at it,
+and hands the message to every socket that asked for the topic. A socket keeps only the newest message of each topic,
+so a slow reader skips states instead of falling behind. Hints may be lost (Valkey restarts) and the database may be
+away: everything watched is asked for again every few seconds, and the sockets are told while it can't be.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import redis.asyncio
+from channels.db import database_sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+from psycopg_pool import PoolTimeout
+
+from dashboard import fragments
+from dashboard.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, Message, StateMessage
+from dashboard.relations import related
+
+logger = logging.getLogger(__name__)
+GATHER_SECONDS = 0.05
+REFETCH_SECONDS = 10.0
+# Without hints the pages live on asking alone.
+REFETCH_WITHOUT_HINTS = 2.0
+RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+MAX_PENDING = 64
+_AGES = re.compile(r'(<time class="age[^>]*>)[^<]*')
+
+Produce = Callable[[str], Message | None]
+
+
+def produce(topic: str) -> Message | None:
+    """Return the message of a topic as it is now, version 0; None when there is nothing to show. Blocking."""
+    found, key = fragments.find(topic)
+    if isinstance(found, fragments.Data):
+        payload = found.payload(key)
+        if payload is None:
+            return None
+        return DataMessage(type="data", topic=topic, version=0, data=payload)
+    content = fragments.render(topic)
+    if not content:
+        return None
+    target = "#" + fragments.element_id(topic)
+    return FragmentMessage(
+        type="fragment", topic=topic, version=0, target=target, swap="innerMorph", content=content
+    )
+
+
+def essence(message: Message) -> str:
+    """Return what makes a message different from the last one: everything but ages, which the page counts."""
+    if message["type"] == "fragment":
+        return _AGES.sub(r"\1", message["content"])
+    return json.dumps(message, default=str)
+
+
+def _now() -> str:
+    return timezone.now().isoformat(timespec="milliseconds")
+
+
+@dataclass(eq=False)
+class Subscriber:
+    """One socket: what it watches and the newest message of each topic that it has not taken yet."""
+
+    topics: frozenset[str]
+    _pending: dict[str, str] = field(default_factory=dict)
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, topic: str, text: str) -> None:
+        """Keep a message for the socket; it replaces an older one of the same topic."""
+        self._pending.pop(topic, None)
+        self._pending[topic] = text
+        if len(self._pending) > MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+        self._ready.set()
+
+    async def take(self) -> list[str]:
+        """Wait for messages and return them, oldest first."""
+        await self._ready.wait()
+        self._ready.clear()
+        texts = list(self._pending.values())
+        self._pending.clear()
+        return texts
+
+
+@dataclass(slots=True)
+class _Latest:
+    text: str
+    essence: str
+
+
+class Hub:
+    """Watches topics for its subscribers. Lives in one event loop; runs only while somebody is subscribed."""
+
+    def __init__(self, produce: Produce = produce) -> None:
+        self.epoch = secrets.token_hex(4)
+        self._produce = produce
+        self._watchers: dict[str, set[Subscriber]] = {}
+        self._latest: dict[str, _Latest] = {}
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._version = 0
+        self._hearing = False
+        self._stale_since: str | None = None
+        self._last_good = _now()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk-live")
+
+    def join(self, subscriber: Subscriber) -> None:
+        """Start sending to `subscriber`: what is known at once, the rest as soon as it is rendered."""
+        hello = Hello(type="hello", epoch=self.epoch, now=_now())
+        subscriber.offer("hello", json.dumps(hello))
+        if self._stale_since:
+            subscriber.offer("state", self._state_text())
+        for topic in sorted(subscriber.topics):
+            self._watchers.setdefault(topic, set()).add(subscriber)
+            if topic in self._latest:
+                subscriber.offer(topic, self._latest[topic].text)
+            else:
+                self.mark([topic])
+        if not self._tasks:
+            loops: tuple[Callable[[], Awaitable[None]], ...] = (self._listen, self._work, self._refetch)
+            self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
+
+    async def leave(self, subscriber: Subscriber) -> None:
+        """Stop sending to `subscriber`; the last one to leave stops the hub."""
+        for topic in subscriber.topics:
+            watchers = self._watchers.get(topic, set())
+            watchers.discard(subscriber)
+            if not watchers:
+                self._watchers.pop(topic, None)
+                self._latest.pop(topic, None)
+        if not self._watchers:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End the hub's tasks and give its database connection back."""
+        tasks, self._tasks = self._tasks, []
+        self._dirty.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(self._pool, connections.close_all)
+
+    def mark(self, topics: Iterable[str]) -> None:
+        """Have `topics` rendered again."""
+        for topic in topics:
+            self._dirty[topic] = None
+        self._wake.set()
+
+    async def _listen(self) -> None:
+        """Take hints from Valkey, reconnecting for ever; after a gap everything counts as changed."""
+        attempt = 0
+        while True:
+            client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
+            try:
+                async with client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+                    await pubsub.subscribe(HINTS_CHANNEL)
+                    self._hearing, attempt = True, 0
+                    self.mark(self._watchers)
+                    async for message in pubsub.listen():
+                        self._hear(message)
+            except (redis.RedisError, OSError) as error:
+                logger.info("no hints: %s", error)
+            finally:
+                self._hearing = False
+                with contextlib.suppress(Exception):
+                    await client.aclose()
+            await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
+            attempt += 1
+
+    def _hear(self, message: dict[str, object]) -> None:
+        if message["type"] != "message":
+            return
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            self.mark(json.loads(str(message["data"], "utf-8"))["topics"])  # type: ignore[call-overload]
+
+    async def _refetch(self) -> None:
+        while True:
+            await asyncio.sleep(REFETCH_SECONDS if self._hearing else REFETCH_WITHOUT_HINTS)
+            self.mark(self._watchers)
+
+    async def _work(self) -> None:
+        """Render what changed. The first change after a quiet moment goes out at once, then at most every 50 ms."""
+        while True:
+            await self._wake.wait()
+            started = time.monotonic()
+            self._wake.clear()
+            changed, self._dirty = set(self._dirty), {}
+            try:
+                for topic in await self._to_render(changed):
+                    await self._render(topic)
+                self._well()
+            except (DatabaseError, PoolTimeout) as error:
+                self._away(error)
+                self.mark(changed)
+                await asyncio.sleep(1)
+            except Exception:
+                # One broken region must not stop the others for good.
+                logger.exception("rendering %s failed", ", ".join(sorted(changed)))
+            await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started)))
+
+    async def _to_render(self, changed: set[str]) -> list[str]:
+        watched = set(self._watchers)
+        if any(":" in topic or topic == "marks" for topic in changed):
+            changed = changed | await self._in_thread(related, set(changed), watched)
+        return sorted(changed & watched)
+
+    async def _render(self, topic: str) -> None:
+        message = await self._in_thread(self._produce, topic)
+        if message is None or message["type"] not in ("fragment", "data"):
+            return
+        core = essence(message)
+        latest = self._latest.get(topic)
+        if latest is not None and latest.essence == core:
+            return
+        self._version += 1
+        text = json.dumps({**message, "version": self._version}, default=str)
+        if topic in self._watchers:
+            self._latest[topic] = _Latest(text, core)
+            for subscriber in self._watchers[topic]:
+                subscriber.offer(topic, text)
+
+    async def _in_thread(self, function: Callable[..., object], *arguments: object) -> object:
+        run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
+        return await run(*arguments)
+
+    def _well(self) -> None:
+        self._last_good = _now()
+        if self._stale_since is not None:
+            self._stale_since = None
+            self._tell_state()
+
+    def _away(self, error: Exception) -> None:
+        logger.warning("the database did not answer: %s", error)
+        if self._stale_since is None:
+            self._stale_since = self._last_good
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        everyone = {subscriber for watchers in self._watchers.values() for subscriber in watchers}
+        for subscriber in everyone:
+            subscriber.offer("state", self._state_text())
+
+    def _state_text(self) -> str:
+        state: StateMessage = {
+            "type": "state",
+            "state": "stale" if self._stale_since else "live",
+            "since": self._stale_since or self._last_good,
+        }
+        return json.dumps(state)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def hub() -> Hub:
+    """Return the hub of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        fragments.load()
+        _hubs[loop] = Hub()
+    return _hubs[loop]
