@@ -57,14 +57,21 @@ def register(registry: CollectorRegistry) -> None:
 _COLLECTOR = DeskCollector()
 
 
+def queue_age() -> float | None:
+    """Return the age of the oldest undecided alert in seconds, or None if none waits."""
+    from webhooks.models import Alert
+
+    oldest = Alert.objects.filter(state=Alert.State.RECEIVED).aggregate(at=Min("received_at"))["at"]
+    return (timezone.now() - oldest).total_seconds() if oldest else None
+
+
 def _queue() -> Iterator[Metric]:
     from webhooks.models import Alert
 
-    waiting = Alert.objects.filter(state=Alert.State.RECEIVED)
-    oldest = waiting.aggregate(at=Min("received_at"))["at"]
-    age = (timezone.now() - oldest).total_seconds() if oldest else 0.0
-    yield GaugeMetricFamily("algotrendy_queue_age_seconds", "Age of the oldest undecided alert.", value=age)
-    yield GaugeMetricFamily("algotrendy_queue_alerts", "Alerts not yet decided.", value=waiting.count())
+    waiting = Alert.objects.filter(state=Alert.State.RECEIVED).count()
+    text = "Age of the oldest undecided alert."
+    yield GaugeMetricFamily("algotrendy_queue_age_seconds", text, value=queue_age() or 0.0)
+    yield GaugeMetricFamily("algotrendy_queue_alerts", "Alerts not yet decided.", value=waiting)
 
 
 def _filled() -> Iterator[Metric]:
@@ -97,7 +104,7 @@ def _feeds() -> Iterator[Metric]:
 
 
 def _orders() -> Iterator[Metric]:
-    """Yield orders by state: exact for open states (indexed), of the last 15 minutes for final ones."""
+    """Yield orders by state. Final states are counted by the API and the pages; here they would grow forever."""
     from django.db.models import Count
 
     from brokers.models import Order

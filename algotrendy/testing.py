@@ -1,12 +1,20 @@
 """Real services, a real desk and a real browser for tests and benchmarks."""
 
 import contextlib
+import os
+import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from algotrendy import paths
 from algotrendy.embedded.postgres import Postgres
 from algotrendy.embedded.service import Service
 from algotrendy.embedded.valkey import Valkey
@@ -60,3 +68,114 @@ def _running(service: Service, data: Path) -> Iterator[None]:
         finally:
             process.send_signal(launch.stop_signal)
             process.wait(timeout=30)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A desk that runs as its own processes on a port and in a data folder of its own."""
+
+    url: str
+    port: int
+    data: Path
+    environment: dict[str, str]
+    supervisor: subprocess.Popen[bytes]
+
+    def pid(self, name: str) -> int:
+        """Return the pid of the process `name` (web, trade, training, beat, feed, postgres, valkey).
+
+        Raises FileNotFoundError while it is not running.
+        """
+        return int((self.data / "run" / f"{name}.pid").read_text())
+
+    def kill(self, name: str) -> None:
+        """End the process `name` with SIGKILL."""
+        os.kill(self.pid(name), signal.SIGKILL)
+
+    def manage(self, *arguments: str, check: bool = True) -> str:
+        """Run `manage.py` with `arguments` in this desk's environment and return what it printed.
+
+        Raises RuntimeError with both outputs if it fails and `check` is set.
+        """
+        done = subprocess.run(
+            [sys.executable, str(paths.BASE_DIR / "manage.py"), *arguments],
+            env=self.environment, cwd=paths.BASE_DIR, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise RuntimeError(f"manage.py {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def is_ready(self) -> bool:
+        """Tell whether `/readyz` answers 200."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=10) as answer:  # noqa: S310
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.HTTPError):
+            return False
+
+    def wait_until_ready(self, seconds: float = 60) -> None:
+        """Return once the desk is ready; raise TimeoutError after `seconds`."""
+        wait_until(self.is_ready, seconds, f"{self.url}/readyz")
+
+    @property
+    def output(self) -> str:
+        """What `up` printed so far."""
+        return (self.data / "up.out").read_text(errors="replace")
+
+    def stop(self) -> int:
+        """Stop it as Ctrl-C would and return the exit code of `up`."""
+        self.supervisor.send_signal(signal.SIGINT)
+        return self.supervisor.wait(timeout=60)
+
+
+@contextlib.contextmanager
+def running_desk(
+    data: Path, port: int | None = None, clean: bool = True, env: dict[str, str] | None = None
+) -> Iterator[Desk]:
+    """Run `./mem up` with its data in `data` on a free port, wait until it is ready, and stop it at the end.
+
+    The desk's environment is this process's without its own desk (`ALGOTRENDY_*`, `DATABASE_URL`, `REDIS_URL`),
+    plus `env`.
+    """
+    number = port or free_port()
+    environment = {name: value for name, value in os.environ.items() if not _names_a_desk(name)}
+    environment |= {"ALGOTRENDY_DATA": str(data), "ALGOTRENDY_URL": f"http://127.0.0.1:{number}"} | (env or {})
+    arguments = ["up", "--port", str(number), *(["--clean"] if clean else [])]
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "up.out").open("wb") as out:
+        supervisor = subprocess.Popen(
+            [sys.executable, str(paths.BASE_DIR / "manage.py"), *arguments],
+            env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    desk = Desk(f"http://127.0.0.1:{number}", number, data, environment, supervisor)
+    try:
+        wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 120, "the desk to start")
+        if supervisor.poll() is not None:
+            raise RuntimeError(f"the desk did not start:\n{desk.output}")
+        yield desk
+    finally:
+        if supervisor.poll() is None:
+            desk.stop()
+
+
+def _names_a_desk(variable: str) -> bool:
+    return variable.startswith("ALGOTRENDY_") or variable in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY")
+
+
+def find_chromium() -> str:
+    """Return the path of a Chromium: the system's, else Playwright's own if it is installed.
+
+    Raises RuntimeError saying how to get one.
+    """
+    for name in CHROMIUM_NAMES:
+        if found := shutil.which(name):
+            return found
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+    if Path(own).exists():
+        return own
+    raise RuntimeError(
+        "No Chromium for the browser tests. Debian, Ubuntu: apt install chromium; "
+        "elsewhere: .venv/bin/python -m playwright install chromium"
+    )

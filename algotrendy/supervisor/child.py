@@ -98,7 +98,7 @@ class Child:
             self.output.line(self.spec.name, f"{ending}; starting again in {self.delay:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stopping.wait(), self.delay)
-            self.delay = min(self.delay * 2, LONGEST_DELAY)
+            self.delay = longer(self.delay)
 
     async def _run_once(self) -> str:
         """Run the process to its end and return how it ended, in words."""
@@ -155,6 +155,11 @@ class Child:
         os.close(self._reading)
         os.close(self._writing)
         self._reading = self._writing = -1
+
+
+def longer(delay: float) -> float:
+    """Return the delay after `delay`, in seconds."""
+    return min(delay * 2, LONGEST_DELAY)
 
 
 def describe(code: int) -> str:

@@ -25,8 +25,9 @@ def take(run_folder: Path, url: str) -> TextIO:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
-        raise AlreadyRunning(_describe(file.read())) from None
+        with file:
+            file.seek(0)
+            raise AlreadyRunning(_describe(file.read())) from None
     file.truncate(0)
     json.dump({"pid": os.getpid(), "url": url}, file)
     file.flush()

@@ -1,0 +1,71 @@
+"""`./mem test`: every check that a change must pass, each with a line of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from algotrendy.paths import BASE_DIR
+
+# Django only warns if there is no database to compare the history of migrations with.
+NO_DATABASE = ("-W", "ignore::RuntimeWarning")
+CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("ruff: lint", ("-m", "ruff", "check", "--quiet", ".")),
+    ("ruff: format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
+    ("mypy: types", ("-m", "mypy", ".")),
+    ("django: checks", ("manage.py", "check")),
+    ("django: migrations", (*NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
+)
+
+
+class Command(BaseCommand):
+    """Run linter, formatter, types, migrations and tests, and stop at the first that fails."""
+
+    help = "Run every check and test; what follows is passed on to pytest (./mem test -k door)."
+    requires_system_checks: list[str] = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Take the arguments as they are: they are pytest's."""
+        if argv[2:3] in (["-h"], ["--help"]):
+            super().run_from_argv(argv)
+        else:
+            self.handle(*argv[2:])
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("arguments", nargs="*", help="arguments of pytest")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run everything; the exit code is that of the first check that fails."""
+        environment = _without_desk()
+        with tempfile.TemporaryDirectory(prefix="desk-checks-") as data:
+            for name, command in CHECKS:
+                self._check(name, command, environment | {"ALGOTRENDY_DATA": data})
+        self.stdout.write("\npytest")
+        self.stdout.flush()
+        command = [sys.executable, "-m", "pytest", *args]
+        os.chdir(BASE_DIR)
+        os.execve(sys.executable, command, environment)  # noqa: S606
+
+    def _check(self, name: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, *command], cwd=BASE_DIR, env=environment, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        mark = "✓" if done.returncode == 0 else "✗"
+        self.stdout.write(f"{mark} {name} ({time.monotonic() - began:.1f} s)")
+        if done.returncode != 0:
+            self.stdout.write(done.stdout)
+            sys.exit(done.returncode)
+
+
+def _without_desk() -> dict[str, str]:
+    """Return the environment without what names this desk: the tests choose services of their own."""
+    names = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL")
+    return {key: value for key, value in os.environ.items() if key not in names}
