@@ -7,7 +7,7 @@ from typing import NamedTuple
 QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "EUR", "GBP", "JPY", "TRY", "BTC", "ETH", "BNB")
 LONGEST = 64
 _SEPARATORS = re.compile(r"[/\-_\s]")
-_SYMBOL = re.compile(r"[A-Z0-9.!/_-]{1,32}")
+_SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.!/_-]{0,31}")
 _DERIVATIVE = re.compile(r"(\.P|\.PERP|PERP|SWAP)$")
 
 
