@@ -133,12 +133,10 @@ def running_desk(
 ) -> Iterator[Desk]:
     """Run `./mem up` with its data in `data` on a free port, wait until it is ready, and stop it at the end.
 
-    The desk's environment is this process's without its own desk (`ALGOTRENDY_*`, `DATABASE_URL`, `REDIS_URL`),
-    plus `env`.
+    The desk's environment is `desk_environment` plus `env`.
     """
     number = port or free_port()
-    environment = {name: value for name, value in os.environ.items() if not _names_a_desk(name)}
-    environment |= {"ALGOTRENDY_DATA": str(data), "ALGOTRENDY_URL": f"http://127.0.0.1:{number}"} | (env or {})
+    environment = desk_environment(data, number) | (env or {})
     arguments = ["up", "--port", str(number), *(["--clean"] if clean else [])]
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data / "up.out").open("wb") as out:
@@ -157,8 +155,14 @@ def running_desk(
             desk.stop()
 
 
+def desk_environment(data: Path, port: int) -> dict[str, str]:
+    """Return this process's environment without its own desk's variables, naming the desk in `data` instead."""
+    own = {name: value for name, value in os.environ.items() if not _names_a_desk(name)}
+    return own | {"ALGOTRENDY_DATA": str(data), "ALGOTRENDY_URL": f"http://127.0.0.1:{port}"}
+
+
 def _names_a_desk(variable: str) -> bool:
-    return variable.startswith("ALGOTRENDY_") or variable in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY")
+    return variable.startswith("ALGOTRENDY_") or variable in ("DATABASE_URL", "REDIS_URL")
 
 
 def find_chromium() -> str:
