@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db.models import Sum
 from django.utils import timezone
 
-from brokers import exposure
+from brokers import exposure, risk
 from brokers import selectors as brokers
 from market import selectors as market
 from market.models import MarketKind, Quote
@@ -31,7 +31,7 @@ def look(signal: Signal) -> tuple[Situation, Quote | None]:
         average_price=position.average_price if position and position.quantity else held * 0,
         desk_state=brokers.effective_state(desk),
         desk_reason=desk.reason,
-        limits=desk,
+        limits=risk.Limits.of(desk),
         equity=equity.equity,
         day_pnl=equity.day_pnl,
         open_positions=len(brokers.open_positions(signal.connection.pk)),

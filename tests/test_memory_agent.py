@@ -1,6 +1,6 @@
 """What the agent makes of a signal in a situation: no database, no clock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.models import Connection, Desk
+from brokers.risk import Limits
 from market.models import Instrument
 from memory.agent import Situation, judge
 from memory.confidence import Level
@@ -34,14 +35,7 @@ SIGNAL = Signal(
 )
 
 
-@dataclass
-class Limits:
-    max_order_pct: Decimal = Decimal(5)
-    max_position_pct: Decimal = Decimal(25)
-    max_open_positions: int = 8
-    max_daily_loss_pct: Decimal = Decimal(5)
-
-
+LIMITS = Limits(Decimal(5), Decimal(25), 8, Decimal(5))
 SITUATION = Situation(
     price=Decimal(100),
     sigma=0.001,
@@ -50,7 +44,7 @@ SITUATION = Situation(
     average_price=Decimal(0),
     desk_state="active",
     desk_reason="",
-    limits=Limits(),
+    limits=LIMITS,
     equity=Decimal(100_000),
     day_pnl=Decimal(0),
     open_positions=0,
@@ -178,4 +172,4 @@ def test_a_plan_never_adds_to_what_it_must_not(intent, policy, held, state, stal
 
 
 def test_desk_rows_serve_as_limits() -> None:
-    assert plan(limits=Desk()).action == "BUY"
+    assert plan(limits=Limits.of(Desk())).action == "BUY"
