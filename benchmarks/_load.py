@@ -1,11 +1,12 @@
 """A load generator small enough not to be the bottleneck: raw HTTP/1.1 over kept-alive connections.
 
-It runs as a process of its own (`python -m benchmarks.load`): a plan as JSON on standard input, what came back as
+It runs as a process of its own (`python -m benchmarks._load`): a plan as JSON on standard input, what came back as
 JSON on standard output. Requests are rendered before they are sent; only the number in the body differs.
 """
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -79,7 +80,7 @@ def quantile(values: list[float], share: float) -> float:
 def generate(plan: Plan) -> Result:
     """Run `plan` in a process of its own and return what came back. Raises RuntimeError if it failed."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load"],
+        [sys.executable, "-m", "benchmarks._load"],
         input=json.dumps(asdict(plan)), capture_output=True, text=True, check=False, cwd=paths.BASE_DIR,
         timeout=plan.seconds + plan.warm_up + plan.timeout + 60,
     )  # fmt: skip
@@ -272,7 +273,14 @@ def main() -> None:
 
 
 async def _run(plan: Plan) -> Result:
+    asyncio.get_running_loop().set_exception_handler(_fail)
     return await Generator(plan).run()
+
+
+def _fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """End the process: a generator that lost an answer measures nothing."""
+    print(context["message"], repr(context.get("exception")), file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 if __name__ == "__main__":

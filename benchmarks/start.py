@@ -1,0 +1,78 @@
+"""Starting the desk: from the command to the first answer, and the memory it then takes.
+
+The desk runs with its simulated market and its demo source, so that everything that works in a desk works.
+"""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from algotrendy import paths
+from algotrendy.bench import Figure
+from algotrendy.testing import Desk, desk_environment, free_port, wait_until
+from benchmarks._desk import Bench
+
+LIVED_SECONDS = 60.0  # before memory is measured
+MEGABYTE = 1_000_000
+MOST_MEGABYTES = 1200
+MOST_SECONDS = 20
+
+
+def run() -> Iterator[Figure]:
+    """Start twice and measure."""
+    with tempfile.TemporaryDirectory(prefix="desk-bench-", ignore_cleanup_errors=True) as folder:
+        data = Path(folder).resolve() / "var"
+        with started(data) as (_, seconds):
+            yield Figure("first_start", round(seconds, 2), "s", "packages installed, empty data folder")
+        with started(data) as (desk, seconds):
+            holds = seconds <= MOST_SECONDS
+            yield Figure("warm_start", round(seconds, 2), "s", "./mem up to /readyz", f"≤ {MOST_SECONDS}", holds)
+            yield from memory(desk)
+
+
+@contextmanager
+def started(data: Path) -> Iterator[tuple[Desk, float]]:
+    """Run `./mem up` and yield the desk and how long it took to answer `/readyz` (seconds)."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = free_port()
+    began = time.perf_counter()
+    with (data / "up.out").open("wb") as out:
+        supervisor = subprocess.Popen(
+            [str(paths.BASE_DIR / "mem"), "up", "--port", str(port)],
+            env=desk_environment(data, port), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+    desk = Desk(f"http://127.0.0.1:{port}", port, data, desk_environment(data, port), supervisor)
+    try:
+        wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 300, "the desk to start")
+        if supervisor.poll() is not None:
+            raise RuntimeError(f"the desk did not start:\n{desk.output}")
+        yield desk, time.perf_counter() - began
+    finally:
+        if supervisor.poll() is None:
+            desk.stop()
+
+
+def memory(desk: Desk) -> Iterator[Figure]:
+    """Yield what all processes together hold once the desk has lived for a while and its pages were opened."""
+    bench = Bench(desk)
+    bench.wait_for_prices()
+    time.sleep(LIVED_SECONDS)
+    bench.close()
+    supervisor = psutil.Process(desk.supervisor.pid)
+    rss = pss = 0.0
+    processes = [supervisor, *supervisor.children(recursive=True)]
+    for process in processes:
+        held = process.memory_full_info()
+        rss += held.rss / MEGABYTE
+        pss += getattr(held, "pss", held.rss) / MEGABYTE
+    against, goal = f"{len(processes)} processes after {LIVED_SECONDS:g} s", f"< {MOST_MEGABYTES}"
+    yield Figure("resident_memory", round(pss), "MB", f"{against}, pages shared by several counted once", goal,
+                 pss < MOST_MEGABYTES)  # fmt: skip
+    yield Figure("sum_of_rss", round(rss), "MB", f"{against}, shared pages counted in each", goal,
+                 rss < MOST_MEGABYTES)  # fmt: skip
