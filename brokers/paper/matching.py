@@ -66,7 +66,12 @@ def _match_batch(connection: Connection, instrument_id: int) -> tuple[bool, bool
         if not orders:
             break
         if _match_bar(orders, _bar(candle), quote.instrument, options):
-            traded, orders = True, _working(account.pk, instrument_id)
+            traded, before = True, {order.pk for order in orders}
+            orders = _working(account.pk, instrument_id)
+            # An entry that filled at the open has woken its legs: the same candle may reach them.
+            woken = [order for order in orders if order.pk not in before]
+            if woken and _match_bar(woken, _bar(candle), quote.instrument, options):
+                orders = _working(account.pk, instrument_id)
     _mark_matched(orders, candles[:CANDLES_AT_ONCE])
     return len(candles) > CANDLES_AT_ONCE, traded
 

@@ -1,0 +1,43 @@
+"""Marks of equity, and the end of a day that loses too much."""
+
+from functools import partial
+
+from django.db import transaction
+from django.utils import timezone
+
+from brokers import risk, selectors, signals
+from brokers.deskstate import reduce_until_midnight
+from brokers.models import Connection, EquityMark
+from brokers.selectors import Equity
+
+
+def mark_equity(connection: Connection) -> Equity:
+    """Write down what a connection is worth now, and let only exits through once the day's loss is too large."""
+    now_worth = selectors.equity(connection)
+    with transaction.atomic():
+        EquityMark.objects.bulk_create(
+            [
+                EquityMark(
+                    connection=connection,
+                    at=timezone.now(),
+                    equity=now_worth.equity,
+                    unrealised_pnl=now_worth.unrealised_pnl,
+                )
+            ],
+            ignore_conflicts=True,
+        )
+        tell = partial(signals.equity_marked.send_robust, sender=EquityMark, connection_id=connection.pk)
+        transaction.on_commit(tell, robust=True)
+    enforce_daily_loss(connection, now_worth)
+    return now_worth
+
+
+def enforce_daily_loss(connection: Connection, worth: Equity) -> bool:
+    """Move an active desk to REDUCING until the next 00:00 UTC if `worth` breaches the limit; return whether."""
+    desk = selectors.desk()
+    if desk.state != desk.State.ACTIVE:
+        return False
+    if not risk.breaches_daily_loss(risk.Limits.of(desk), worth.equity, worth.day_pnl):
+        return False
+    loss = f"{-worth.day_pnl:.2f} {connection.currency} on {connection.name}"
+    return reduce_until_midnight(f"daily loss limit of {desk.max_daily_loss_pct:g} % was reached: {loss}")

@@ -1,0 +1,37 @@
+"""What brokers listen to from the market below. Quick, and never in the feed's way."""
+
+import logging
+from typing import Any
+
+from django.db import DatabaseError
+
+from algotrendy.nudges import nudge
+from brokers.nudges import MATCH
+
+logger = logging.getLogger(__name__)
+
+
+def match_soon(instrument_id: int, **_: Any) -> None:
+    """Nudge the paper venue about a new candle, if any of its orders waits for this instrument."""
+    from brokers.paper.matching import has_work
+
+    try:
+        if has_work(instrument_id):
+            nudge(MATCH, instrument_id)
+    except DatabaseError as error:
+        logger.warning("paper orders of instrument %s are left to the sweep: %s", instrument_id, error)
+
+
+def forbid_switch_while_in_use(instrument_id: int, **_: Any) -> None:
+    """Raise FeedBusy while an instrument is held or has open orders: its price would jump to another market's."""
+    from brokers.models import Order, Position
+    from brokers.states import OPEN
+    from market.models import Instrument
+    from market.services import FeedBusy
+
+    held = Position.objects.filter(instrument_id=instrument_id).exclude(quantity=0).exists()
+    if not held and not Order.objects.filter(instrument_id=instrument_id, state__in=OPEN).exists():
+        return
+    symbol = Instrument.objects.values_list("symbol", flat=True).get(pk=instrument_id)
+    what = "an open position" if held else "an order that is not finished"
+    raise FeedBusy(f"{symbol} has {what}; `./mem close {symbol}` ends it, then switch again")

@@ -1,0 +1,52 @@
+"""Celery's way in. Each task takes ids, may run twice, and repeats nothing that is done."""
+
+from celery import shared_task
+
+from brokers import equity, execution, sweeping, sync
+from brokers.models import Connection
+from brokers.paper import matching
+
+
+@shared_task(name="brokers.submit_order")
+def submit_order(order_id: int) -> None:
+    """Send one pending order, if it may leave now."""
+    execution.submit(order_id)
+
+
+@shared_task(name="brokers.cancel_order")
+def cancel_order(order_id: int) -> None:
+    """Ask the venue to cancel what is left of one order."""
+    execution.cancel(order_id)
+
+
+@shared_task(name="brokers.look_up_order")
+def look_up_order(order_id: int) -> None:
+    """Ask the venue about one order in doubt."""
+    sweeping.look_up(order_id)
+
+
+@shared_task(name="brokers.sync_connection")
+def sync_connection(connection_id: int) -> None:
+    """Take in what happened at a venue."""
+    sync.sync_connection(connection_id)
+
+
+@shared_task(name="brokers.match_paper")
+def match_paper(instrument_id: int) -> None:
+    """Let the paper venue match its orders with new candles, and take in what traded."""
+    for connection_id in sorted(matching.match_instrument(instrument_id)):
+        sync.sync_connection(connection_id)
+
+
+@shared_task(name="brokers.sweep_orders")
+def sweep_orders() -> None:
+    """Find what lost nudges and dead workers left behind."""
+    sweeping.sweep()
+
+
+@shared_task(name="brokers.mark_equity")
+def mark_equity(connection_id: int | None = None) -> None:
+    """Mark the equity of one connection, or of all that are switched on."""
+    rows = Connection.objects.filter(enabled=True) if connection_id is None else Connection.objects.all()
+    for connection in rows.filter(**({} if connection_id is None else {"pk": connection_id})):
+        equity.mark_equity(connection)
