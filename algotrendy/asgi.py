@@ -12,6 +12,7 @@ _django = get_asgi_application()  # loads the apps, so it comes before everythin
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+
 from dashboard.routing import websocket_urlpatterns  # noqa: E402
 from webhooks.door import Door  # noqa: E402
 
@@ -19,17 +20,21 @@ _live = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlp
 application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
 
 
-async def not_found(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer 404 to HTTP and refuse sockets: what stands behind the door when it is alone."""
-    if scope["type"] == "websocket":
+MACHINE_PATHS = ("/healthz", "/readyz", "/prometheus")
+
+
+async def machines_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer what watches the process, and 404 to all else: what stands behind the door when it is alone."""
+    if scope["type"] == "http" and scope["path"] in MACHINE_PATHS:
+        await _django(scope, receive, send)
+    elif scope["type"] == "http":
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 404, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Only /webhooks/ is served here.\n"})
+    elif scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1000})
-    if scope["type"] != "http":
-        return
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "http.response.start", "status": 404, "headers": headers})
-    await send({"type": "http.response.body", "body": b"Only /webhooks/ is served here.\n"})
 
 
 def door_alone() -> Door:
-    """Return the door with nothing behind it."""
-    return Door(not_found)
+    """Return the door with nothing behind it but the paths of machines."""
+    return Door(machines_only)

@@ -4,6 +4,7 @@ What a process measures itself (the door's accept latency) lies in its own modul
 Every query is served by an index or bounded by a window: a scrape costs the same on a desk of ten years.
 """
 
+import importlib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
@@ -49,7 +50,8 @@ class DeskCollector(Collector):
 
 
 def register(registry: CollectorRegistry) -> None:
-    """Add the collector to `registry` once per process."""
+    """Add the collector to `registry` once per process, and make sure that the door's own figures are there."""
+    importlib.import_module("webhooks.figures")
     if _COLLECTOR not in registry._collector_to_names:
         registry.register(_COLLECTOR)
 

@@ -140,10 +140,21 @@ _SWEEPS = {
     "brokers.sweep_orders": (2, "trade"),
     "brokers.mark_equity": (10, "training"),
     "memory.resolve_all": (10, "training"),
+    "dashboard.reconcile": (600, "training"),
 }
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": float(seconds), "options": {"queue": queue, "expires": seconds}}
     for name, (seconds, queue) in _SWEEPS.items()
+}
+# A sign of life through each queue; see dashboard.tasks.
+CELERY_BEAT_SCHEDULE |= {
+    f"dashboard.heartbeat.{queue}": {
+        "task": "dashboard.heartbeat",
+        "args": [queue],
+        "schedule": 10.0,
+        "options": {"queue": queue, "expires": 10},
+    }
+    for queue in ("trade", "training")
 }
 
 AUTH_PASSWORD_VALIDATORS = [

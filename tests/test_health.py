@@ -57,7 +57,9 @@ def test_readyz_is_503_when_migrations_are_missing(client: Client, monkeypatch: 
 
 @pytest.mark.django_db
 def test_readyz_is_503_when_valkey_does_not_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_valkey", lambda: redis.Redis(unix_socket_path="/nowhere/valkey.sock"))
+    monkeypatch.setattr(
+        health, "_valkey", lambda: redis.Redis(unix_socket_path="/nowhere/valkey.sock", retry=None)
+    )
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["checks"]["valkey"] == "ConnectionError"
