@@ -12,8 +12,8 @@ To add one, write a context function and decorate it; the module must be importe
     def alert(key: str) -> Context | None:    # key is "17" in topic "alert:17"; None: there is no such thing
         ...
 
-On the page: ``{% load desk %}{% live "alerts" %}`` or ``{% live "alert" alert.pk %}``. That renders the region, and
-the page subscribes to its topic by itself. Senders of hints name the same topic (`dashboard.hints`).
+On the page: ``{% load desk %}{% live "alerts" %}`` or ``{% live "alert" alert.pk %}``. That renders the region,
+and the page subscribes to its topic by itself. Senders of hints name the same topic (`dashboard.hints`).
 
 A fragment is rendered once for everybody, without a request: no CSRF token, no user, no role in it. Actions are
 links to a page that asks (`<a class="button needs-trader" data-dialog href=…>`); CSS hides `needs-trader` and

@@ -1,9 +1,10 @@
 """The hub: once per web process, between the hints and the sockets.
 
-A hint makes topics dirty. The hub gathers them for a moment, renders each changed region once, whoever looks at it,
-and hands the message to every socket that asked for the topic. A socket keeps only the newest message of each topic,
-so a slow reader skips states instead of falling behind. Hints may be lost (Valkey restarts) and the database may be
-away: everything watched is asked for again every few seconds, and the sockets are told while it can't be.
+A hint makes topics dirty. The hub gathers them for a moment, renders each changed region once, whoever looks at
+it, and hands the message to every socket that asked for the topic. A socket keeps only the newest message of each
+topic, so a slow reader skips states instead of falling behind. Hints may be lost (Valkey restarts) and the
+database may be away: everything watched is asked for again every few seconds, and the sockets are told while it
+can't be.
 """
 
 import asyncio
@@ -192,7 +193,7 @@ class Hub:
             self.mark(self._watchers)
 
     async def _work(self) -> None:
-        """Render what changed. The first change after a quiet moment goes out at once, then at most every 50 ms."""
+        """Render what changed: at once after a quiet moment, then at most every 50 ms."""
         while True:
             await self._wake.wait()
             started = time.monotonic()

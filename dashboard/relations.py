@@ -1,4 +1,4 @@
-"""Which open pages a change concerns: an order belongs to a decision, a decision to an alert, an alert to a source.
+"""Which open pages a change concerns: an order belongs to a decision, a decision to an alert, that to a source.
 
 Senders name only what they know. The hub follows the rest, and only while somebody looks at such a page.
 """

@@ -225,3 +225,10 @@ def query(context: template.Context, **changes: Any) -> str:
         else:
             parameters[name] = str(value)
     return "?" + parameters.urlencode() if parameters else "?"
+
+
+@register.filter
+def fill_value(fill: Any) -> Decimal:
+    """Return what an execution was worth: quantity times price."""
+    value: Decimal = fill.quantity * fill.price
+    return value

@@ -1,0 +1,75 @@
+"""The life of an order as a timeline, from its rows. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from brokers.models import Fill, Order
+
+# What a person should know or do, by state.
+ADVICE = {
+    "unknown": "The venue did not answer. The desk asks it what became of the order, and sends nothing again "
+    "until it knows. Nothing to do yet; entries of this instrument wait.",
+    "needs_review": "The venue's answers contradict our ledger or never came. Look the order up at the venue by "
+    "its client order id, then compare under Brokers. Nothing is sent for this instrument until it is settled.",
+}
+WORDS = {
+    "filled": "Filled",
+    "canceled": "Canceled",
+    "rejected": "Rejected by the venue",
+    "expired": "Expired",
+    "denied": "Denied: never sent",
+}
+TROUBLE = frozenset({"rejected", "denied"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One step of a life. `css` colours its dot; without `at` it has not happened yet."""
+
+    at: datetime | None
+    title: str
+    text: str = ""
+    css: str = ""
+
+
+def order_life(order: Order, fills: Iterable[Fill]) -> list[Event]:
+    """Return what happened to `order`, oldest first, ending with its state or what it waits for (wall times)."""
+    events = [Event(order.created_at, "Planned", "written together with its decision")]
+    if order.submitted_at:
+        events.append(Event(order.submitted_at, "Sent to the venue", css="info"))
+    if order.accepted_at:
+        events.append(Event(order.accepted_at, "Accepted by the venue", order.venue_order_id, "info"))
+    events += [
+        Event(
+            fill.recorded_at,
+            f"Fill {fill.quantity.normalize():f} @ {fill.price.normalize():f}",
+            f"venue trade {fill.venue_trade_id}",
+            "up",
+        )
+        for fill in fills
+    ]
+    events.sort(key=lambda event: event.at or order.updated_at)
+    return [*events, _last(order)]
+
+
+def _last(order: Order) -> Event:
+    if order.is_final:
+        css = "alarm" if order.state in TROUBLE else ""
+        return Event(order.closed_at or order.updated_at, WORDS[order.state], order.reason, css)
+    if order.state in Order.IN_DOUBT:
+        return Event(order.updated_at, str(order.get_state_display()), order.reason, "alarm")
+    return Event(None, _waiting_for(order))
+
+
+def _waiting_for(order: Order) -> str:
+    if order.state == "pending" and order.parent_id:
+        return "Waits for its entry to be sent"
+    if order.state == "pending" and order.after_id:
+        return "Waits for the order before it to fill"
+    return {
+        "pending": "Waits to be sent",
+        "submitting": "On its way to the venue",
+        "accepted": "Working at the venue",
+        "partially_filled": "The rest is working at the venue",
+    }[order.state]

@@ -1,0 +1,1 @@
+"""What the pages ask of the database, page by page. Each function asks a constant number of queries."""

@@ -1,0 +1,115 @@
+"""What a trader does to the desk: halt, reduce, resume, close a position. Each says first what will happen."""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from algotrendy.access import admin, trader, viewer
+from brokers import selectors
+from brokers.models import Desk, Position
+from brokers.services import close_position, set_desk_state
+from dashboard.fragments import Context, fragment
+
+READ_AND_POST = ["GET", "HEAD", "POST"]
+
+
+def back(request: HttpRequest, fallback: str = "desk") -> HttpResponse:
+    """Return to the page that was asked from, if it is one of ours."""
+    target = request.POST.get("next", "")
+    if target and url_has_allowed_host_and_scheme(target, {request.get_host()}):
+        return redirect(target)
+    return redirect(fallback)
+
+
+@fragment("desk-state", "fragments/desk_state.html")
+def state_region(key: str) -> Context:
+    """The desk's state: who set it, when, why, until when."""
+    row = selectors.desk()
+    return {"desk": row, "state": selectors.effective_state(row)}
+
+
+@require_safe
+@viewer
+def desk_state(request: HttpRequest) -> HttpResponse:
+    """Show the desk's state and what can be done about it."""
+    return render(request, "dashboard/desk_state.html", {"state": selectors.effective_state(selectors.desk())})
+
+
+@require_POST
+@trader
+def halt(request: HttpRequest) -> HttpResponse:
+    """Stop sending orders, now. One click: nothing is asked."""
+    name = request.user.get_username()
+    set_desk_state(state=Desk.State.HALTED, by=request.user, reason=f"HALT pressed by {name}")
+    messages.warning(request, "HALTED. No order leaves the desk. Open positions and orders at the venue stay.")
+    return back(request)
+
+
+@require_http_methods(READ_AND_POST)
+@trader
+def reduce(request: HttpRequest) -> HttpResponse:
+    """Ask, then let only exits through. A halted desk is not loosened this way."""
+    if selectors.effective_state(selectors.desk()) == Desk.State.HALTED:
+        messages.error(request, "The desk is halted. Only an admin can resume it.")
+        return redirect("desk_state")
+    if request.method != "POST":
+        return render(request, "dashboard/confirm/reduce.html")
+    reason = f"set by {request.user.get_username()}"
+    set_desk_state(state=Desk.State.REDUCING, by=request.user, reason=reason)
+    messages.success(request, "Exits only: new entries are refused until the desk is resumed.")
+    return redirect("desk_state")
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def resume(request: HttpRequest) -> HttpResponse:
+    """Ask for the password and say what will happen, then trade again."""
+    row = selectors.desk()
+    if request.method != "POST":
+        context = {"desk": row, "state": selectors.effective_state(row)}
+        return render(request, "dashboard/confirm/resume.html", context)
+    reason = f"resumed by {request.user.get_username()}"
+    set_desk_state(state=Desk.State.ACTIVE, by=request.user, reason=reason)
+    messages.success(request, "Active. New alerts are traded again.")
+    return redirect("desk_state")
+
+
+@require_http_methods(READ_AND_POST)
+@trader
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what closing a position will do, then order the way out."""
+    held = selectors.open_positions().filter(pk=pk).first()
+    if held is None:
+        if not Position.objects.filter(pk=pk).exists():
+            raise Http404("no such position")
+        messages.info(request, "That position is already closed.")
+        return redirect("desk")
+    if request.method != "POST":
+        row = selectors.desk()
+        context = {
+            "position": held,
+            "price": selectors.price_of(held),
+            "unrealised": selectors.unrealised(held),
+            "state": selectors.effective_state(row),
+        }
+        return render(request, "dashboard/confirm/close.html", context)
+    order = close_position(connection=held.connection, instrument=held.instrument, by=request.user)
+    if order is None:
+        messages.info(request, f"{held.instrument} was already flat.")
+        return redirect("desk")
+    messages.success(request, f"Closing {held.instrument} at market: order #{order.pk}.")
+    return redirect("order", pk=order.pk)
+
+
+urlpatterns = [
+    path("desk/state", desk_state, name="desk_state"),
+    path("desk/halt", halt, name="desk_halt"),
+    path("desk/reduce", reduce, name="desk_reduce"),
+    path("desk/resume", resume, name="desk_resume"),
+    path("positions/<int:pk>/close", close, name="position_close"),
+]

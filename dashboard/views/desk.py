@@ -1,0 +1,111 @@
+"""The desk: chart, equity, positions, the stream of decisions and the health strip."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from algotrendy.access import viewer
+from dashboard.context import THEME_COOKIE, THEMES
+from dashboard.fragments import Context, data, fragment
+from dashboard.selectors import chart, ledger, status, stream
+from market.freshness import FeedFreshness
+from market.models import Instrument
+from market.selectors import feed_freshness
+
+YEAR = 365 * 86_400
+
+
+@fragment("status", "fragments/status.html")
+def status_region(key: str) -> Context:
+    """The status line of every page."""
+    return {"status": status.status()}
+
+
+@fragment("positions", "fragments/positions.html")
+def positions_region(key: str) -> Context:
+    """The open positions."""
+    return {"positions": ledger.held_positions()}
+
+
+@fragment("stream", "fragments/stream.html")
+def stream_region(key: str) -> Context:
+    """The newest decisions, one line each."""
+    return {"decisions": stream.newest_decisions()}
+
+
+@fragment("desk-health", "fragments/desk_health.html")
+def health_region(key: str) -> Context:
+    """Feeds, queue and connections in one strip."""
+    return {
+        "feeds": feed_freshness(),
+        "queue": status.queue(),
+        "connections": status.enabled_connections(),
+        "decided_at": status.last_decision_at(),
+    }
+
+
+@data("chart", keyed=True)
+def chart_data(key: str) -> Context | None:
+    """The newest candles and marks of an open chart."""
+    found = chart.instrument_of(key)
+    return None if found is None else chart.live_chart(found)
+
+
+@data("equity")
+def equity_data(key: str) -> Context:
+    """The equity now; an open curve adds it at its end."""
+    worth = status.worth(status.enabled_connections()[:1])
+    return {"equity": float(worth.equity) if worth else None}
+
+
+def chosen(instruments: list[Instrument], symbol: str) -> Instrument | None:
+    """Return the instrument that was asked for, else the first."""
+    named = {instrument.symbol: instrument for instrument in instruments}
+    return named.get(symbol.upper()) or (instruments[0] if instruments else None)
+
+
+@require_safe
+@viewer
+def desk(request: HttpRequest) -> HttpResponse:
+    """Show the desk."""
+    instruments = chart.chart_instruments()
+    instrument = chosen(instruments, request.GET.get("instrument", ""))
+    feeds: list[FeedFreshness] = feed_freshness() if instrument is None else []
+    context = {
+        "instruments": instruments,
+        "instrument": instrument,
+        "quote": chart.quote_of(instrument) if instrument else None,
+        "feeds": feeds,
+    }
+    return render(request, "dashboard/desk.html", context)
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Remember light or dark in a cookie."""
+    back = request.headers.get("Referer", "/")
+    if not url_has_allowed_host_and_scheme(back, {request.get_host()}):
+        back = "/"
+    response = redirect(back)
+    wanted = request.POST.get("theme", "")
+    if wanted in THEMES:
+        response.set_cookie(
+            THEME_COOKIE, wanted, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure()
+        )
+    return response
+
+
+@require_safe
+def dashboard_redirect(request: HttpRequest) -> HttpResponse:
+    """Lead the old address to the desk."""
+    return redirect("desk")
+
+
+urlpatterns = [
+    path("", desk, name="desk"),
+    path("dashboard", dashboard_redirect),
+    path("dashboard/", dashboard_redirect),
+    path("theme", theme, name="theme"),
+]

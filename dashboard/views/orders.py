@@ -1,0 +1,92 @@
+"""Orders: those in doubt first, then the open ones, then history; and the life of one order."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path
+from django.views.decorators.http import require_http_methods, require_safe
+
+from algotrendy.access import trader, viewer
+from brokers.models import Order
+from brokers.services import CannotCancel, cancel_order
+from dashboard.fragments import Context, fragment
+from dashboard.lifetimes import order_life
+from dashboard.paging import page_of, requested_page
+from dashboard.selectors import ledger
+
+CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
+
+
+@fragment("order-trouble", "fragments/order_trouble.html")
+def trouble_region(key: str) -> Context:
+    """Orders whose fate is not known, with what to do."""
+    return {"orders": ledger.orders_in_doubt()}
+
+
+@fragment("orders", "fragments/orders.html")
+def orders_region(key: str) -> Context:
+    """Open orders and the newest of all."""
+    return {"open": ledger.open_orders(), "orders": page_of(ledger.orders()).rows}
+
+
+@fragment("order", "fragments/order.html", keyed=True)
+def order_region(key: str) -> Context | None:
+    """The life of one order."""
+    found = ledger.order_detail(int(key)) if key.isdigit() else None
+    if found is None:
+        return None
+    fills = sorted(found.fills.all(), key=lambda fill: fill.pk)
+    return {
+        "order": found,
+        "fills": fills,
+        "life": order_life(found, fills),
+        "decision_id": found.decision_link.decision_id if hasattr(found, "decision_link") else None,
+        "can_cancel": found.state in CANCELLABLE and not (found.parent_id and found.state == Order.State.PENDING),
+    }
+
+
+@require_safe
+@viewer
+def orders(request: HttpRequest) -> HttpResponse:
+    """Show the newest orders live, older ones page by page, or those of one instrument."""
+    symbol = request.GET.get("instrument", "")
+    rows = ledger.orders().filter(instrument__symbol=symbol) if symbol else ledger.orders()
+    live = not symbol and "before" not in request.GET
+    page = page_of(ledger.orders()) if live else requested_page(request, rows)
+    context = {"page": page, "live_list": live, "symbol": symbol, "symbols": ledger.symbols()}
+    return render(request, "dashboard/orders.html", context)
+
+
+@require_safe
+@viewer
+def order(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the life of one order."""
+    found = Order.objects.select_related("instrument").filter(pk=pk).first()
+    if found is None:
+        raise Http404("no such order")
+    return render(request, "dashboard/order.html", {"order": found})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@trader
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what cancelling will do, then cancel what is left of the order."""
+    found = ledger.order_detail(pk)
+    if found is None:
+        raise Http404("no such order")
+    if request.method != "POST":
+        return render(request, "dashboard/confirm/cancel.html", {"order": found})
+    try:
+        done = cancel_order(order=found, by=request.user)
+    except CannotCancel as refusal:
+        messages.error(request, f"Not cancelled: {refusal}.")
+    else:
+        messages.success(request, f"Order #{pk}: {done}.")
+    return redirect("order", pk=pk)
+
+
+urlpatterns = [
+    path("orders", orders, name="orders"),
+    path("orders/<int:pk>", order, name="order"),
+    path("orders/<int:pk>/cancel", cancel, name="order_cancel"),
+]

@@ -1,0 +1,217 @@
+// The price chart: candles with decisions, fills, entry, stop and target. Attributes of the element:
+//   data-chart, data-symbol; optional data-timeframe, data-count, data-until (UTC seconds: nothing later is drawn),
+//   data-topic "chart:SYMBOL" (live).
+import {
+  CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, LineStyle, createChart, createSeriesMarkers,
+} from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { colours, onThemeChange } from "./theme.js";
+
+const SHAPES = { BUY: "arrowUp", SELL: "arrowDown", CLOSE: "square", HOLD: "circle" };
+const MAX_MARKERS = 600;
+
+function query(values) {
+  const found = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
+  return new URLSearchParams(found).toString();
+}
+
+async function read(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
+  return answer.json();
+}
+
+class PriceChart {
+  constructor(element) {
+    this.element = element;
+    this.symbol = element.dataset.symbol;
+    this.marks = new Map();
+    this.lines = new Map();
+    this.lineUrls = [];
+    this.times = [];
+    this.openMarks = [];
+  }
+
+  async start() {
+    const { timeframe, count, until } = this.element.dataset;
+    let data;
+    try {
+      data = await read(`/data/candles?${query({ symbol: this.symbol, timeframe, count, until })}`);
+    } catch {
+      this.note("The candles could not be read. The page tries again when it is reloaded.");
+      return;
+    }
+    if (!data.candles.length) {
+      this.note("No candles yet. The chart appears with the first one.");
+      this.element.addEventListener("desk:data", () => location.reload(), { once: true });
+      return;
+    }
+    this.data = data;
+    this.draw();
+    this.setCandles(data.candles);
+    const first = data.candles[0][0];
+    const marks = await read(`/data/markers?${query({ symbol: this.symbol, start: first, end: until })}`).catch(() => null);
+    if (marks) this.setMarks(marks.markers, until ? [] : marks.lines);
+    this.element.addEventListener("desk:data", (event) => this.update(event.detail));
+    this.element.addEventListener("click", (event) => this.open(event));
+  }
+
+  note(text) {
+    const note = this.element.querySelector(".chart-note");
+    if (note) note.textContent = text;
+  }
+
+  draw() {
+    this.element.querySelector(".chart-note")?.remove();
+    this.chart = createChart(this.element, { ...this.options(), autoSize: true });
+    this.candles = this.chart.addSeries(CandlestickSeries, this.candleOptions());
+    this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
+    this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
+    this.drawn = createSeriesMarkers(this.candles, []);
+    this.chart.subscribeCrosshairMove((move) => this.hover(move));
+    onThemeChange(() => {
+      this.chart.applyOptions(this.options());
+      this.candles.applyOptions(this.candleOptions());
+      this.setCandles(this.rows);
+      this.redrawMarks();
+    });
+  }
+
+  options() {
+    const tone = colours();
+    const seconds = this.data.timeframe < 60;
+    return {
+      layout: { background: { type: ColorType.Solid, color: tone.panel }, textColor: tone.muted, fontFamily: tone.font, fontSize: 12, attributionLogo: false },
+      grid: { vertLines: { color: tone.grid }, horzLines: { color: tone.grid } },
+      crosshair: { mode: CrosshairMode.Normal },
+      rightPriceScale: { borderColor: tone.line },
+      timeScale: { borderColor: tone.line, timeVisible: true, secondsVisible: seconds, rightOffset: 6, minBarSpacing: 1 },
+      localization: { locale: "en-GB" },
+    };
+  }
+
+  candleOptions() {
+    const tone = colours();
+    return {
+      upColor: tone.up, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down, borderVisible: false,
+      priceFormat: { type: "price", precision: this.data.precision, minMove: this.data.tick },
+    };
+  }
+
+  setCandles(rows) {
+    const tone = colours();
+    this.rows = rows;
+    this.times = rows.map((row) => row[0]);
+    this.candles.setData(rows.map(([time, open, high, low, close]) => ({ time, open, high, low, close })));
+    this.volume.setData(rows.map(([time, open, , , close, value]) => ({ time, value, color: `${close >= open ? tone.up : tone.down}44` })));
+  }
+
+  update(fresh) {
+    if (fresh.timeframe !== this.data.timeframe || (fresh.as_of ?? 0) + fresh.timeframe * 2 < this.times.at(-1)) {
+      // The market moved to other candles (a replay began or ended): draw anew.
+      location.reload();
+      return;
+    }
+    const tone = colours();
+    const last = this.times.at(-1);
+    for (const row of fresh.candles) {
+      const [time, open, high, low, close, volume] = row;
+      if (time < last) continue;
+      this.candles.update({ time, open, high, low, close });
+      this.volume.update({ time, value: volume, color: `${close >= open ? tone.up : tone.down}44` });
+      if (time > this.times.at(-1)) {
+        this.times.push(time);
+        this.rows.push(row);
+      } else this.rows[this.rows.length - 1] = row;
+    }
+    const price = document.getElementById("chart-price");
+    const close = this.rows.at(-1)?.[4];
+    if (price && close !== undefined) {
+      price.textContent = close.toLocaleString("en-GB", { minimumFractionDigits: this.data.precision, maximumFractionDigits: this.data.precision });
+    }
+    this.setMarks(fresh.markers, fresh.lines);
+  }
+
+  setMarks(markers, lines) {
+    let changed = false;
+    for (const marker of markers) {
+      if (this.marks.has(marker.id)) continue;
+      this.marks.set(marker.id, marker);
+      changed = true;
+    }
+    while (this.marks.size > MAX_MARKERS) this.marks.delete(this.marks.keys().next().value);
+    this.redrawMarks(changed);
+    if (lines) this.setLines(lines);
+  }
+
+  barOf(time) {
+    // A mark stands on the candle whose time it falls into, else on the last one before it.
+    let low = 0;
+    let high = this.times.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.times[middle] <= time) low = middle;
+      else high = middle - 1;
+    }
+    return this.times[low] <= time ? this.times[low] : undefined;
+  }
+
+  redrawMarks() {
+    const tone = colours();
+    const drawn = [];
+    for (const marker of this.marks.values()) {
+      const time = this.barOf(marker.time);
+      if (time === undefined) continue;
+      const buys = marker.action === "BUY" || marker.action === "buy";
+      const sells = marker.action === "SELL" || marker.action === "sell";
+      const quiet = marker.kind === "refused" || marker.action === "HOLD";
+      drawn.push({
+        id: marker.id,
+        time,
+        position: marker.kind === "fill" ? "inBar" : buys ? "belowBar" : "aboveBar",
+        shape: marker.kind === "fill" ? "circle" : quiet ? "circle" : SHAPES[marker.action] ?? "square",
+        color: quiet ? tone.muted : marker.kind === "fill" ? tone.info : buys ? tone.up : sells ? tone.down : tone.text,
+        size: marker.kind === "fill" ? 0.6 : quiet ? 0.5 : 1.2,
+      });
+    }
+    drawn.sort((one, other) => one.time - other.time);
+    this.drawn.setMarkers(drawn);
+  }
+
+  setLines(lines) {
+    const tone = colours();
+    const tones = { entry: tone.info, stop: tone.down, target: tone.up };
+    const wanted = new Map(lines.map((line) => [line.id, line]));
+    for (const [id, line] of this.lines) {
+      if (!wanted.has(id)) {
+        this.candles.removePriceLine(line);
+        this.lines.delete(id);
+      }
+    }
+    for (const line of lines) {
+      const options = { price: line.price, color: tones[line.kind], lineWidth: 1, lineStyle: line.kind === "entry" ? LineStyle.Solid : LineStyle.Dashed, axisLabelVisible: true, title: line.text };
+      const known = this.lines.get(line.id);
+      if (known) known.applyOptions(options);
+      else this.lines.set(line.id, this.candles.createPriceLine(options));
+    }
+    this.lineUrls = lines;
+  }
+
+  hover(move) {
+    const marker = this.marks.get(move.hoveredObjectId);
+    this.element.title = marker ? marker.text : "";
+    this.element.classList.toggle("pointing", Boolean(marker));
+    this.hovered = marker;
+  }
+
+  open(event) {
+    if (this.hovered) {
+      location.href = this.hovered.url;
+      return;
+    }
+    const y = event.clientY - this.element.getBoundingClientRect().top;
+    const near = this.lineUrls.find((line) => Math.abs((this.candles.priceToCoordinate(line.price) ?? -99) - y) < 4);
+    if (near) location.href = near.url;
+  }
+}
+
+for (const element of document.querySelectorAll("[data-chart]")) new PriceChart(element).start();

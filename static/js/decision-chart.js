@@ -1,0 +1,134 @@
+// The chart of one decision: what was known then, a line, and what came after in pale.
+import {
+  CandlestickSeries, LineStyle, createChart, createSeriesMarkers,
+} from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+
+const REFRESH_MS = 5000;
+const box = document.getElementById("decision-chart");
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  const read = (name) => style.getPropertyValue(name).trim();
+  return {
+    up: read("--up"), down: read("--down"), info: read("--info"),
+    text: read("--muted"), line: read("--line"), strong: read("--text"),
+  };
+}
+
+const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
+
+function bar([time, open, high, low, close], known, ink) {
+  const colour = close >= open ? ink.up : ink.down;
+  const shown = known ? colour : pale(colour);
+  return { time, open, high, low, close, color: shown, borderColor: shown, wickColor: shown };
+}
+
+function options(ink) {
+  return {
+    autoSize: true,
+    layout: { background: { color: "transparent" }, textColor: ink.text, fontSize: 12, attributionLogo: false },
+    grid: { vertLines: { color: ink.line }, horzLines: { color: ink.line } },
+    rightPriceScale: { borderColor: ink.line },
+    timeScale: { borderColor: ink.line, timeVisible: true, secondsVisible: true, rightOffset: 4 },
+    localization: { locale: "en-GB" },
+  };
+}
+
+function precision(tick) {
+  const text = tick.toFixed(10).replace(/0+$/, "");
+  return { type: "price", precision: (text.split(".")[1] || "").length, minMove: tick };
+}
+
+class DecisionChart {
+  constructor(element) {
+    this.element = element;
+    this.ink = colours();
+    this.chart = createChart(element, options(this.ink));
+    this.series = this.chart.addSeries(CandlestickSeries, { priceLineVisible: false, lastValueVisible: false });
+    this.markers = createSeriesMarkers(this.series, []);
+    this.lines = [];
+    this.cut = document.createElement("div");
+    this.cut.className = "chart-cut";
+    this.cut.hidden = true;
+    element.append(this.cut);
+    this.knownBars = 0;
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.placeCut());
+  }
+
+  show(data) {
+    const candles = [
+      ...data.known.map((row) => bar(row, true, this.ink)),
+      ...data.after.map((row) => bar(row, false, this.ink)),
+    ];
+    this.note(candles.length ? "" : "No candles of this time are stored.");
+    this.series.applyOptions({ priceFormat: precision(data.tick) });
+    this.series.setData(candles);
+    this.knownBars = data.known.length;
+    this.drawLevels(data.levels);
+    this.markers.setMarkers(data.fills.map((fill) => this.marker(fill, candles)).filter(Boolean));
+    if (!this.fitted && candles.length) {
+      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, data.known.length - 60), to: data.known.length + 45 });
+      this.fitted = true;
+    }
+    this.placeCut();
+  }
+
+  drawLevels(levels) {
+    this.lines.forEach((line) => this.series.removePriceLine(line));
+    const styles = {
+      target: { color: this.ink.up, title: "target" },
+      entry: { color: this.ink.strong, title: "entry" },
+      stop: { color: this.ink.down, title: "stop" },
+    };
+    this.lines = Object.entries(levels)
+      .filter(([, price]) => price !== null)
+      .map(([name, price]) => this.series.createPriceLine({
+        price, lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: true, ...styles[name],
+      }));
+  }
+
+  marker(fill, candles) {
+    const at = candles.findLast((candle) => candle.time <= fill.time);
+    if (!at) return null;
+    const buy = fill.side === "buy";
+    return {
+      time: at.time,
+      position: buy ? "belowBar" : "aboveBar",
+      shape: buy ? "arrowUp" : "arrowDown",
+      color: buy ? this.ink.up : this.ink.down,
+      text: `${buy ? "bought" : "sold"} ${fill.text}`,
+    };
+  }
+
+  placeCut() {
+    const x = this.chart.timeScale().logicalToCoordinate(this.knownBars - 0.5);
+    this.cut.hidden = x === null || x < 0 || !this.knownBars;
+    if (x !== null) this.cut.style.left = `${Math.round(x)}px`;
+  }
+
+  note(text) {
+    const note = this.element.querySelector(".chart-note");
+    note.textContent = text;
+    note.hidden = !text;
+  }
+}
+
+async function refresh(chart) {
+  const response = await fetch(box.dataset.url, { headers: { Accept: "application/json" } });
+  if (!response.ok) throw new Error(`the desk answered ${response.status}`);
+  const data = await response.json();
+  chart.show(data);
+  return data.open;
+}
+
+async function follow(chart) {
+  let running = true;
+  try {
+    running = document.hidden || await refresh(chart);
+  } catch (error) {
+    if (!chart.fitted) chart.note(`The candles could not be loaded: ${error.message}. Trying again.`);
+  }
+  if (running) setTimeout(() => follow(chart), REFRESH_MS);
+}
+
+if (box) follow(new DecisionChart(box));

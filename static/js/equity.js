@@ -1,0 +1,102 @@
+// The equity curve. Wall time, UTC.
+import uPlot from "../uplot/uPlot.esm.js";
+import { colours, onThemeChange } from "./theme.js";
+import { now } from "./times.js";
+
+class EquityCurve {
+  constructor(element) {
+    this.element = element;
+    this.hours = 24;
+  }
+
+  async load() {
+    let data;
+    try {
+      const answer = await fetch(`/data/equity?hours=${this.hours}`);
+      if (!answer.ok) throw new Error(String(answer.status));
+      data = await answer.json();
+    } catch {
+      this.note("The equity could not be read.");
+      return;
+    }
+    this.currency = data.currency;
+    this.times = data.points.map((point) => point[0]);
+    this.values = data.points.map((point) => point[1]);
+    if (this.times.length < 2) {
+      this.note("The curve begins with the second mark of equity, a few seconds after the desk starts.");
+      setTimeout(() => this.load(), 10_000);
+      return;
+    }
+    this.draw();
+  }
+
+  note(text) {
+    this.plot?.destroy();
+    this.plot = undefined;
+    let note = this.element.querySelector(".chart-note");
+    if (!note) {
+      note = document.createElement("p");
+      note.className = "chart-note";
+      this.element.append(note);
+    }
+    note.textContent = text;
+  }
+
+  draw() {
+    const tone = colours();
+    this.plot?.destroy();
+    this.element.replaceChildren();
+    const axis = { stroke: tone.muted, grid: { stroke: tone.grid, width: 1 }, ticks: { stroke: tone.line, width: 1 }, font: `12px ${tone.font}` };
+    const write = (value) => value?.toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) ?? "–";
+    this.plot = new uPlot({
+      width: this.element.clientWidth,
+      height: this.element.clientHeight,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      padding: [8, 12, 0, 0],
+      legend: { show: false },
+      cursor: { y: false },
+      scales: { x: { time: true } },
+      axes: [axis, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
+      series: [{}, { label: `Equity, ${this.currency}`, stroke: tone.info, width: 1.5, points: { show: false }, value: (_, value) => write(value) }],
+      hooks: { setCursor: [(plot) => this.hover(plot, write)] },
+    }, [this.times, this.values], this.element);
+  }
+
+  hover(plot, write) {
+    const index = plot.cursor.idx;
+    this.element.title = index == null ? "" : `${write(plot.data[1][index])} ${this.currency}, ${new Date(plot.data[0][index] * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  }
+
+  add(equity) {
+    if (!this.plot || equity === null) return;
+    const seconds = now() / 1000;
+    // A quarter of a percent of the window for each point: the curve stays as coarse as it was read.
+    if (seconds - this.times.at(-1) < this.hours * 9) this.values[this.values.length - 1] = equity;
+    else {
+      this.times.push(seconds);
+      this.values.push(equity);
+    }
+    while (this.times.length && this.times[0] < seconds - this.hours * 3600) {
+      this.times.shift();
+      this.values.shift();
+    }
+    this.plot.setData([this.times, this.values]);
+  }
+
+  start() {
+    this.load();
+    this.element.addEventListener("desk:data", (event) => this.add(event.detail.equity));
+    new ResizeObserver(() => this.plot?.setSize({ width: this.element.clientWidth, height: this.element.clientHeight })).observe(this.element);
+    onThemeChange(() => this.plot && this.draw());
+    const buttons = this.element.closest(".panel")?.querySelectorAll("button[data-hours]") ?? [];
+    for (const button of buttons) {
+      button.addEventListener("click", () => {
+        this.hours = Number(button.dataset.hours);
+        for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+        this.load();
+      });
+    }
+  }
+}
+
+for (const element of document.querySelectorAll("[data-equity]")) new EquityCurve(element).start();

@@ -1,0 +1,207 @@
+// Live regions: subscribes to the topics on the page, drops what is older than what is shown, holds what would move
+// under the pointer, flashes what changed, and says so when the page is no longer current.
+import { setClock, clockText, refreshAges } from "./times.js";
+
+const HOLD_AT_MOST_MS = 60_000;
+const SIGNED_OUT_CHECK_AFTER = 2;
+
+const regions = new Map(); // topic → element
+const versions = new Map(); // topic → version shown
+const held = new Map(); // topic → {message, since, count}
+let epoch = "";
+let failures = 0;
+let lastHeard = new Date();
+
+for (const element of document.querySelectorAll("[data-topic]")) regions.set(element.dataset.topic, element);
+
+const bar = document.getElementById("connection-state");
+
+function say(text, link) {
+  if (!bar) return;
+  if (!text) {
+    bar.classList.remove("shown");
+    bar.replaceChildren();
+    return;
+  }
+  bar.textContent = text;
+  if (link) {
+    const anchor = document.createElement("a");
+    anchor.href = link.href;
+    anchor.textContent = link.text;
+    bar.append(" ", anchor);
+  }
+  bar.classList.add("shown");
+}
+
+function isHeld(region) {
+  // Only lists that a person may be reading or aiming at; single figures go on changing.
+  if (!region.querySelector("table, ol.stream, ul.list")) return false;
+  const focused = document.activeElement;
+  return region.matches(":hover") || (focused !== document.body && region.contains(focused));
+}
+
+function order(region) {
+  return Array.from(region.querySelectorAll("tr[id], li[id]"), (row) => row.id);
+}
+
+function wouldMove(region, message) {
+  const parsed = new DOMParser().parseFromString(message.content, "text/html");
+  const now = order(region);
+  const next = order(parsed);
+  return next.length !== now.length || next.some((id, index) => id !== now[index]);
+}
+
+function notice(region, count) {
+  let button = region.previousElementSibling;
+  if (!button || !button.classList.contains("held")) {
+    button = document.createElement("button");
+    button.type = "button";
+    button.className = "held";
+    button.addEventListener("click", () => release(region.dataset.topic, true));
+    region.before(button);
+  }
+  button.textContent = `${count} new`;
+  button.classList.toggle("shown", count > 0);
+}
+
+function newRows(region, content) {
+  const parsed = new DOMParser().parseFromString(content, "text/html");
+  const now = new Set(order(region));
+  return Math.max(1, order(parsed).filter((id) => !now.has(id)).length);
+}
+
+function values(region) {
+  return new Map(Array.from(region.querySelectorAll("[data-flash][id]"), (cell) => [cell.id, cell.textContent]));
+}
+
+function flash(region, before) {
+  for (const [id, text] of values(region)) {
+    if (!before.has(id) || before.get(id) === text) continue;
+    const cell = document.getElementById(id);
+    cell.classList.add("flash");
+    cell.addEventListener("animationend", () => cell.classList.remove("flash"), { once: true });
+    // Without animations the mark goes by itself.
+    setTimeout(() => cell.classList.remove("flash"), 1500);
+  }
+}
+
+function hold(region, message) {
+  const topic = message.topic;
+  const since = held.get(topic)?.since ?? Date.now();
+  if (Date.now() - since > HOLD_AT_MOST_MS) return false;
+  held.set(topic, { message, since });
+  notice(region, newRows(region, message.content));
+  return true;
+}
+
+async function release(topic, now = false) {
+  const waiting = held.get(topic);
+  const region = regions.get(topic);
+  if (!waiting || (!now && isHeld(region))) return;
+  held.delete(topic);
+  notice(region, 0);
+  const before = values(region);
+  await htmx.swap({ sourceElement: region, target: region, swap: "innerMorph", text: waiting.message.content });
+  settle(region, before);
+}
+
+function settle(region, before) {
+  flash(region, before);
+  refreshAges(region);
+  region.dispatchEvent(new CustomEvent("desk:changed", { bubbles: true }));
+}
+
+function onState(message) {
+  if (message.state === "live") say("");
+  else say(`The database does not answer. You see data from ${clockText(message.since)}; nothing on this page is newer.`);
+}
+
+const befores = new Map();
+
+function onIncoming(event) {
+  let message;
+  try {
+    message = JSON.parse(event.detail.message.data);
+  } catch {
+    return;
+  }
+  lastHeard = new Date();
+  if (message.type === "hello") {
+    if (message.epoch !== epoch) versions.clear();
+    epoch = message.epoch;
+    setClock(message.now);
+  } else if (message.type === "state") {
+    onState(message);
+  } else if (message.version <= (versions.get(message.topic) ?? 0)) {
+    event.preventDefault();
+  } else {
+    versions.set(message.topic, message.version);
+    const region = regions.get(message.topic);
+    if (message.type === "data") {
+      region?.dispatchEvent(new CustomEvent("desk:data", { detail: message.data }));
+    } else if (!region) {
+      event.preventDefault();
+    } else if (isHeld(region) && wouldMove(region, message) && hold(region, message)) {
+      event.preventDefault();
+    } else {
+      held.delete(message.topic);
+      notice(region, 0);
+      befores.set(message.topic, values(region));
+    }
+  }
+}
+
+function onSwapped(event) {
+  let message;
+  try {
+    message = JSON.parse(event.detail.message.data);
+  } catch {
+    return;
+  }
+  const region = regions.get(message.topic);
+  const before = befores.get(message.topic);
+  if (message.type === "fragment" && region && before) {
+    befores.delete(message.topic);
+    settle(region, before);
+  }
+}
+
+async function onClosed(event) {
+  if (event.detail.reason === "removed" || document.hidden) return;
+  failures += 1;
+  say(`Reconnecting… You see data from ${clockText(lastHeard)}.`);
+  if (event.detail.code === 4401 || event.detail.code === 4403 || failures > SIGNED_OUT_CHECK_AFTER) await checkSession();
+}
+
+async function checkSession() {
+  try {
+    const answer = await fetch("/data/session", { headers: { "HX-Request": "true" } });
+    if (answer.status === 401) say("You are signed out.", { href: `/accounts/login/?next=${encodeURIComponent(location.pathname)}`, text: "Sign in again" });
+    else if (answer.status === 403) say("Your account no longer has a role here. Ask an admin.");
+  } catch {
+    // The desk itself does not answer; the socket goes on trying.
+  }
+}
+
+function onOpen() {
+  failures = 0;
+  lastHeard = new Date();
+  say("");
+}
+
+const owner = document.body;
+if (regions.size) {
+  const topics = Array.from(regions.keys()).sort().join(",");
+  owner.setAttribute("hx-ws:connect", `/ws/desk/?topics=${encodeURIComponent(topics)}`);
+  owner.setAttribute("hx-trigger", "load");
+  owner.setAttribute("hx-config", '{"ws": {"reconnectDelay": 400, "reconnectMaxDelay": 5000}}');
+}
+owner.addEventListener("htmx:ws:before:message:incoming", onIncoming);
+owner.addEventListener("htmx:ws:after:message:incoming", onSwapped);
+owner.addEventListener("htmx:ws:after:connection", onOpen);
+owner.addEventListener("htmx:ws:close", onClosed);
+
+for (const [topic, region] of regions) {
+  region.addEventListener("pointerleave", () => setTimeout(() => release(topic), 150));
+  region.addEventListener("focusout", () => setTimeout(() => release(topic), 150));
+}
