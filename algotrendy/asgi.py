@@ -1,6 +1,7 @@
 """The ASGI application: the door in front, then the live socket and Django."""
 
 import os
+from collections.abc import MutableMapping
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
@@ -23,10 +24,10 @@ application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
 MACHINE_PATHS = ("/healthz", "/readyz", "/prometheus")
 
 
-async def machines_only(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def machines_only(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
     """Answer what watches the process, and 404 to all else: what stands behind the door when it is alone."""
     if scope["type"] == "http" and scope["path"] in MACHINE_PATHS:
-        await _django(scope, receive, send)
+        await _django(dict(scope), receive, send)
     elif scope["type"] == "http":
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": 404, "headers": headers})

@@ -14,12 +14,12 @@ app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
 app.autodiscover_tasks()
 
 
-@setup_logging.connect
+@setup_logging.connect  # type: ignore[untyped-decorator]
 def _keep_django_logging(**_: Any) -> None:
     """Django's LOGGING stands; Celery adds no handlers of its own."""
 
 
-@task_prerun.connect
+@task_prerun.connect  # type: ignore[untyped-decorator]
 def _drop_dead_connections(**_: Any) -> None:
     """Workers keep their connection between tasks; one that a restart of PostgreSQL broke is dropped here."""
     from django.db import close_old_connections

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 
 from algotrendy import paths
@@ -39,7 +40,7 @@ def _options() -> Options:
     return Options(chosen.host, chosen.port, chosen.clean, paths.data_dir())
 
 
-async def _run(options: Options, output: Output, listening: "desk.socket.socket") -> int:
+async def _run(options: Options, output: Output, listening: socket.socket) -> int:
     whole = desk.Desk(options, output)
     asked = asyncio.Event()
     _listen_to_signals(asked, whole)

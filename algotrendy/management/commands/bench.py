@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         from rich.console import Console
         from rich.table import Table
 
-        console = Console(file=self.stdout._out)
+        console = Console(file=cast(TextIO, self.stdout))
         table = Table("figure", "value", "unit", "against", "goal", "", box=None, pad_edge=False)
         good = True
         with console.status("measuring") as status:

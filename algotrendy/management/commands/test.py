@@ -48,9 +48,8 @@ class Command(BaseCommand):
                 self._check(name, command, environment | {"ALGOTRENDY_DATA": data})
         self.stdout.write("\npytest")
         self.stdout.flush()
-        command = [sys.executable, "-m", "pytest", *args]
         os.chdir(BASE_DIR)
-        os.execve(sys.executable, command, environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "pytest", *args], environment)  # noqa: S606
 
     def _check(self, name: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
         began = time.monotonic()
