@@ -31,11 +31,15 @@ def throughput(bench: Bench) -> Iterator[Figure]:
     rate = statistics.median(pair[1].rate for pair in pairs)
     ratio = statistics.median(pair[1].rate / pair[0].rate for pair in pairs)
     p99 = statistics.median(pair[1].quantile(0.99) for pair in pairs)
-    wrong = sum(pair[1].statuses.get(status, 0) for pair in pairs for status in pair[1].statuses if status[0] != "2")
+    wrong = sum(
+        pair[1].statuses.get(status, 0) for pair in pairs for status in pair[1].statuses if status[0] != "2"
+    )
     how = f"{CONNECTIONS} connections, median of {ROUNDS} rounds in turns"
     yield Figure("floor_throughput", round(floor), "alerts/s", f"bare async Django view, one INSERT each; {how}")
     yield Figure("accept_throughput", round(rate), "alerts/s", f"the door in web's process; {how}")
-    yield Figure("accept_ratio", round(ratio, 2), "×", "the bare view", f"≥ {TIMES_THE_FLOOR}", ratio >= TIMES_THE_FLOOR)
+    yield Figure(
+        "accept_ratio", round(ratio, 2), "×", "the bare view", f"≥ {TIMES_THE_FLOOR}", ratio >= TIMES_THE_FLOOR
+    )
     yield Figure("accept_saturated_p99", round(p99, 1), "ms", how)
     yield Figure("accept_errors", wrong, "answers", "not 2xx under saturation", "= 0", not wrong)
     busy = _saturate(url, "b", 0)
@@ -62,7 +66,9 @@ def steady(bench: Bench) -> Iterator[Figure]:
     against = f"50 alerts/s for 20 s, {result.accepted} answered 2xx, the whole desk at work"
     p50, p99 = result.quantile(0.5), result.quantile(0.99)
     yield Figure("accept_p50", round(p50, 2), "ms", against)
-    yield Figure("accept_p99", round(p99, 2), "ms", against, f"≤ {P99_MS}", p99 <= P99_MS and result.accepted == 1000)
+    yield Figure(
+        "accept_p99", round(p99, 2), "ms", against, f"≤ {P99_MS}", p99 <= P99_MS and result.accepted == 1000
+    )
     bench.wait_until_decided(300)
 
 
@@ -72,7 +78,9 @@ def burst(bench: Bench) -> Iterator[Figure]:
     result = generate(Plan(url, alternating_bodies("x"), "burst", CLIENTS, total=BURST, keep_answers=True))
     how = f"{BURST} alerts from {CLIENTS} clients"
     in_time = result.seconds <= BURST_SECONDS and result.accepted == BURST
-    yield Figure("burst_answered", result.accepted, "alerts", f"{how}; 2xx", f"= {BURST}", result.accepted == BURST)
+    yield Figure(
+        "burst_answered", result.accepted, "alerts", f"{how}; 2xx", f"= {BURST}", result.accepted == BURST
+    )
     yield Figure("burst_seconds", round(result.seconds, 3), "s", f"{how}; until the last answer",
                  f"≤ {BURST_SECONDS:g}", in_time)  # fmt: skip
     yield Figure("burst_p99", round(result.quantile(0.99), 1), "ms", how)

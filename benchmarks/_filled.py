@@ -1,11 +1,14 @@
-"""From an alert to its fill, by the database's own timestamps, against what its steps cost when they stand alone."""
+"""From an alert to its fill, by the database's timestamps, against what its steps cost alone.
+
+The steps are timed during the same minute, on the same machine at the same work.
+"""
 
 import time
 from collections.abc import Iterator
 
 from algotrendy.bench import Figure
 from benchmarks._desk import Bench, alternating_bodies
-from benchmarks._floors import measured_steps
+from benchmarks._floors import Steps, measured_steps
 from benchmarks._load import Plan, generate, quantile
 
 RATE, SECONDS = 5.0, 40.0
@@ -39,22 +42,20 @@ NAMES = ("received_to_decided", "decided_to_claimed", "claimed_to_filled")
 
 def latency(bench: Bench) -> Iterator[Figure]:
     """Yield alert→filled at 5/s, whole and by stage, and as a ratio to its steps."""
-    name = "bench filled"
+    warm_up, name = bench.source("bench warm-up"), "bench filled"
     url = bench.source(name)
     with measured_steps(bench) as steps:
-        generate(Plan(url, alternating_bodies("warm"), "paced", 4, seconds=8, rate=RATE))
+        generate(Plan(warm_up, alternating_bodies("warm"), "paced", 4, seconds=8, rate=RATE))
         bench.wait_until_settled()
-        bench.rows("UPDATE webhooks_source SET name = name || ' (warm-up)' WHERE name = %s", [name])
-        url = bench.source(name) if not bench.rows("SELECT 1 FROM webhooks_source WHERE name = %s", [name]) else url
         steps.commits.clear()
         steps.round_trips.clear()
         result = generate(Plan(url, alternating_bodies("l"), "paced", 4, seconds=SECONDS, rate=RATE))
         time.sleep(1)
     bench.wait_until_settled()
-    yield from _figures(bench, name, result.accepted, steps.sum(len(COMMITS)), steps)
+    yield from _figures(bench, name, result.accepted, steps)
 
 
-def _figures(bench: Bench, name: str, accepted: int, floor: float, steps: object) -> Iterator[Figure]:
+def _figures(bench: Bench, name: str, accepted: int, steps: Steps) -> Iterator[Figure]:
     found = [row[0] for row in bench.rows(LATENCIES, [name])]
     against = f"{RATE:g} alerts/s for {SECONDS:g} s: {accepted} accepted, {len(found)} filled"
     p50, p99 = quantile(found, 0.5), quantile(found, 0.99)
@@ -65,6 +66,10 @@ def _figures(bench: Bench, name: str, accepted: int, floor: float, steps: object
         values = [row[index] for row in stages]
         text = f"p99 {quantile(values, 0.99):.1f} ms"
         yield Figure(f"{stage}_p50", round(quantile(values, 0.5), 1), "ms", text)
+    floor = steps.sum(len(COMMITS))
+    commit, trip = quantile(steps.commits, 0.5), quantile(steps.round_trips, 0.5)
+    yield Figure("commit_p50", round(commit, 2), "ms", f"one row, {len(steps.commits)} times meanwhile")
+    yield Figure("round_trip_p50", round(trip, 1), "ms", f"an empty task, {len(steps.round_trips)} times")
     yield Figure("steps_p50", round(floor, 1), "ms", f"{len(COMMITS)} commits and one empty Celery round trip")
     ratio = p50 / floor
     yield Figure("filled_ratio", round(ratio, 2), "×", "p50 against its commits and one empty round trip, p50",

@@ -1,7 +1,7 @@
 """The floor of handing work over: a Celery worker with one empty task on a queue of its own.
 
-`celery -A benchmarks._floor_worker worker -Q floor` with the desk's data folder in the environment: the same broker
-and the same worker settings as the trade worker; results come back through the same Valkey.
+`celery -A benchmarks._floor_worker worker -Q floor` with the desk's data folder in the environment: the same
+broker and worker settings as the trade worker; results come back through the same Valkey.
 """
 
 import os

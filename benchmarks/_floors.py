@@ -107,7 +107,8 @@ def _keep_measuring(
 
 
 def _round_trip(caller: "subprocess.Popen[str]") -> float:
-    assert caller.stdin and caller.stdout
+    assert caller.stdin is not None
+    assert caller.stdout is not None
     caller.stdin.write("\n")
     caller.stdin.flush()
     return float(caller.stdout.readline())

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from algotrendy.testing import wait_until
 from benchmarks._desk import SYMBOLS, Bench, post
@@ -83,7 +84,7 @@ def kill_in_turn(bench: Bench, count: int, pause: tuple[float, float] = (1.0, 4.
         before = bench.desk.pid(victim)
         bench.desk.kill(victim)
         began = time.monotonic()
-        wait_until(lambda victim=victim, before=before: _is_back(bench, victim, before), 60, f"{victim} to be back")
+        wait_until(partial(_is_back, bench, victim, before), 60, f"{victim} to be back")
         took.append(time.monotonic() - began)
     time.sleep(pause[0])
     return took
@@ -105,7 +106,9 @@ TWICE = """
     SELECT count(*) FROM (SELECT idempotency_key FROM webhooks_alert GROUP BY source_id, idempotency_key
                           HAVING count(*) > 1) again
 """
-STRAYS = "SELECT count(*) FROM memory_decision d LEFT JOIN webhooks_alert a ON a.decision_id = d.id WHERE a.id IS NULL"
+STRAYS = (
+    "SELECT count(*) FROM memory_decision d LEFT JOIN webhooks_alert a ON a.decision_id = d.id WHERE a.id IS NULL"
+)
 # Every order that left has one order at the venue with its id; one that never left has none.
 ORDERS = """
     SELECT o.id, o.client_order_id, o.state, count(p.id)
@@ -113,7 +116,8 @@ ORDERS = """
     LEFT JOIN paper_paperorder p ON p.client_order_id = o.client_order_id
     GROUP BY o.id
     HAVING count(p.id) <> CASE WHEN o.state IN ('denied', 'pending')
-                                 OR (o.state IN ('canceled', 'expired') AND o.accepted_at IS NULL) THEN 0 ELSE 1 END
+                                 OR (o.state IN ('canceled', 'expired') AND o.accepted_at IS NULL)
+                           THEN 0 ELSE 1 END
 """
 UNKNOWN_TO_US = """
     SELECT p.client_order_id FROM paper_paperorder p
@@ -156,14 +160,16 @@ def _alert_faults(bench: Bench, answered: dict[str, list[int]]) -> list[str]:
     ids = sorted({alert for several in answered.values() for alert in several})
     rows = {row[0]: row for row in bench.rows(ALERTS, [ids])}
     found += [f"alert {alert} was answered 2xx and is not there" for alert in ids if alert not in rows]
-    found += [f"alert {row[0]} is {row[1]} ({row[2]}) with {row[3]} decisions" for row in rows.values() if row[3] != 1]
+    found += [
+        f"alert {row[0]} is {row[1]} ({row[2]}) with {row[3]} decisions" for row in rows.values() if row[3] != 1
+    ]
     found += [f"{twice} keys were taken in twice"] if (twice := bench.value(TWICE)) else []
     found += [f"{strays} decisions belong to no alert"] if (strays := bench.value(STRAYS)) else []
     return found
 
 
 def settle(bench: Bench, seconds: float = 150) -> None:
-    """Wait until everything that was sent has run its course, and the desk has heard all that the venue has to say."""
+    """Wait until everything that was sent has run its course, and the desk has heard all that the venue says."""
     bench.wait_until_settled(seconds)
     behind = """
         SELECT count(*) FROM brokers_connection c
@@ -173,5 +179,8 @@ def settle(bench: Bench, seconds: float = 150) -> None:
 
 
 def differences(bench: Bench) -> Sequence[str]:
-    """Return what `./mem reconcile` finds different, a line each."""
-    return [line for line in bench.desk.manage("reconcile", "--json", check=False).splitlines() if line.strip()]
+    """Return what `./mem reconcile` finds different, a sentence each."""
+    told = [json.loads(line) for line in bench.desk.manage("reconcile", "--json", check=False).splitlines()]
+    if not told:
+        raise RuntimeError("reconcile compared nothing")
+    return [difference["text"] for one in told for difference in one["differences"]]

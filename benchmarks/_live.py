@@ -15,8 +15,8 @@ from benchmarks._load import Plan, generate, quantile
 SOCKETS = 99  # and the browser's own
 RATE, SECONDS = 2.0, 40.0
 P95_MS = 250
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]  # fmt: skip
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
 #: Notes when a row of an alert first is in the document; wall time in milliseconds.
 WATCH = """() => {
     window.seen = {};
@@ -50,8 +50,8 @@ def to_browser(bench: Bench) -> Iterator[Figure]:
     yield Figure("browser_max", round(max(delays, default=float("nan")), 1), "ms", against)
     yield Figure("browser_missed", missed, "rows", "accepted, but never in the page", "= 0", not missed)
     counts = told["messages"]
-    yield Figure("messages_per_socket", round(sum(counts) / len(counts), 1), "messages",
-                 f"least {min(counts)}, most {max(counts)}, {told['broken']} of {len(counts)} sockets broke")  # fmt: skip
+    spread = f"least {min(counts)}, most {max(counts)}, {told['broken']} of {len(counts)} sockets broke"
+    yield Figure("messages_per_socket", round(sum(counts) / len(counts), 1), "messages", spread)
 
 
 def _delays(bench: Bench, seen: dict[str, float]) -> list[float]:
@@ -66,7 +66,8 @@ def open_sockets(bench: Bench, cookie: str) -> Iterator[dict[str, Any]]:
     url = f"ws://{urlsplit(bench.desk.url).netloc}/ws/desk/?topics=alerts,status"
     told: dict[str, Any] = {}
     with process(bench, "-m", "benchmarks._sockets", url, cookie, str(SOCKETS), pipes=True) as client:
-        assert client.stdin and client.stdout
+        assert client.stdin is not None
+        assert client.stdout is not None
         if client.stdout.readline().strip() != "ready":
             raise RuntimeError("the sockets could not be opened")
         yield told

@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.buffer = b""
-        self.answered: Callable[["Connection", int, bytes], None] | None = None
+        self.answered: Callable[[Connection, int, bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where to write."""

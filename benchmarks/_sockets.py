@@ -1,7 +1,7 @@
 """Open pages without a browser: live sockets that read all they are sent, in a process of their own.
 
-`python -m benchmarks._sockets URL COOKIE COUNT`: prints "ready" once all are open; a line on standard input ends it,
-and it prints how many messages each socket got.
+`python -m benchmarks._sockets URL COOKIE COUNT`: prints "ready" once all are open; a line on standard input ends
+it, and it prints how many messages each socket got.
 """
 
 import asyncio

@@ -56,7 +56,10 @@ def measure(bench: Bench, paths: list[str]) -> tuple[float, int, int]:
 
 def generate(folder: Path) -> list[Path]:
     """Write candles of a random walk and return the files."""
-    return [_write(folder, symbol, kind) for symbol, kind in zip(SYMBOLS, ("csv", "csv.gz", "parquet", "csv"), strict=True)]
+    return [
+        _write(folder, symbol, kind)
+        for symbol, kind in zip(SYMBOLS, ("csv", "csv.gz", "parquet", "csv"), strict=True)
+    ]
 
 
 def _write(folder: Path, symbol: str, kind: str) -> Path:
@@ -68,7 +71,9 @@ def _write(folder: Path, symbol: str, kind: str) -> Path:
         pyarrow.parquet.write_table(pyarrow.table(columns), path)
         return path
     lines = [",".join(columns)]
-    lines += [",".join(map(str, row)) for row in zip(*(column.tolist() for column in columns.values()), strict=True)]
+    lines += [
+        ",".join(map(str, row)) for row in zip(*(column.tolist() for column in columns.values()), strict=True)
+    ]
     data = ("\n".join(lines) + "\n").encode()
     path.write_bytes(gzip.compress(data, 6) if kind == "csv.gz" else data)
     return path
