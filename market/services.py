@@ -138,10 +138,15 @@ def assign_feed(
     locked = list(Instrument.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id"))
     target = feed.id if feed else None
     moving = [instrument for instrument in locked if restart or instrument.feed_id != target]
-    for instrument in moving:
-        feed_switching.send(sender=Instrument, instrument_id=instrument.id, feed_id=target)
+    ask_to_switch(instruments=moving, feed=feed)
     _move(moving, target)
     return moving
+
+
+def ask_to_switch(*, instruments: Iterable[Instrument], feed: Feed | None) -> None:
+    """Raise FeedBusy if another part of the desk can't have the market time of `instruments` jump now."""
+    for instrument in instruments:
+        feed_switching.send(sender=Instrument, instrument_id=instrument.id, feed_id=feed.id if feed else None)
 
 
 def _move(moving: Sequence[Instrument], target: int | None) -> None:

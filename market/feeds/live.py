@@ -1,0 +1,201 @@
+"""Real candles from a public exchange, polled after each close: network in a thread, database outside of it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from market.bars import bar_start
+from market.feeds.base import Tick, Window
+from market.feeds.venue import Row, Venue
+from market.models import Candle, Feed, Gap, Instrument, MarketKind
+from market.services import NewCandle, NewQuote, require_one_market
+
+logger = logging.getLogger(__name__)
+BACKFILL = 1_000  # candles: what an instrument without any begins with
+POLL_EVERY = 15.0  # seconds between prices of the forming bar
+AFTER_CLOSE = 2.0  # seconds that venues take to publish a closed bar
+OVERLAP = 2  # candles fetched again, to notice revisions
+REFILL_DAYS = 30  # older gaps are left alone
+REFILLS_AT_ONCE = 5
+REFILL_EVERY = 900.0
+
+
+class Job(NamedTuple):
+    """What to fetch: candles of an instrument from `since` on, up to `until` where that is a gap's end."""
+
+    instrument_id: int
+    market: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a venue answered: rows oldest first, and whether it had no more to give."""
+
+    job: Job
+    rows: list[Row]
+    complete: bool
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Everything that one round brought. `server_time` is the venue's, in seconds since 1970."""
+
+    answers: list[Answer]
+    problems: list[str]
+    server_time: float
+
+
+class LiveDriver:
+    """Settings: `exchange` (binance), `symbols` ({"BTCUSDT": "BTC/USDT"}), `poll`, `delay`, `backfill`, `url`.
+
+    The bar that is still forming is never stored: its price is the quote. After an outage the missing bars are
+    fetched page by page; what the venue itself does not have becomes a gap of the exchange.
+    """
+
+    def __init__(self, feed: Feed, wake: Callable[[], None], venue: Venue | None = None) -> None:
+        self.settings = feed.settings
+        self.poll = float(self.settings.get("poll", POLL_EVERY))
+        self.delay = float(self.settings.get("delay", AFTER_CLOSE))
+        self.backfill = int(self.settings.get("backfill", BACKFILL))
+        self.venue = venue or Venue(str(self.settings.get("exchange", "binance")), self.settings.get("url", ""))
+        self.wake = wake
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix=f"live-{feed.name}")
+        self.future: Future[Fetched] | None = None
+        self.checked: set[int] = set()
+        self.refilled_at = float("-inf")
+
+    def close(self) -> None:
+        """Let a running fetch end by itself; its answer is not used."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
+    def step(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> Tick:
+        """Start a fetch, or return what the last one brought."""
+        if self.future is None:
+            self._start(feed, instruments, now)
+        if self.future is None or not self.future.done():
+            return Tick(due=now + 0.25)
+        future, self.future = self.future, None
+        return self._tick(feed, future.result(), now)
+
+    def _start(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> None:
+        new = {instrument.id for instrument in instruments} - self.checked
+        require_one_market(instrument_ids=new, timeframe=feed.timeframe, kind=MarketKind.LIVE)
+        self.checked |= new
+        jobs = [self._job(feed, instrument, now) for instrument in instruments]
+        if now - self.refilled_at >= REFILL_EVERY:
+            self.refilled_at = now
+            jobs += self._refills(feed, instruments, now)
+        self.future = self.pool.submit(fetch, self.venue, jobs, feed.timeframe)
+        self.future.add_done_callback(lambda _: self.wake())
+
+    def _job(self, feed: Feed, instrument: Instrument, now: float) -> Job:
+        """Ask from the last bars we have on, or for a history if we have none."""
+        size = timedelta(seconds=feed.timeframe)
+        series = Candle.objects.filter(instrument=instrument, timeframe=feed.timeframe)
+        last = series.order_by("-open_time").values_list("open_time", flat=True).first()
+        forming = bar_start(_time(now), feed.timeframe)
+        since = last - OVERLAP * size if last else forming - self.backfill * size
+        return Job(instrument.id, self._market(instrument), since)
+
+    def _refills(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> list[Job]:
+        markets = {instrument.id: self._market(instrument) for instrument in instruments}
+        gaps = Gap.objects.filter(
+            instrument_id__in=markets,
+            timeframe=feed.timeframe,
+            state=Gap.State.OPEN,
+            first_missing__gte=_time(now) - timedelta(days=REFILL_DAYS),
+        )
+        size = timedelta(seconds=feed.timeframe)
+        return [
+            Job(gap.instrument_id, markets[gap.instrument_id], gap.first_missing - size, gap.next_present)
+            for gap in gaps.order_by("-first_missing")[:REFILLS_AT_ONCE]
+        ]
+
+    def _market(self, instrument: Instrument) -> str:
+        """Return the venue's name of an instrument, "BTC/USDT"."""
+        named = self.settings.get("symbols", {}).get(instrument.symbol)
+        if named:
+            return str(named)
+        if not instrument.base or not instrument.quote:
+            raise ValueError(f"name the market of {instrument.symbol} in the feed's settings, under symbols")
+        return f"{instrument.base}/{instrument.quote}"
+
+    def _tick(self, feed: Feed, fetched: Fetched, now: float) -> Tick:
+        if not fetched.answers:
+            raise OSError("; ".join(fetched.problems) or "the venue answered nothing")
+        size = timedelta(seconds=feed.timeframe)
+        forming = bar_start(_time(fetched.server_time), feed.timeframe)
+        candles: dict[tuple[int, datetime], NewCandle] = {}
+        windows, quotes, closed = [], {}, {}
+        for answer in fetched.answers:
+            made = [candle for row in answer.rows if (candle := _candle(answer.job.instrument_id, row))]
+            whole = [candle for candle in made if candle.open_time < forming]
+            candles.update({(candle.instrument_id, candle.open_time): candle for candle in whole})
+            if whole:
+                windows.append(_window(answer, whole))
+            if answer.job.until is None and made:
+                quotes[answer.job.instrument_id] = NewQuote(answer.job.instrument_id, made[-1].close, _time(now))
+                if whole and whole[-1].open_time > answer.job.since + (OVERLAP * size):
+                    closed[answer.job.instrument_id] = whole[-1].open_time
+        return Tick(
+            due=self._due(feed, closed, now), candles=list(candles.values()), quotes=list(quotes.values()),
+            closed=closed, windows=windows, clock=forming if closed else None, revise=True,
+            problem="; ".join(fetched.problems),
+        )  # fmt: skip
+
+    def _due(self, feed: Feed, closed: dict[int, datetime], now: float) -> float:
+        """Return when to ask again: just after the next close, sooner for the forming bar's price."""
+        close = (int(now - self.delay) // feed.timeframe + 1) * feed.timeframe
+        late = now - self.delay - (close - feed.timeframe)
+        newest = _time(close - 2 * feed.timeframe)
+        if closed and min(closed.values()) < newest and late < self.poll:
+            return now + 1  # the venue had not published the last bar yet
+        return min(close + self.delay, now + self.poll)
+
+
+def fetch(venue: Venue, jobs: Sequence[Job], timeframe: int) -> Fetched:
+    """Ask the venue for every job; one that fails costs only itself. Runs without the database."""
+    server_time = venue.server_time()
+    answers, problems = [], []
+    for job in jobs:
+        try:
+            until = job.until.timestamp() if job.until else server_time
+            rows, complete = venue.candles(job.market, timeframe, int(job.since.timestamp()), int(until))
+        except Exception as error:
+            problems.append(f"{job.market}: {type(error).__name__}: {str(error)[:200]}")
+            continue
+        answers.append(Answer(job, rows, complete))
+    return Fetched(answers, problems, server_time)
+
+
+def _candle(instrument_id: int, row: Row) -> NewCandle | None:
+    """Return a row as a candle, or None (logged) if it is none: venues do send such rows."""
+    try:
+        values = [Decimal(str(value)) for value in row[1:6]]
+    except InvalidOperation:
+        values = []
+    # NaN compares unequal to all and would raise on ordering.
+    if len(values) != 5 or not all(value.is_finite() for value in values) or not _is_candle(*values):
+        logger.warning("a venue's row is no candle: %s", row)
+        return None
+    return NewCandle(instrument_id, _time(int(row[0]) / 1000), *values)
+
+
+def _is_candle(opened: Decimal, high: Decimal, low: Decimal, close: Decimal, volume: Decimal) -> bool:
+    return 0 < low <= min(opened, close) and max(opened, close) <= high and volume >= 0
+
+
+def _window(answer: Answer, whole: Sequence[NewCandle]) -> Window:
+    """Return the stretch in which a hole is now known: the venue's own, if it gave all it has."""
+    state = Gap.State.EXCHANGE if answer.complete else Gap.State.OPEN
+    return Window(answer.job.instrument_id, min(answer.job.since, whole[0].open_time), whole[-1].open_time, state)
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
