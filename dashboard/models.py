@@ -1,7 +1,9 @@
-"""What only the pages need: whether the demo was already shown, and that the workers live."""
+"""What only the pages need: how the desk was prepared, that the workers live, whether books agree."""
 
 from django.db import models
 from django.db.models import Q
+
+from brokers.models import Connection
 
 
 class Setup(models.Model):
@@ -30,3 +32,15 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.queue} {self.at:%H:%M:%S}"
+
+
+class Reconciliation(models.Model):
+    """The last comparison of our books with a venue's. An empty `error` means that the venue could be read."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="reconciliation")
+    at = models.DateTimeField(help_text="Wall time.")
+    differences = models.JSONField(default=list, help_text="Sentences; empty when both sides agree.")
+    error = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.connection} {self.at:%Y-%m-%d %H:%M:%S}: {len(self.differences)} differences"

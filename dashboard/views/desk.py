@@ -94,6 +94,8 @@ def theme(request: HttpRequest) -> HttpResponse:
         response.set_cookie(
             THEME_COOKIE, wanted, max_age=YEAR, httponly=True, samesite="Lax", secure=request.is_secure()
         )
+    elif wanted == "system":
+        response.delete_cookie(THEME_COOKIE)
     return response
 
 

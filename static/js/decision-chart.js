@@ -2,18 +2,10 @@
 import {
   CandlestickSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
 const box = document.getElementById("decision-chart");
-
-function colours() {
-  const style = getComputedStyle(document.documentElement);
-  const read = (name) => style.getPropertyValue(name).trim();
-  return {
-    up: read("--up"), down: read("--down"), info: read("--info"),
-    text: read("--muted"), line: read("--line"), strong: read("--text"),
-  };
-}
 
 const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
 
@@ -26,8 +18,8 @@ function bar([time, open, high, low, close], known, ink) {
 function options(ink) {
   return {
     autoSize: true,
-    layout: { background: { color: "transparent" }, textColor: ink.text, fontSize: 12, attributionLogo: false },
-    grid: { vertLines: { color: ink.line }, horzLines: { color: ink.line } },
+    layout: { background: { color: "transparent" }, textColor: ink.muted, fontFamily: ink.font, fontSize: 12, attributionLogo: false },
+    grid: { vertLines: { color: ink.grid }, horzLines: { color: ink.grid } },
     rightPriceScale: { borderColor: ink.line },
     timeScale: { borderColor: ink.line, timeVisible: true, secondsVisible: true, rightOffset: 4 },
     localization: { locale: "en-GB" },
@@ -53,9 +45,15 @@ class DecisionChart {
     element.append(this.cut);
     this.knownBars = 0;
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.placeCut());
+    onThemeChange(() => {
+      this.ink = colours();
+      this.chart.applyOptions(options(this.ink));
+      if (this.data) this.show(this.data);
+    });
   }
 
   show(data) {
+    this.data = data;
     const candles = [
       ...data.known.map((row) => bar(row, true, this.ink)),
       ...data.after.map((row) => bar(row, false, this.ink)),
@@ -77,7 +75,7 @@ class DecisionChart {
     this.lines.forEach((line) => this.series.removePriceLine(line));
     const styles = {
       target: { color: this.ink.up, title: "target" },
-      entry: { color: this.ink.strong, title: "entry" },
+      entry: { color: this.ink.text, title: "entry" },
       stop: { color: this.ink.down, title: "stop" },
     };
     this.lines = Object.entries(levels)

@@ -10,6 +10,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -36,7 +37,7 @@ def welcome(request: HttpRequest, uid: int, token: str) -> HttpResponse:
 def _sign_in(request: HttpRequest, user: User) -> HttpResponse:
     """Sign in through allauth, which still asks for a second factor where there is one."""
     request.session[CHOOSE_KEY] = [user.pk, time.time()]
-    response: HttpResponse = perform_login(request, user, redirect_url="/welcome/password/")
+    response: HttpResponse = perform_login(request, user, redirect_url=reverse("choose_password"))
     return response
 
 
@@ -61,3 +62,9 @@ def choose_password(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Your password is set. Add a second factor under Settings.")
         return redirect("/")
     return render(request, "dashboard/account/choose_password.html", {"form": form})
+
+
+urlpatterns = [
+    path("welcome/password/", choose_password, name="choose_password"),
+    path("welcome/<int:uid>/<str:token>/", welcome, name="welcome"),
+]

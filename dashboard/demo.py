@@ -1,0 +1,143 @@
+"""Taking the demo away: all of it where nobody else traded beside it, else only its voice."""
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from brokers.models import Connection, Fill, Order, Trade
+from brokers.paper.models import PaperAccount, PaperEvent
+from dashboard import audit
+from dashboard.hints import send
+from dashboard.models import Setup
+from memory.models import Decision, DecisionOrder, Tally
+from webhooks.models import Alert, Source
+
+EVERYTHING = (
+    "status",
+    "sources",
+    "alerts",
+    "decisions",
+    "orders",
+    "trades",
+    "positions",
+    "equity",
+    "stream",
+    "marks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the demo left. `shared`: other sources ordered on its connection too."""
+
+    source: Source
+    connection: Connection
+    shared: bool
+    alerts: int
+    decisions: int
+    orders: int
+    fills: int
+    trades: int
+
+
+def demo_source() -> Source | None:
+    """Return the demo, or None when there is none (any more)."""
+    return Source.objects.select_related("connection").filter(is_demo=True, revoked_at=None).first()
+
+
+def footprint() -> Footprint | None:
+    """Return what would go with the demo, or None when there is no demo."""
+    source = demo_source()
+    if source is None:
+        return None
+    account = source.connection
+    return Footprint(
+        source=source,
+        connection=account,
+        shared=_is_shared(source),
+        alerts=Alert.objects.filter(source=source).count(),
+        decisions=Decision.objects.filter(source=source.slug).count(),
+        orders=Order.objects.filter(connection=account).count(),
+        fills=Fill.objects.filter(connection=account).count(),
+        trades=Trade.objects.filter(connection=account).count(),
+    )
+
+
+def _is_shared(source: Source) -> bool:
+    """Return whether the account is anybody else's too. Only a paper account may be emptied."""
+    others = DecisionOrder.objects.filter(order__connection=source.connection).exclude(
+        decision__source=source.slug
+    )
+    return source.connection.venue != "paper" or others.exists()
+
+
+def remove(*, by: AbstractBaseUser | None) -> None:
+    """Remove the demo for good. Idempotent; everything happens in one transaction or not at all."""
+    with transaction.atomic():
+        _stop_everybody()
+        source = demo_source()
+        if source is None:
+            return
+        if _is_shared(source):
+            _silence(source)
+        else:
+            _erase(source)
+        setup, _ = Setup.objects.get_or_create(id=1)
+        setup.demo_removed_at = timezone.now()
+        setup.save(update_fields=["demo_removed_at"])
+        audit.note(by, setup, f"removed the demo source {source.name}")
+        transaction.on_commit(lambda: send(*EVERYTHING))
+
+
+# In the order in which the desk's own transactions reach for them, so that waiting can't become a deadlock.
+_LOCKED = (
+    "webhooks_source",
+    "webhooks_alert",
+    "brokers_connection",
+    "paper_paperaccount",
+    "brokers_order",
+    "memory_decision",
+)
+
+
+def _stop_everybody() -> None:
+    """Let what is being decided, sent or matched finish, and keep it from beginning anew until we are done.
+
+    Whoever comes later finds no rows: its claims claim nothing.
+    """
+    with database.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '10s'")
+        cursor.execute(f"LOCK TABLE {', '.join(_LOCKED)} IN EXCLUSIVE MODE")
+
+
+def _silence(source: Source) -> None:
+    Source.objects.filter(pk=source.pk).update(revoked_at=timezone.now())
+    Tally.objects.filter(source=source.slug).delete()
+
+
+def _erase(source: Source) -> None:
+    """Delete the demo's rows and empty its account, from the leaves to the root of what refers to what."""
+    account, slug = source.connection, source.slug
+    newest = PaperEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
+    _delete("webhooks_alert", "source_id = %s", source.pk)
+    for table in ("memory_outcome", "memory_decisionorder"):
+        _delete(table, "decision_id IN (SELECT id FROM memory_decision WHERE source = %s)", slug)
+    _delete("memory_decision", "source = %s", slug)
+    for table in ("fill", "position", "trade", "order", "equitymark"):
+        _delete(f"brokers_{table}", "connection_id = %s", account.pk)
+    Tally.objects.filter(source=slug).delete()
+    PaperAccount.objects.filter(connection=account).delete()
+    # A worker that read the venue's updates a moment ago must not record them now: its cursor is no longer ours.
+    Connection.objects.filter(pk=account.pk).update(
+        cursor=max(account.cursor, newest), health="new", last_error=""
+    )
+    Source.objects.filter(pk=source.pk).delete()
+
+
+def _delete(table: str, condition: str, value: object) -> None:
+    """Delete rows without loading them: PostgreSQL checks all references at the end of the transaction."""
+    with database.cursor() as cursor:
+        cursor.execute(f'DELETE FROM "{table}" WHERE {condition}', [value])  # noqa: S608 (constants above)

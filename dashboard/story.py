@@ -1,0 +1,230 @@
+"""One decision as a story: what came in, what was known, what was done, how it went, what was learned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from brokers.models import Fill, Order
+from dashboard import drawing
+from dashboard.lifetimes import Event, order_life
+from market import selectors as market
+from market.models import Candle
+from memory.models import Decision, Intent, Outcome, Tally
+from webhooks.models import Alert, Source
+
+BARS_BEFORE = 120
+EVIDENCE_IS_THIN_BELOW = 30  # cases
+
+CHECK_NAMES = {
+    "desk_state": "Desk state",
+    "daily_loss": "Daily loss",
+    "open_positions": "Open positions",
+    "order_size": "Order size",
+    "position_size": "Position size",
+    "min_notional": "Venue's minimum",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLife:
+    """An order and its life so far, oldest event first."""
+
+    order: Order
+    events: tuple[Event, ...]
+
+
+def alert_of(decision: Decision) -> Alert | None:
+    """Return the alert that the decision answers, with its source, or None (it came from elsewhere)."""
+    return Alert.objects.select_related("source", "replay_of").filter(decision=decision).first()
+
+
+def waterfall(decision: Decision) -> drawing.Waterfall | None:
+    """Return the evidence as bars, or None where no side was weighed."""
+    evidence = decision.evidence
+    if decision.confidence is None:
+        return None
+    levels = [
+        (level_name(decision, level["name"]), level["wins"], level["cases"], level["mean"])
+        for level in evidence["levels"]
+    ]
+    belief = (decision.confidence, decision.confidence_low or 0.0, decision.confidence_high or 1.0)
+    return drawing.waterfall(evidence["base"]["mean"], levels, belief, decision.break_even)
+
+
+def level_name(decision: Decision, name: str) -> str:
+    """Return the name of a level of the record with what it stands for here."""
+    named = {
+        "desk": "The whole desk",
+        "source": f"Source {decision.source}",
+        "instrument and side": f"{decision.source}, {decision.instrument.symbol} {asked_side(decision)}",
+    }
+    return named.get(name, name.capitalize())
+
+
+def asked_side(decision: Decision) -> str:
+    """Return the side whose odds were weighed: the one asked for, or the one held when closing."""
+    outcome = outcome_of(decision)
+    return decision.intent if decision.intent != Intent.FLAT or outcome is None else outcome.side
+
+
+def outcome_of(decision: Decision) -> Outcome | None:
+    """Return the outcome without a query when it was fetched along."""
+    found: Outcome | None = getattr(decision, "outcome", None)
+    return found
+
+
+def is_thin(decision: Decision) -> bool:
+    """Return whether the narrowest level has too few cases for its rate to mean much."""
+    levels = decision.evidence["levels"]
+    return not levels or levels[-1]["cases"] < EVIDENCE_IS_THIN_BELOW
+
+
+def checks(decision: Decision) -> list[dict[str, Any]]:
+    """Return the limits that were checked, with names for people."""
+    return [
+        {**check, "label": CHECK_NAMES.get(check["name"], check["name"].replace("_", " ").capitalize())}
+        for check in decision.evidence["checks"]
+    ]
+
+
+def orders_of(decision: Decision) -> list[OrderLife]:
+    """Return the decision's orders in the order of sending; expects them prefetched."""
+    links = sorted(decision.order_links.all(), key=lambda link: link.leg)
+    return [_life(link.order) for link in links]
+
+
+def _life(order: Order) -> OrderLife:
+    fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
+    return OrderLife(order, tuple(order_life(order, fills)))
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How an outcome ran so far. `pnl` is the real one, net of fees, where there was a trade."""
+
+    outcome: Outcome
+    run: drawing.Run | None
+    bars: int
+    share: int
+    learned: str
+    record: Tally | None
+
+
+def ran(decision: Decision) -> Ran | None:
+    """Return how the decision's outcome ran, or None if none was opened."""
+    outcome = outcome_of(decision)
+    if outcome is None:
+        return None
+    candles = _candles_of(outcome)
+    return Ran(
+        outcome=outcome,
+        run=_drawn(outcome, candles, decision.horizon_bars),
+        bars=len(candles),
+        share=round(100 * min(len(candles) / decision.horizon_bars, 1)),
+        learned=learned(decision, outcome),
+        record=_record(decision, outcome),
+    )
+
+
+def _candles_of(outcome: Outcome) -> list[Candle]:
+    if outcome.state == Outcome.State.VOID:
+        return []
+    end = outcome.exit_at or outcome.ends_at
+    return market.candles_between(outcome.instrument_id, outcome.timeframe, outcome.starts_at, end)
+
+
+def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> drawing.Run | None:
+    if outcome.entry is None or outcome.stop is None or outcome.target is None or not candles:
+        return None
+    return drawing.run(
+        [(float(candle.high), float(candle.low), float(candle.close)) for candle in candles],
+        entry=float(outcome.entry),
+        stop=float(outcome.stop),
+        target=float(outcome.target),
+        horizon=horizon,
+    )
+
+
+def learned(decision: Decision, outcome: Outcome) -> str:
+    """Return in words what memory took from the outcome."""
+    if outcome.state == Outcome.State.VOID:
+        return f"Nothing: {outcome.void_reason}."
+    if outcome.state == Outcome.State.OPEN:
+        return "Nothing yet. Memory learns from it once the price has reached the target, the stop or the horizon."
+    if decision.intent == Intent.FLAT:
+        return "Nothing: an alert that closes asks for no side, so it is not a case."
+    counted = "a win" if outcome.result == Outcome.Result.WIN else "no win"
+    return f"It counts as {counted} in the record of the desk, of its source, and of its instrument and side."
+
+
+def _record(decision: Decision, outcome: Outcome) -> Tally | None:
+    """Return the record of source, instrument and side as it is now."""
+    if outcome.state != Outcome.State.RESOLVED or decision.intent == Intent.FLAT:
+        return None
+    return Tally.objects.filter(
+        source=decision.source, instrument_id=decision.instrument_id, side=outcome.side
+    ).first()
+
+
+def source_of(decision: Decision, alert: Alert | None) -> Source | None:
+    """Return the source that sent the signal, if it still exists."""
+    return alert.source if alert else Source.objects.filter(slug=decision.source).first()
+
+
+def chart(decision: Decision) -> dict[str, Any]:
+    """Return the chart's data: candles known then, candles after, levels and fills. Times in seconds, UTC."""
+    step = decision.timeframe
+    known = market.closed_candles(decision.instrument_id, step, until=decision.as_of, count=BARS_BEFORE)
+    cut = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
+    first = decision.as_of - timedelta(seconds=step - 1)
+    end = _chart_end(decision)
+    later = market.candles_between(decision.instrument_id, step, first, end)
+    return {
+        "cut": cut,
+        "symbol": decision.instrument.symbol,
+        "tick": float(decision.instrument.tick_size),
+        "known": [
+            _point(row)
+            for row in zip(known.open_time, known.open, known.high, known.low, known.close, strict=True)
+        ],
+        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= cut],
+        "levels": _levels(decision),
+        "fills": _fills(decision),
+        "open": (outcome := outcome_of(decision)) is not None and outcome.state == Outcome.State.OPEN,
+    }
+
+
+def _chart_end(decision: Decision) -> datetime:
+    """Return where the chart stops: a few bars after the end of the outcome."""
+    outcome = outcome_of(decision)
+    horizon = timedelta(seconds=decision.timeframe * decision.horizon_bars)
+    end = (outcome.exit_at or outcome.ends_at) if outcome else decision.as_of + horizon
+    return end + timedelta(seconds=decision.timeframe * 6)
+
+
+def _point(row: tuple[Any, ...]) -> list[float]:
+    return [int(row[0]), *(float(value) for value in row[1:])]
+
+
+def _candle(candle: Candle) -> list[float]:
+    prices = (candle.open, candle.high, candle.low, candle.close)
+    return [int(candle.open_time.timestamp()), *(float(price) for price in prices)]
+
+
+def _levels(decision: Decision) -> dict[str, float | None]:
+    named = {"entry": decision.price, "stop": decision.stop, "target": decision.target}
+    return {name: None if price is None else float(price) for name, price in named.items()}
+
+
+def _fills(decision: Decision) -> list[dict[str, Any]]:
+    rows = Fill.objects.filter(order__decision_link__decision=decision).order_by("executed_at", "id")
+    return [
+        {
+            "time": int(fill.executed_at.timestamp()),
+            "side": fill.side,
+            "price": float(fill.price),
+            "text": f"{fill.quantity.normalize():f}",
+        }
+        for fill in rows
+    ]

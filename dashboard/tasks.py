@@ -1,0 +1,59 @@
+"""What beat has done for the pages: signs of life, and comparing books."""
+
+import os
+import socket
+from datetime import datetime
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from brokers.contract import BrokerError
+from brokers.models import Connection
+from brokers.reconcile import differences
+from dashboard.hints import send
+from dashboard.models import Heartbeat, Reconciliation
+
+HEARTBEAT_SECONDS = 10
+SHOWN_DIFFERENCES = 50
+
+
+@shared_task(name="dashboard.heartbeat", bind=True)
+def heartbeat(self: Any, queue: str) -> None:
+    """Write down that beat, broker, a worker of `queue` and the database work together."""
+    Heartbeat.objects.update_or_create(
+        queue=queue,
+        defaults={
+            "at": timezone.now(),
+            "host": socket.gethostname()[:100],
+            "pid": os.getpid(),
+            "waited_seconds": waited(self.request.expires, timezone.now()),
+        },
+    )
+
+
+def waited(expires: datetime | str | None, now: datetime) -> float | None:
+    """Return the seconds from beat to the worker: a message expires `HEARTBEAT_SECONDS` after it was sent."""
+    if not expires:
+        return None
+    moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
+    return max(0.0, HEARTBEAT_SECONDS - (moment - now).total_seconds())
+
+
+@shared_task(name="dashboard.reconcile")
+def reconcile() -> None:
+    """Compare our books with every venue's, for the health page."""
+    for connection in Connection.objects.filter(enabled=True):
+        reconcile_one(connection)
+    send("health")
+
+
+def reconcile_one(connection: Connection) -> Reconciliation:
+    """Compare and keep the result. A venue that can't be read is a result too."""
+    found, error = [], ""
+    try:
+        found = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
+    except BrokerError as trouble:
+        error = str(trouble) or type(trouble).__name__
+    values = {"at": timezone.now(), "differences": found, "error": error}
+    return Reconciliation.objects.update_or_create(connection=connection, defaults=values)[0]

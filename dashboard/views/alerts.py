@@ -1,0 +1,86 @@
+"""The inbox: every alert as it came, what became of it, and sending one again."""
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.http import require_http_methods, require_safe
+
+from algotrendy.access import trader, viewer
+from dashboard import inbox
+from dashboard.fragments import Context, fragment
+from dashboard.paging import page_of, requested_page
+from webhooks.models import Alert
+from webhooks.services import replay_alert
+
+
+@viewer
+@require_safe
+def alerts(request: HttpRequest) -> HttpResponse:
+    """List alerts, newest first, of one state, source or instrument if asked."""
+    chosen = inbox.Filters.of(request.GET)
+    page = requested_page(request, inbox.alerts(chosen))
+    context = {
+        "page": page,
+        "chosen": chosen,
+        "live": page.is_first and not chosen.any,
+        "choices": inbox.choices(),
+    }
+    return render(request, "dashboard/alerts/list.html", context)
+
+
+@fragment("alerts", "dashboard/alerts/rows.html")
+def newest(key: str) -> Context:
+    """The first page of the inbox, without filters."""
+    return {"page": page_of(inbox.alerts(inbox.Filters()))}
+
+
+@viewer
+@require_safe
+def alert(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one alert."""
+    if not Alert.objects.filter(pk=pk).exists():
+        raise Http404("There is no such alert.")
+    return render(request, "dashboard/alerts/detail.html", {"pk": pk})
+
+
+@fragment("alert", "dashboard/alerts/detail_region.html", keyed=True)
+def one(key: str) -> Context | None:
+    """One alert with its body, fields and way through the desk."""
+    found = inbox.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    if found is None:
+        return None
+    return {
+        "alert": found,
+        "body": inbox.body_of(found),
+        "fields": inbox.fields_of(found),
+        "advice": inbox.advice(found),
+        "replays": _replays(found),
+    }
+
+
+def _replays(found: Alert) -> QuerySet[Alert]:
+    return found.replays.only("id", "state", "received_at").order_by("-id")[:20]
+
+
+@trader
+@require_http_methods(["GET", "HEAD", "POST"])
+def replay(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then take the alert in again as a new one that is decided by what is known now."""
+    found = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
+    if request.method != "POST":
+        return render(request, "dashboard/alerts/replay.html", {"alert": found})
+    if found.source.revoked_at:
+        messages.error(request, f"Nothing was sent: the source {found.source.name} is revoked.")
+        return redirect("alert", pk=pk)
+    again = replay_alert(alert=found, by=request.user)
+    messages.success(request, f"Alert #{pk} was taken in again as #{again.pk}.")
+    return redirect("alert", pk=again.pk)
+
+
+urlpatterns = [
+    path("alerts", alerts, name="alerts"),
+    path("alerts/<int:pk>", alert, name="alert"),
+    path("alerts/<int:pk>/replay", replay, name="alert_replay"),
+]

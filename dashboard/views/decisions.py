@@ -1,0 +1,92 @@
+"""Decisions: the list, and the permalink that tells one from alert to outcome."""
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from algotrendy.access import viewer
+from dashboard import inbox, story
+from dashboard.fragments import Context, fragment
+from dashboard.paging import page_of, requested_page
+from market.models import Instrument
+from memory import selectors as memory
+from memory.models import Decision
+from webhooks.models import Source
+
+FILTERS = ("source", "instrument", "action")
+
+
+@viewer
+@require_safe
+def decisions(request: HttpRequest) -> HttpResponse:
+    """List decisions, newest first, of one source, instrument or action if asked."""
+    chosen = {name: request.GET.get(name, "")[:50] for name in FILTERS}
+    rows = memory.decisions(source=chosen["source"], symbol=chosen["instrument"], action=chosen["action"])
+    page = requested_page(request, rows.defer("evidence"))
+    context = {
+        "page": page,
+        "chosen": chosen,
+        "filtered": any(chosen.values()),
+        "live": page.is_first and not any(chosen.values()),
+        "sources": list(Source.objects.order_by("name").values_list("slug", "name")[:200]),
+        "instruments": list(Instrument.objects.order_by("symbol").values_list("symbol", flat=True)[:500]),
+        "actions": Decision.Action.values,
+    }
+    return render(request, "dashboard/decisions/list.html", context)
+
+
+@fragment("decisions", "dashboard/decisions/rows.html")
+def newest(key: str) -> Context:
+    """The first page of decisions."""
+    return {"page": page_of(memory.decisions().defer("evidence"))}
+
+
+@viewer
+@require_safe
+def decision(request: HttpRequest, pk: int) -> HttpResponse:
+    """Tell one decision."""
+    found = memory.decision_detail(pk)
+    if found is None:
+        raise Http404("There is no such decision.")
+    alert = story.alert_of(found)
+    return render(request, "dashboard/decisions/detail.html", {"decision": found, "alert": alert})
+
+
+@fragment("decision", "dashboard/decisions/story.html", keyed=True)
+def one(key: str) -> Context | None:
+    """One decision with its evidence, orders and outcome as they are now."""
+    found = memory.decision_detail(int(key)) if key.isdecimal() else None
+    if found is None:
+        return None
+    alert = story.alert_of(found)
+    return {
+        "decision": found,
+        "alert": alert,
+        "body": inbox.body_of(alert) if alert else None,
+        "waterfall": story.waterfall(found),
+        "thin": story.is_thin(found),
+        "side": story.asked_side(found),
+        "checks": story.checks(found),
+        "orders": story.orders_of(found),
+        "ran": story.ran(found),
+    }
+
+
+@viewer
+@never_cache
+@require_safe
+def chart(request: HttpRequest, pk: int) -> JsonResponse:
+    """Answer the candles known then and those since, with levels and fills."""
+    found = memory.decision_detail(pk)
+    if found is None:
+        raise Http404("There is no such decision.")
+    return JsonResponse(story.chart(found))
+
+
+urlpatterns = [
+    path("decisions", decisions, name="decisions"),
+    path("decisions/<int:pk>", decision, name="decision"),
+    path("decisions/<int:pk>/chart.json", chart, name="decision_chart"),
+]

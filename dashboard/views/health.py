@@ -1,0 +1,27 @@
+"""Health: every part of the desk, whether it works, and what to do where it doesn't."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.views.decorators.http import require_safe
+
+from algotrendy.access import viewer
+from dashboard import vitals
+from dashboard.fragments import Context, fragment
+
+
+@require_safe
+@viewer
+def health(request: HttpRequest) -> HttpResponse:
+    """Show the parts of the desk."""
+    return render(request, "dashboard/health/page.html")
+
+
+@fragment("health", "dashboard/health/region.html")
+def parts(key: str) -> Context:
+    """All parts and the last errors."""
+    found = vitals.parts()
+    return {"parts": found, "worst": vitals.worst(found), "troubles": vitals.troubles()}
+
+
+urlpatterns = [path("health", health, name="health")]

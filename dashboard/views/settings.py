@@ -1,0 +1,162 @@
+"""Settings: limits, the look, one's account, people with their roles, and keys of the JSON API."""
+
+from allauth.account.decorators import reauthentication_required
+from allauth.mfa.models import Authenticator
+from django.contrib import messages
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from algotrendy.access import ROLES, Role, admin, has_role, role_of, viewer
+from brokers import selectors as brokers
+from brokers.models import Desk
+from brokers.signals import desk_changed
+from dashboard import accounts, audit, forms
+from webhooks import services as webhooks
+from webhooks.models import ApiKey
+
+READ_AND_POST = ["GET", "HEAD", "POST"]
+
+
+@require_safe
+@viewer
+def settings(request: HttpRequest) -> HttpResponse:
+    """Show everything that can be set; what needs an admin is only shown to one."""
+    is_admin = has_role(request.user, Role.ADMIN)
+    desk = brokers.desk()
+    context = {
+        "desk": desk,
+        "limits": forms.LimitsForm(instance=desk),
+        "factors": list(Authenticator.objects.filter(user=request.user).values_list("type", flat=True)),
+        "is_admin": is_admin,
+        "people": people() if is_admin else [],
+        "keys": ApiKey.objects.order_by("revoked_at", "name")[:100] if is_admin else [],
+        "history": audit.newest() if is_admin else [],
+    }
+    return render(request, "dashboard/settings/page.html", context)
+
+
+def people() -> list[dict[str, object]]:
+    """Return everybody with their role and whether they have a second factor."""
+    protected = set(Authenticator.objects.exclude(type="recovery_codes").values_list("user_id", flat=True))
+    rows = User.objects.prefetch_related("groups").order_by("username")[:200]
+    return [{"user": user, "role": _role(user), "second_factor": user.pk in protected} for user in rows]
+
+
+def _role(user: User) -> str:
+    """Return the role by the groups that were fetched along, whether the account is switched on or not."""
+    if user.is_superuser:
+        return Role.ADMIN.group
+    names = {group.name for group in user.groups.all()}
+    return max((role for role in ROLES if role.group in names), default=Role.NONE).group
+
+
+@require_http_methods(["POST"])
+@admin
+@reauthentication_required
+def limits(request: HttpRequest) -> HttpResponse:
+    """Change the desk's limits. They count from the next order on; orders at a venue stay."""
+    desk = brokers.desk()
+    before = {name: getattr(desk, name) for name in forms.LimitsForm.Meta.fields}
+    form = forms.LimitsForm(request.POST, instance=desk)
+    if not form.is_valid():
+        return render(request, "dashboard/settings/limits.html", {"limits": form}, status=422)
+    changed = audit.changes(before, form.cleaned_data)
+    if changed:
+        _save_limits(request, desk, changed)
+        messages.success(request, f"Limits changed: {changed}.")
+    return redirect("settings")
+
+
+def _save_limits(request: HttpRequest, desk: Desk, changed: str) -> None:
+    with transaction.atomic():
+        # Only the limits: the state may have changed since the row was read.
+        desk.save(update_fields=list(forms.LimitsForm.Meta.fields))
+        audit.note(request.user, desk, changed)  # type: ignore[arg-type]
+        transaction.on_commit(lambda: desk_changed.send_robust(sender=Desk, state=desk.state))
+
+
+@never_cache
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def key_new(request: HttpRequest) -> HttpResponse:
+    """Make a key of the JSON API and show it, once."""
+    form = forms.KeyForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        made, key = webhooks.create_key(**form.cleaned_data)
+        audit.note(request.user, made, f"made the key with scope {made.scope}")  # type: ignore[arg-type]
+        return render(request, "dashboard/settings/key_made.html", {"key": key, "made": made})
+    return render(request, "dashboard/settings/key.html", {"form": form})
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then end a key for good."""
+    found = get_object_or_404(ApiKey, pk=pk, revoked_at=None)
+    if request.method != "POST":
+        return render(request, "dashboard/settings/key_revoke.html", {"key": found})
+    webhooks.revoke_key(key=found)
+    audit.note(request.user, found, "revoked the key")  # type: ignore[arg-type]
+    messages.success(request, f"The key {found.name} is revoked.")
+    return redirect("settings")
+
+
+@never_cache
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def person_new(request: HttpRequest) -> HttpResponse:
+    """Make an account and show its one-time link."""
+    form = forms.PersonForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        made = _make_person(**form.cleaned_data)
+        audit.note(request.user, made, f"made the account with the role {form.cleaned_data['role']}")  # type: ignore[arg-type]
+        return _link_page(request, made)
+    return render(request, "dashboard/settings/person.html", {"form": form})
+
+
+@transaction.atomic
+def _make_person(username: str, role: str) -> User:
+    made = User(username=username, is_staff=role == Role.ADMIN.group)
+    made.set_unusable_password()
+    made.save()
+    made.groups.add(Group.objects.get(name=role))
+    return made
+
+
+def _link_page(request: HttpRequest, person: User) -> HttpResponse:
+    context = {"person": person, "link": accounts.link_for(person, request.build_absolute_uri("/"))}
+    return render(request, "dashboard/settings/link.html", context)
+
+
+@never_cache
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def person_link(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then show a one-time link for somebody who can't sign in."""
+    found = get_object_or_404(User, pk=pk, is_active=True)
+    if role_of(found) > role_of(request.user) or (found.is_superuser and not request.user.is_superuser):
+        messages.error(request, "Only a superuser can make a link for a superuser.")
+        return redirect("settings")
+    if request.method != "POST":
+        return render(request, "dashboard/settings/person_link.html", {"person": found})
+    audit.note(request.user, found, "made a one-time sign-in link")  # type: ignore[arg-type]
+    return _link_page(request, found)
+
+
+urlpatterns = [
+    path("settings", settings, name="settings"),
+    path("settings/limits", limits, name="limits"),
+    path("settings/keys/new", key_new, name="key_new"),
+    path("settings/keys/<int:pk>/revoke", key_revoke, name="key_revoke"),
+    path("settings/people/new", person_new, name="person_new"),
+    path("settings/people/<int:pk>/link", person_link, name="person_link"),
+]

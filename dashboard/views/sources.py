@@ -1,0 +1,219 @@
+"""Sources: who may send alerts. Made, changed, given a new token, revoked; and the set-up page."""
+
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from algotrendy.access import admin, trader, viewer
+from dashboard import demo, forms, message_templates, senders
+from dashboard.fragments import Context, fragment
+from webhooks import services
+from webhooks.models import Source
+
+READ_AND_POST = ["GET", "HEAD", "POST"]
+
+
+@require_safe
+@viewer
+def sources(request: HttpRequest) -> HttpResponse:
+    """List all sources."""
+    return render(request, "dashboard/sources/list.html")
+
+
+@fragment("sources", "dashboard/sources/rows.html")
+def all_sources(key: str) -> Context:
+    """All sources with their last alert, failures and silence."""
+    return {"senders": senders.senders()}
+
+
+@require_safe
+@viewer
+def source(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one source and what can be done with it."""
+    found = get_object_or_404(Source, pk=pk)
+    return render(request, "dashboard/sources/detail.html", {"source": found, "live": live_money(found)})
+
+
+@fragment("source", "dashboard/sources/region.html", keyed=True)
+def one(key: str) -> Context | None:
+    """One source with its newest alerts."""
+    found = senders.sender(int(key)) if key.isdecimal() else None
+    if found is None:
+        return None
+    return {"sender": found, "source": found.source, "alerts": senders.newest_alerts(found.source.pk)}
+
+
+@fragment("source-setup", "dashboard/sources/first_alert.html", keyed=True)
+def first_alert(key: str) -> Context | None:
+    """The newest alerts of a source as the set-up page waits for them."""
+    if not key.isdecimal():
+        return None
+    return {"alerts": senders.newest_alerts(int(key), 3), "pk": int(key)}
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def new(request: HttpRequest) -> HttpResponse:
+    """Make a source and show its address, once."""
+    form = forms.SourceForm(request.POST or None, initial=_initial())
+    if request.method == "POST" and form.is_valid():
+        made, token = services.create_source(**form.settings(), by=request.user)
+        return setup_page(request, made, token)
+    return render(request, "dashboard/sources/form.html", {"form": form})
+
+
+def _initial() -> dict[str, Any]:
+    """Return what a new source starts with: the only connection, if there is but one."""
+    field = forms.SourceForm.base_fields["connection"]
+    known = list(field.queryset.filter(enabled=True)[:2])  # type: ignore[attr-defined]
+    return {"connection": known[0]} if len(known) == 1 else {}
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a source. What it may do with money changes at once, for alerts decided from now on."""
+    found = get_object_or_404(Source, pk=pk)
+    form = forms.SourceForm(request.POST or None, instance=found)
+    if request.method == "POST" and form.is_valid():
+        services.update_source(source=found, by=request.user, **form.settings())
+        messages.success(request, f"{found.name} is changed.")
+        return redirect("source", pk=pk)
+    return render(request, "dashboard/sources/form.html", {"form": form, "source": found})
+
+
+def webhook_url(request: HttpRequest, token: str) -> str:
+    """Return the address to paste: the desk's public one if it is set, else the one in the browser."""
+    base = settings.PUBLIC_URL or request.build_absolute_uri("/")
+    return f"{base.rstrip('/')}/webhooks/tradingview/{token}"
+
+
+def setup_page(request: HttpRequest, found: Source, token: str | None = None) -> HttpResponse:
+    """Show how to connect a source; `token` only in the answer to the request that made it."""
+    url = webhook_url(request, token or "…")
+    context = {
+        "source": found,
+        "url": url,
+        "token": token,
+        "is_public": url.startswith("https://"),
+        "templates": message_templates.TEMPLATES,
+        "addresses": message_templates.TRADINGVIEW_ADDRESSES,
+        "test_message": message_templates.TEST_MESSAGE,
+        "live_money": live_money(found),
+    }
+    response = render(request, "dashboard/sources/setup.html", context)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+@never_cache
+@require_safe
+@viewer
+def setup(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show how to connect a source, without its token."""
+    return setup_page(request, get_object_or_404(Source.objects.select_related("connection"), pk=pk))
+
+
+def live_money(found: Source) -> bool:
+    """Return whether alerts of this source can move real money."""
+    return found.connection.mode == "live" and found.policy != "shadow"
+
+
+def _working(pk: int) -> Source:
+    """Return a source that is not revoked."""
+    found = get_object_or_404(Source.objects.select_related("connection"), pk=pk)
+    if found.revoked_at:
+        raise Http404("This source is revoked for good.")
+    return found
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def rotate(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask, then give the source a new token; the old one goes on for a while."""
+    found = _working(pk)
+    if request.method != "POST":
+        return render(request, "dashboard/sources/rotate.html", {"source": found})
+    return setup_page(request, found, services.rotate_token(source=found, by=request.user))
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def secret(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a secret in the body of every message of this source, or no longer."""
+    found = _working(pk)
+    form = forms.SecretForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        value = form.cleaned_data["secret"]
+        services.set_body_secret(source=found, secret=value, by=request.user)
+        what = "Every message must carry the new secret from now on." if value else "No body secret is asked for."
+        messages.success(request, what)
+        return redirect("source", pk=pk)
+    return render(request, "dashboard/sources/secret.html", {"form": form, "source": found})
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+@reauthentication_required
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what revoking does, then end the source's tokens for good."""
+    found = _working(pk)
+    if request.method != "POST":
+        return render(request, "dashboard/sources/revoke.html", {"source": found})
+    services.revoke(source=found, by=request.user)
+    messages.success(request, f"{found.name} is revoked: its address answers 404 from now on.")
+    return redirect("sources")
+
+
+@require_http_methods(READ_AND_POST)
+@trader
+def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take in an alert as if the source had sent it."""
+    found = _working(pk)
+    form = forms.TestAlertForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        taken = services.send_test(source=found, by=request.user, **form.cleaned_data)
+        messages.success(request, f"Test alert #{taken.pk} was taken in.")
+        return redirect("alert", pk=taken.pk)
+    context = {"form": form, "source": found, "live_money": live_money(found)}
+    return render(request, "dashboard/sources/test.html", context)
+
+
+@require_http_methods(READ_AND_POST)
+@admin
+def remove_demo(request: HttpRequest) -> HttpResponse:
+    """Say what goes with the demo, then take it away."""
+    found = demo.footprint()
+    if found is None:
+        messages.info(request, "There is no demo on this desk.")
+        return redirect("sources")
+    if request.method != "POST":
+        return render(request, "dashboard/sources/remove_demo.html", {"footprint": found})
+    demo.remove(by=request.user)
+    messages.success(request, "The demo is gone, with everything it left. It does not come back by itself.")
+    return redirect("sources")
+
+
+urlpatterns = [
+    path("sources", sources, name="sources"),
+    path("sources/new", new, name="source_new"),
+    path("sources/demo/remove", remove_demo, name="demo_remove"),
+    path("sources/<int:pk>", source, name="source"),
+    path("sources/<int:pk>/setup", setup, name="source_setup"),
+    path("sources/<int:pk>/edit", edit, name="source_edit"),
+    path("sources/<int:pk>/token", rotate, name="source_rotate"),
+    path("sources/<int:pk>/secret", secret, name="source_secret"),
+    path("sources/<int:pk>/revoke", revoke, name="source_revoke"),
+    path("sources/<int:pk>/test", test_alert, name="source_test"),
+]
