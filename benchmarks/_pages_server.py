@@ -22,11 +22,11 @@ PAGES = """
 /trades /trades?before={quarter} /trades/{quarter}
 /sources /sources/1 /sources/1/setup /brokers /brokers/paper /health /settings
 /data/candles?instrument=BTCUSDT /data/markers?instrument=BTCUSDT /data/equity /prometheus
-""".split()
+"""
 API = """
-/api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders /api/v1/orders/{half}
-/api/v1/fills /api/v1/positions /api/v1/trades /api/v1/desk
-""".split()
+/api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders
+/api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/desk
+"""
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def _paths() -> list[str]:
         reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
         for model in admin.site._registry
     ]
-    return [*PAGES, *API, *lists]
+    return [*PAGES.split(), *API.split(), *lists]
 
 
 def _answer(client: Any, connection: Any, line: str, headers: dict[str, str]) -> dict[str, Any]:
