@@ -1,0 +1,88 @@
+"""Admin pages of the desk, its connections and its ledger. Orders and the ledger are read-only."""
+
+from django.contrib import admin
+
+from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
+
+
+@admin.register(Desk)
+class DeskAdmin(ReadOnlyAdmin):
+    """Only the limits may be edited: a change of state has its own button, which writes who, why and until when."""
+
+    list_display = ("state", "reason", "until", "changed_at", "changed_by", "max_order_pct", "max_daily_loss_pct")
+    readonly_fields = ("uid", "state", "reason", "until", "changed_at", "changed_by")
+    has_change_permission = admin.ModelAdmin.has_change_permission
+
+
+@admin.register(Connection)
+class ConnectionAdmin(admin.ModelAdmin[Connection]):
+    list_display = ("name", "venue", "mode", "enabled", "health", "last_synced_at", "starting_equity", "currency")
+    list_filter = ("venue", "mode", "enabled", "health")
+    search_fields = ("name",)
+    readonly_fields = ("cursor", "health", "last_error", "last_synced_at", "created_at")
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = (
+        "id",
+        "created_at",
+        "instrument",
+        "role",
+        "side",
+        "type",
+        "quantity",
+        "filled_quantity",
+        "average_price",
+        "state",
+        "reason",
+        "market",
+    )
+    list_filter = ("state", "role", "side", "market")
+    list_select_related = ("instrument",)
+    search_fields = ("=client_order_id", "=venue_order_id")
+
+
+@admin.register(Fill)
+class FillAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = ("id", "executed_at", "instrument", "side", "quantity", "price", "fee", "order", "trade")
+    list_filter = ("side",)
+    list_select_related = ("instrument", "order", "trade")
+    search_fields = ("=venue_trade_id", "=order__client_order_id")
+
+
+@admin.register(Trade)
+class TradeAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = (
+        "id",
+        "opened_at",
+        "closed_at",
+        "instrument",
+        "side",
+        "state",
+        "quantity",
+        "entry_price",
+        "exit_price",
+        "fees",
+        "pnl",
+        "market",
+    )
+    list_filter = ("state", "side", "market")
+    list_select_related = ("instrument",)
+    search_fields = ("=instrument__symbol",)
+
+
+@admin.register(Position)
+class PositionAdmin(ReadOnlyAdmin):
+    list_display = ("instrument", "connection", "quantity", "average_price", "realised_pnl", "fees", "updated_at")
+    list_filter = ("connection",)
+    list_select_related = ("instrument", "connection")
+    search_fields = ("=instrument__symbol",)
+
+
+@admin.register(EquityMark)
+class EquityMarkAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    list_display = ("at", "connection", "equity", "unrealised_pnl")
+    list_filter = ("connection",)
+    list_select_related = ("connection",)
