@@ -39,7 +39,7 @@ class Bench:
         """Return the rows of `query` (a statement without rows: none), committed at once."""
         for attempt in (1, 2):
             try:
-                cursor = self._connected().execute(query, parameters)  # type: ignore[arg-type]
+                cursor = self._connected().execute(query, parameters)
                 return cursor.fetchall() if cursor.description else []
             except psycopg.OperationalError:
                 self.close()

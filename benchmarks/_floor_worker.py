@@ -19,6 +19,6 @@ app.conf.task_ignore_result = False
 app.conf.task_default_queue = QUEUE
 
 
-@app.task(name="benchmarks.empty")
+@app.task(name="benchmarks.empty")  # type: ignore[untyped-decorator]
 def empty() -> None:
     """Do nothing."""

@@ -16,7 +16,17 @@ from benchmarks._desk import Bench, connect, post
 from benchmarks._floor_view import CREATE, TABLE
 from benchmarks._load import quantile
 
-WORKER = ("-m", "celery", "-A", "benchmarks._floor_worker", "worker", "-Q", "floor", "-n", "floor@%h")
+WORKER: tuple[str, ...] = (
+    "-m",
+    "celery",
+    "-A",
+    "benchmarks._floor_worker",
+    "worker",
+    "-Q",
+    "floor",
+    "-n",
+    "floor@%h",
+)
 WORKER += ("--pool=prefork", "--concurrency=1", "--without-gossip", "--without-mingle", "--without-heartbeat")
 ROUND_TRIPS = """
 import sys, time

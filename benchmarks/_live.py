@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from algotrendy.bench import Figure
-from algotrendy.testing import find_chromium, wait_until
+from algotrendy.testing import find_chromium
 from benchmarks._desk import Bench, alternating_bodies
 from benchmarks._floors import process
 from benchmarks._load import Plan, generate, quantile
@@ -60,6 +60,15 @@ def _delays(bench: Bench, seen: dict[str, float]) -> list[float]:
     return [seen[f"alert-{alert}"] - received for alert, received in bench.rows(query, [ids])]
 
 
+def _wait_for_frames(opened: Any, frames: list[Any]) -> None:
+    """Return once the page got a message; waiting in the page's own loop lets it happen."""
+    for _ in range(150):
+        if frames:
+            return
+        opened.wait_for_timeout(100)
+    raise TimeoutError("the page's socket got no message in 15 s")
+
+
 @contextlib.contextmanager
 def open_sockets(bench: Bench, cookie: str) -> Iterator[dict[str, Any]]:
     """Keep `SOCKETS` sockets open that watch the alerts; afterwards the yielded dict says what they got."""
@@ -89,6 +98,6 @@ def page(bench: Bench, cookie: str) -> Iterator[Any]:
         frames: list[Any] = []
         opened.on("websocket", lambda socket: socket.on("framereceived", frames.append))
         opened.goto(f"{bench.desk.url}/alerts")
-        wait_until(lambda: opened.wait_for_timeout(100) or frames, 15, "the page's socket")
+        _wait_for_frames(opened, frames)
         yield opened
         browser.close()

@@ -176,7 +176,7 @@ class Generator:
     async def connect(self) -> Connection:
         """Open one connection."""
         loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(Connection, self.url.hostname, self.url.port or 80)
+        _, made = await loop.create_connection(Connection, self.url.hostname or "", self.url.port or 80)
         return made
 
     def record(self, began: float, status: int, body: bytes) -> None:

@@ -40,7 +40,7 @@ def main() -> None:
     from webhooks.services import create_key
 
     client = Client(headers={"host": "localhost"})
-    client.force_login(User.objects.filter(is_superuser=True).first())
+    client.force_login(User.objects.filter(is_superuser=True)[0])
     key = create_key(name=f"bench {os.getpid()}", scope="read")
     headers = {"X-API-Key": key[1] if isinstance(key, tuple) else str(key)}
     for line in sys.stdin:

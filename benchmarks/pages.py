@@ -91,7 +91,7 @@ def _prepare(data: Path) -> None:
     for database, rows in (("algotrendy", SMALL), ("large", LARGE)):
         with psycopg.connect(host=host, user="postgres", dbname=database, autocommit=True) as connection:
             for statement in _fill.statements(rows):
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
 
 
 @contextlib.contextmanager
