@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 MAX_KEYS = 200
@@ -37,7 +38,15 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 FIELD_OF = {spelling: name for name, spellings in ALIASES.items() for spelling in spellings}
 # Envelopes that say nothing about the meaning of what they hold.
 _ENVELOPES = ("strategy_", "order_", "data_", "payload_", "alert_", "tradingview_", "tv_", "bar_", "body_")
+KNOWN_PLACEHOLDERS = frozenset(
+    ["ticker", "exchange", "interval", "open", "high", "low", "close", "volume", "time", "timenow"]
+    + ["syminfo.currency", "syminfo.basecurrency"]
+    + [f"strategy.order.{name}" for name in ("action", "contracts", "price", "id", "comment", "alert_message")]
+    + [f"strategy.{name}" for name in ("position_size", "market_position", "market_position_size")]
+    + [f"strategy.prev_{name}" for name in ("market_position", "market_position_size")]
+)
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]{0,80}\}\}")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PAIR = re.compile(r"(?:^|(?<=[\s,;&|]))([A-Za-z_][\w.\-]{0,60})[ \t]{0,3}([=:])(?!//)")
 
 
@@ -115,10 +124,17 @@ def _load(text: str) -> Any:
 
 
 def not_filled_in(left: str) -> str:
-    """Return the sentence about a placeholder that TradingView left as it was."""
+    """Return the sentence about a placeholder that was left as it is, with what to do about it."""
+    name = left.strip("{} ")
+    shown = printable(left, 80)
+    if name in KNOWN_PLACEHOLDERS or name.startswith("plot"):
+        return (
+            f"The placeholder {shown} was left in the message. TradingView fills it in when it sends an alert "
+            "that has such a value; in a message sent by hand put the value there."
+        )
     return (
-        f"The placeholder {printable(left, 80)} was not filled in: TradingView has no placeholder of that name "
-        "for this kind of alert. Correct its spelling in the alert's message, or send a number or word instead."
+        f"The placeholder {shown} was left in the message: TradingView has none of that name. "
+        "Correct its spelling, or take it out."
     )
 
 
@@ -168,6 +184,7 @@ def _text_of(scalar: Any) -> str:
     return str(scalar).lower() if isinstance(scalar, bool) else str(scalar).strip()
 
 
+@lru_cache(maxsize=2048)
 def canonical(path: str) -> str:
     """Return the one spelling of a field's name: `strategy.order.action`, `Order-Action` → `order_action`."""
     name = re.sub(r"[^a-z0-9]+", "_", path[:200].lower()).strip("_")
@@ -182,7 +199,9 @@ def canonical(path: str) -> str:
 def printable(text: str, length: int) -> str:
     """Return at most `length` characters of `text` without what PostgreSQL or a page can't hold."""
     cut = text if len(text) <= length else text[: length - 1] + "…"
-    return "".join("�" if char == "\0" or "\ud800" <= char <= "\udfff" else char for char in cut)
+    if cut.isascii() and "\0" not in cut:
+        return cut
+    return _UNSTORABLE.sub("\ufffd", cut)
 
 
 def _pairs(text: str) -> tuple[dict[str, str], str]:

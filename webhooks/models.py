@@ -89,6 +89,9 @@ class Alert(models.Model):
     )
     replay_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replays")
     decided_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text="How often deciding began: it survives a killed worker."
+    )
 
     class Meta:
         constraints = [

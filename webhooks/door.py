@@ -1,0 +1,227 @@
+"""The door: a small ASGI app in front of Django that authenticates alerts, writes them down and answers.
+
+Nothing is understood here. An alert is stored whole (less its secret) and answered after the commit; the agent
+reads it later. Every other path goes to the application behind.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+
+from webhooks import addresses, keys
+from webhooks.committer import Committer, Incoming
+from webhooks.figures import ACCEPT_SECONDS, ANSWERS
+from webhooks.identity import identify
+from webhooks.link import Link, Unavailable
+from webhooks.nudge import Nudger
+from webhooks.redaction import take_secrets
+from webhooks.roster import Roster, Sender, load_senders
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PATH = "/webhooks/tradingview"
+MAX_BODY = 64 * 1024  # bytes
+BODY_SECONDS = 10.0
+CONTENT_TYPE_LENGTH = 100  # as the column
+
+
+class Refusal(Exception):
+    """An answer that is no acceptance: HTTP status and a sentence for the person at the other end."""
+
+    def __init__(self, status: int, text: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = headers
+
+
+class HungUp(Exception):
+    """The sender went away before its body was complete: there is nobody to answer."""
+
+
+class Door:
+    """ASGI application. Opens its connection with the first alert and closes it at shutdown.
+
+    `nudge` is called after each batch with the id of its newest alert and must return at once.
+    """
+
+    def __init__(self, inner: App, nudge: Callable[[int], None] | None = None) -> None:
+        self._inner = inner
+        self._link = Link()
+        self._roster = Roster(partial(load_senders, self._link))
+        self._nudger = Nudger()
+        self._committer = Committer(self._link, self._nudger if nudge is None else nudge)
+        self._proxies = addresses.networks(tuple(settings.TRUSTED_PROXIES))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer posts of alerts; hand everything else on."""
+        if scope["type"] == "http" and (scope["path"] == PATH or scope["path"].startswith(PATH + "/")):
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def close(self) -> None:
+        """Finish what waits, then let go of PostgreSQL and the broker."""
+        await self._committer.close()
+        await self._link.close()
+        await asyncio.to_thread(self._nudger.stop)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            status, answer = await self._accept(scope, receive)
+            ACCEPT_SECONDS.observe(time.perf_counter() - started)
+        except Refusal as refusal:
+            status, answer, headers = refusal.status, {"error": str(refusal)}, refusal.headers
+        except Unavailable:
+            status = 503
+            answer = {"error": "The alert was not stored: the desk's database is not available. Send it again."}
+            headers = ((b"retry-after", b"5"),)
+        except HungUp:
+            return
+        ANSWERS.labels(status).inc()
+        await _send_json(send, status, answer, headers)
+
+    async def _accept(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
+        if scope["method"] != "POST":
+            raise Refusal(405, "Alerts are sent to this address by POST.", ((b"allow", b"POST"),))
+        sender = await self._authenticate(scope["path"])
+        came_from = _came_from(scope, self._proxies)
+        if sender.networks is not None and not addresses.is_within(came_from, sender.networks):
+            raise Refusal(403, "Alerts of this source are not accepted from this address.")
+        body = await _read(scope, receive)
+        received_at = datetime.now(UTC)
+        clean, secrets = take_secrets(body)
+        _check_secret(sender, secrets)
+        key, earlier_key = identify(clean, received_at)
+        alert = Incoming(
+            source_id=sender.source_id,
+            key=key,
+            earlier_key=earlier_key,
+            body=clean,
+            content_type=_text_header(scope, b"content-type")[:CONTENT_TYPE_LENGTH],
+            remote_address=str(came_from) if came_from else None,
+            received_at=received_at,
+        )
+        accepted = await self._committer.accept(alert)
+        if accepted.alert_id is None:
+            raise Refusal(404, _NO_SUCH_TOKEN)
+        if accepted.duplicate:
+            return 200, {"alert": accepted.alert_id, "duplicate": True}
+        return 202, {"alert": accepted.alert_id}
+
+    async def _authenticate(self, path: str) -> Sender:
+        """Return the sender whose token is in the path.
+
+        Tokens are compared as keyed hashes, so the time taken tells nothing about how much of one was right.
+        """
+        token = path[len(PATH) :].strip("/")
+        sender = await self._roster.find(keys.digest(token))
+        if sender is None or not token:
+            raise Refusal(404, _NO_SUCH_TOKEN)
+        return sender
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Share the server's lifespan with the application behind, which may know nothing of it."""
+        heard: list[str] = []
+
+        async def overheard() -> Message:
+            message = await receive()
+            heard.append(message["type"])
+            if message["type"] == "lifespan.shutdown":
+                await self.close()
+            return message
+
+        try:
+            await self._inner(scope, overheard, send)
+        except Exception:
+            if heard:
+                raise
+        if not heard:
+            await _live_alone(overheard, send)
+
+
+_NO_SUCH_TOKEN = "No source has this token: copy the webhook address from the source's set-up page."  # noqa: S105
+
+
+async def _live_alone(receive: Receive, send: Send) -> None:
+    for expected in ("lifespan.startup", "lifespan.shutdown"):
+        await receive()
+        await send({"type": f"{expected}.complete"})
+
+
+def _came_from(scope: Scope, proxies: tuple[addresses.Network, ...]) -> addresses.Address | None:
+    peer = scope["client"][0] if scope.get("client") else None
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return addresses.sender(peer, forwarded, proxies)
+
+
+def _text_header(scope: Scope, wanted: bytes) -> str:
+    value = next((value for name, value in scope["headers"] if name == wanted), b"")
+    return "".join(char for char in value.decode("latin-1") if char.isprintable())
+
+
+async def _read(scope: Scope, receive: Receive) -> bytes:
+    """Return the body. Believes no Content-Length: what counts is what comes."""
+    announced = _text_header(scope, b"content-length")
+    if announced.isdecimal() and len(announced) < 20 and int(announced) > MAX_BODY:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await _read_parts(receive)
+    except TimeoutError:
+        raise Refusal(408, f"The message was not complete after {BODY_SECONDS:g} s.") from None
+    if not body.strip():
+        raise Refusal(
+            400, 'The message is empty. Put something like {"symbol": "{{ticker}}", "action": "buy"} into it.'
+        )
+    return body
+
+
+async def _read_parts(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise HungUp
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY:
+            raise _too_large()
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, f"The message is larger than {MAX_BODY // 1024} KB.")
+
+
+def _check_secret(sender: Sender, secrets: frozenset[str]) -> None:
+    """Raise Refusal unless the source asks for no secret or one of those found is the right one."""
+    if not sender.body_secret_hash:
+        return
+    if not any(keys.matches(secret, sender.body_secret_hash) for secret in sorted(secrets)[:8]):
+        raise Refusal(403, "This source asks for a secret in the message, and it is missing or wrong.")
+
+
+async def _send_json(
+    send: Send, status: int, answer: dict[str, Any], headers: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    body = json.dumps(answer).encode()
+    start = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*start, *headers]})
+    await send({"type": "http.response.body", "body": body})

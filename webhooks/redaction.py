@@ -1,0 +1,70 @@
+"""Secrets in the body of an alert: found for the comparison, and removed before anything is stored or logged.
+
+Works on the raw bytes, so that a message which is no valid JSON loses its secret too and is otherwise kept whole.
+"""
+
+import json
+import re
+from typing import Any
+
+REMOVED = "[removed]"
+_NAMES = r"(?:webhook[_-]?)?(?:secret|passphrase|password|passwd)|(?:auth[_-]?|access[_-]?)?token|api[_-]?key"
+_SUSPECT = re.compile(rb"secret|pass|token|api[_-]?key|\\u", re.I)
+_NAME = re.compile(_NAMES, re.I)
+_IN_JSON = re.compile(rb'("(?:%b)"\s*+:\s*+)("(?:[^"\\]|\\.)*+"|[^\s,}\]"{\[]++)' % _NAMES.encode(), re.I | re.S)
+_IN_TEXT = re.compile(
+    rb"(?<![\w\"])((?:%b)['\"]?\s*+[=:]\s*+)(\"[^\"]*\"|'[^']*'|[^\s,;&|\"'}]++)" % _NAMES.encode(), re.I
+)
+
+
+def take_secrets(body: bytes) -> tuple[bytes, frozenset[str]]:
+    """Return `body` with the value of every secret, passphrase, password, token and api_key replaced, and the
+    values found."""
+    if not _SUSPECT.search(body):
+        return body, frozenset()
+    found: set[str] = set()
+    clean = _IN_JSON.sub(lambda match: _keep_name(match, found, b'"%b"'), body)
+    clean = _IN_TEXT.sub(lambda match: _keep_name(match, found, b"%b"), clean)
+    clean = _remove_disguised(clean, found)
+    return clean, frozenset(found - {REMOVED, ""})
+
+
+def _keep_name(match: re.Match[bytes], found: set[str], form: bytes) -> bytes:
+    found.add(_plain(match.group(2).decode(errors="replace")))
+    return match.group(1) + form % REMOVED.encode()
+
+
+def _plain(value: str) -> str:
+    try:
+        return str(json.loads(value)) if value.startswith('"') else value.strip("'")
+    except ValueError:
+        return value.strip('"')
+
+
+def _remove_disguised(body: bytes, found: set[str]) -> bytes:
+    """Remove what only a JSON parser sees: a name written with escapes, a secret that is a list or an object."""
+    try:
+        message = json.loads(body)
+        if not _blank_secrets(message, found):
+            return body
+        return json.dumps(message).encode()
+    except (ValueError, RecursionError):
+        return body
+
+
+def _blank_secrets(message: Any, found: set[str]) -> bool:
+    """Replace secrets in place; return whether there were any left."""
+    changed, waiting = False, [message]
+    while waiting:
+        here = waiting.pop()
+        if isinstance(here, list):
+            waiting.extend(here)
+        elif isinstance(here, dict):
+            for name, value in here.items():
+                if _NAME.fullmatch(name) and value not in (REMOVED, None, ""):
+                    found.add(str(value))
+                    here[name] = REMOVED
+                    changed = True
+                else:
+                    waiting.append(value)
+    return changed
