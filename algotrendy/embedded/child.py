@@ -7,6 +7,7 @@ programs (`setpriv`, `unshare`) would add packages that a slim container may not
 import ctypes
 import functools
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -15,11 +16,12 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
-NAMESPACE_ID = 1000  # any uid but 0
 
 Preexec = Callable[[], None]
 # Looked up before any fork: a forked child must not start loading libraries.
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+# An ordinary user of this machine: initdb wants the name of the one it runs as.
+_somebody = next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid not in (0, 65534)), 65534)
 
 
 def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Preexec:
@@ -40,7 +42,7 @@ def die_with_parent(number: signal.Signals = signal.SIGTERM) -> Preexec:
 
 
 def enter_user_namespace() -> None:
-    """Become uid 1000 in a user namespace of our own: outside it nothing changes, not even file owners.
+    """Become an ordinary user in a user namespace of our own: outside nothing changes, not even file owners.
 
     Raises OSError where the kernel or the container forbids user namespaces.
     """
@@ -49,8 +51,8 @@ def enter_user_namespace() -> None:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{NAMESPACE_ID} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{NAMESPACE_ID} {gid} 1")
+    Path("/proc/self/uid_map").write_text(f"{_somebody} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{_somebody} {gid} 1")
 
 
 @functools.cache

@@ -64,7 +64,7 @@ class Postgres:
         self.folder = data / "postgres"
         self.sockets = paths.socket_dir(data)
         self.settings = SETTINGS | (DURABLE if durable else FAST)
-        self.owner: pwd.struct_passwd | None = None
+        self.owner: tuple[int, int] | None = None  # uid and gid, when it is neither us nor a namespace's
         self.drop: child.Preexec = lambda: None
 
     def prepare(self) -> None:
@@ -73,6 +73,8 @@ class Postgres:
         private_folder(self.sockets)
         if os.geteuid() == 0:
             self._avoid_root()
+        elif not _has_name(os.geteuid()) and child.user_namespaces_work():
+            self.drop = child.enter_user_namespace
         if not (self.folder / "PG_VERSION").exists():
             self._initialise()
         self._forget_dead_server()
@@ -112,7 +114,7 @@ class Postgres:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir(mode=0o700)
         if self.owner:
-            os.chown(making, self.owner.pw_uid, self.owner.pw_gid)
+            os.chown(making, *self.owner)
         options = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         made = subprocess.run(
@@ -139,22 +141,32 @@ class Postgres:
             pid_file.unlink(missing_ok=True)
 
     def _avoid_root(self) -> None:
-        """PostgreSQL refuses to run as root: use a user namespace, else a system user."""
-        if child.user_namespaces_work():
+        """PostgreSQL refuses to run as root: use the cluster's owner, a user namespace, or a system user."""
+        state = self.folder.stat() if self.folder.exists() else None
+        if state and state.st_uid != 0:
+            self.owner = (state.st_uid, state.st_gid)
+        elif child.user_namespaces_work():
             self.drop = child.enter_user_namespace
             return
-        self.owner = _system_user()
-        self.drop = child.become(self.owner.pw_uid, self.owner.pw_gid)
-        self._let_in(self.owner)
+        else:
+            self.owner = _system_user()
+        self.drop = child.become(*self.owner)
+        self._let_in(*self.owner)
 
-    def _let_in(self, owner: pwd.struct_passwd) -> None:
-        """Give `owner` the cluster and the sockets, and the right to walk to them (not to list or read)."""
+    def _let_in(self, uid: int, gid: int) -> None:
+        """Give `uid` the cluster and the sockets, and the right to walk to them (not to list or read)."""
         self.data.chmod(0o711)
         for folder in (self.folder, self.sockets):
-            if folder.exists():
-                os.chown(folder, owner.pw_uid, owner.pw_gid)
+            if folder.exists() and folder.stat().st_uid != uid:
+                _give(folder, uid, gid)
         for path in (self.data, binaries()):
-            _require_way(path, owner)
+            _require_way(path, uid)
+
+
+def _give(folder: Path, uid: int, gid: int) -> None:
+    """Make `uid` the owner of `folder` and all that is in it."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, gid, follow_symlinks=False)
 
 
 def _is_postmaster(pid: int, folder: Path) -> bool:
@@ -167,11 +179,26 @@ def _is_postmaster(pid: int, folder: Path) -> bool:
     return str(folder) in command and Path(command[0]).name == "postgres"
 
 
-def _system_user() -> pwd.struct_passwd:
+def _has_name(uid: int) -> bool:
+    """Tell whether `uid` is in the list of users; some containers run under a number that is not."""
     try:
-        return pwd.getpwnam(SYSTEM_USER)
+        pwd.getpwuid(uid)
     except KeyError:
-        pass
+        return False
+    return True
+
+
+def _system_user() -> tuple[int, int]:
+    """Return uid and gid of the desk's system user, who is made if need be."""
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        _make_system_user()
+        entry = pwd.getpwnam(SYSTEM_USER)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _make_system_user() -> None:
     print(f"PostgreSQL does not run as root and this machine allows no user namespaces: using the system user "  # noqa: T201
           f"{SYSTEM_USER}.")  # fmt: skip
     made = subprocess.run(
@@ -183,17 +210,16 @@ def _system_user() -> pwd.struct_passwd:
             "PostgreSQL does not run as root and no system user could be made "
             f"({made.stderr.strip()}): start the desk as an ordinary user, or set DATABASE_URL"
         )
-    return pwd.getpwnam(SYSTEM_USER)
 
 
-def _require_way(path: Path, owner: pwd.struct_passwd) -> None:
-    """Raise RuntimeError naming the folder that keeps `owner` from reaching `path`."""
+def _require_way(path: Path, uid: int) -> None:
+    """Raise RuntimeError naming the folder that keeps `uid` from reaching `path`."""
     for folder in (path, *path.parents):
         if not folder.exists():
             continue
         state = folder.stat()
-        if state.st_uid != owner.pw_uid and not state.st_mode & 0o001:
+        if state.st_uid != uid and not state.st_mode & 0o001:
             raise RuntimeError(
-                f"PostgreSQL runs as the system user {owner.pw_name}, who may not enter {folder}: move the desk "
+                f"PostgreSQL runs as the user with uid {uid}, who may not enter {folder}: move the desk "
                 "(and ALGOTRENDY_DATA) to a folder others may walk through, or start it as an ordinary user"
             )
