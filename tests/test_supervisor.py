@@ -15,6 +15,7 @@ from algotrendy.supervisor import child as children
 from algotrendy.supervisor import lock
 from algotrendy.supervisor.child import Child, Spec
 from algotrendy.supervisor.output import Output
+from algotrendy.supervisor.processes import Options
 
 LIVES = "import time; print('alive', flush=True); time.sleep(60)"
 DIES = "print('dying', flush=True); raise SystemExit(3)"
@@ -155,6 +156,7 @@ import asyncio, os, sys
 from pathlib import Path
 from algotrendy.supervisor.child import Child, Spec
 from algotrendy.supervisor.output import Output
+from algotrendy.supervisor.processes import Options
 async def main():
     folder = Path({str(tmp_path)!r})
     Child(Spec("fake", [sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ), folder),
@@ -216,3 +218,17 @@ def test_a_pid_file_of_another_process_with_that_number_is_not_believed(tmp_path
     assert lock.alive(stale) is None
     assert lock.end_leftovers(tmp_path) == []
     assert not stale.exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("[::1]", "http://[::1]:8000"),
+        ("desk.example", "http://desk.example:8000"),
+    ],
+)
+def test_the_address_shown_is_one_that_a_browser_on_this_machine_can_open(host: str, url: str) -> None:
+    assert Options(host, 8000, False, Path()).url == url

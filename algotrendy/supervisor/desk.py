@@ -147,10 +147,9 @@ class Desk:
         """Ask `/readyz` once."""
         host = (os.environ.get("ALGOTRENDY_HOSTS") or "localhost").split(",")[0].lstrip(".").strip()
         request = f"GET /readyz HTTP/1.1\r\nHost: {host.replace('*', 'localhost')}\r\nConnection: close\r\n\r\n"
-        address = self.options.url.removeprefix("http://").rsplit(":", 1)[0].strip("[]")
         try:
             async with asyncio.timeout(10):
-                reader, writer = await asyncio.open_connection(address, self.options.port)
+                reader, writer = await asyncio.open_connection(self.options.address, self.options.port)
                 with contextlib.closing(writer):
                     writer.write(request.encode())
                     return b" 200 " in await reader.readline()

@@ -28,10 +28,15 @@ class Options:
     data: Path
 
     @property
+    def address(self) -> str:
+        """The address that a caller on this machine connects to."""
+        host = self.host.strip("[]")
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+    @property
     def url(self) -> str:
         """The address a browser on this machine uses."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
-        return f"http://{f'[{host}]' if ':' in host.strip('[]') and '[' not in host else host}:{self.port}"
+        return f"http://{f'[{self.address}]' if ':' in self.address else self.address}:{self.port}"
 
 
 def environment(options: Options, process: str) -> dict[str, str]:
