@@ -8,7 +8,7 @@ from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, 
 
 @admin.register(Desk)
 class DeskAdmin(ReadOnlyAdmin):
-    """Only the limits may be edited: a change of state has its own button, which writes who, why and until when."""
+    """Only the limits may be edited: the state has its own button, which writes who, why and until when."""
 
     list_display = ("state", "reason", "until", "changed_at", "changed_by", "max_order_pct", "max_daily_loss_pct")
     readonly_fields = ("uid", "state", "reason", "until", "changed_at", "changed_by")

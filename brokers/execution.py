@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -15,6 +15,7 @@ from brokers.contract import (
     DuplicateClientOrderId,
     OrderRejected,
     OrderRequest,
+    OrderType,
     OutcomeUnknown,
     VenueOrder,
 )
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 # A claim that old is somebody else's to clear up (see sweeping): it must not reach the venue any more.
 CLAIM_SECONDS = 4.0
+TYPES: Final[dict[str, OrderType]] = {"market": "market", "limit": "limit", "stop": "stop"}
 DUPLICATE = "the venue has had this id before"
 
 
@@ -150,7 +152,7 @@ def _request(order: Order, legs: tuple[OrderRequest, ...] = ()) -> OrderRequest:
         client_order_id=order.client_order_id,
         symbol=order.instrument.symbol,
         side="buy" if order.side == Order.Side.BUY else "sell",
-        type=Order.Type(order.type).value,
+        type=TYPES[order.type],
         quantity=order.quantity,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
@@ -189,6 +191,6 @@ def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) ->
 def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
     with transaction.atomic(durable=True):
         source = [Order.State.SUBMITTING]
-        values = {"reason": doubt.reason, "claimed_at": claimed_at}
-        if move(order.pk, Order.State.UNKNOWN, sources=source, **values) and doubt.look_now:
+        moved = move(order.pk, Order.State.UNKNOWN, sources=source, reason=doubt.reason, claimed_at=claimed_at)
+        if moved and doubt.look_now:
             nudges.after_commit(nudges.LOOK_UP, order.pk)

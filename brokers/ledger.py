@@ -7,6 +7,7 @@ positions by instrument, then an order and its legs; so two writers never wait f
 import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.dispatch import Signal
@@ -203,7 +204,7 @@ def _total(order: Order) -> None:
 
 def _follow_the_venue(order: Order, told: VenueOrder) -> bool:
     """Move the order to the state that the venue's words and our fills make of it; return whether it moved."""
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     if told.venue_order_id and not order.venue_order_id:
         values["venue_order_id"] = told.venue_order_id
     if order.accepted_at is None:

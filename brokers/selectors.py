@@ -84,7 +84,7 @@ def exposure(connection_id: int, *, without: int | None = None) -> dict[int, Dec
     """
     entries = Order.objects.filter(
         connection_id=connection_id, role=Order.Role.ENTRY, state__in=OPEN - {Order.State.PENDING}
-    ).exclude(pk=without)
+    ).exclude(pk=without or 0)
     held = Position.objects.filter(connection_id=connection_id).exclude(quantity=0)
     total = {row.instrument_id: abs(row.quantity) for row in held}
     for entry in entries:

@@ -87,7 +87,7 @@ def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: 
     else:
         wake_legs(order, match.at)
     if holding == 0:
-        _cancel_reducing(account, order.instrument_id)
+        _cancel_reducing(account, order.instrument)
 
 
 def cancel(order: PaperOrder, reason: str) -> None:
@@ -119,7 +119,7 @@ def closable(order: PaperOrder) -> Decimal:
     left = order.quantity - order.filled_quantity
     if not order.reduce_only:
         return left
-    held = holding_of(order.account_id, order.instrument_id)
+    held = holding_of(order)
     left = min(left, max(held, ZERO) if order.side == "sell" else max(-held, ZERO))
     return min(left, uncovered(order.parent)) if order.parent is not None else left
 
@@ -131,9 +131,9 @@ def uncovered(entry: PaperOrder) -> Decimal:
     return entry.filled_quantity - closed
 
 
-def holding_of(account_id: int, instrument_id: int | None) -> Decimal:
-    """Return the signed quantity held."""
-    rows = PaperHolding.objects.filter(account_id=account_id, instrument_id=instrument_id)
+def holding_of(order: PaperOrder) -> Decimal:
+    """Return the signed quantity held of an order's instrument."""
+    rows = PaperHolding.objects.filter(account_id=order.account_id, instrument=order.instrument)
     return rows.values_list("quantity", flat=True).first() or ZERO
 
 
@@ -163,17 +163,15 @@ def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
         leg.refresh_from_db(fields=["quantity", "state", "reason"])
 
 
-def _cancel_reducing(account: PaperAccount, instrument_id: int | None) -> None:
+def _cancel_reducing(account: PaperAccount, instrument: Instrument | None) -> None:
     """Cancel what could only reduce, now that there is nothing left; legs of an entry still filling stay."""
-    rows = PaperOrder.objects.filter(
-        account=account, instrument_id=instrument_id, reduce_only=True, state=State.WORKING
-    )
+    rows = PaperOrder.objects.filter(account=account, instrument=instrument, reduce_only=True, state=State.WORKING)
     for order in rows.exclude(parent__state=State.WORKING).order_by("id"):
         end(order, "the position is flat")
 
 
 def _move_holding(account: PaperAccount, order: PaperOrder, quantity: Decimal) -> Decimal:
-    holding, _ = PaperHolding.objects.get_or_create(account=account, instrument_id=order.instrument_id)
+    holding, _ = PaperHolding.objects.get_or_create(account=account, instrument=order.instrument)
     holding.quantity += quantity if order.side == "buy" else -quantity
     holding.save(update_fields=["quantity"])
     return holding.quantity
