@@ -60,6 +60,7 @@ async def _run(options: Options, output: Output, listening: socket.socket) -> in
     finally:
         starting.cancel()
         waiting.cancel()
+        listening.close()  # callers are refused from now on instead of waiting for a web that will not come
         await whole.stop()
     return code
 
