@@ -66,6 +66,8 @@ class Plan:
 
 def judge(signal: Signal, situation: Situation) -> Plan:
     """Return what to do about `signal` in `situation`."""
+    if signal.hold:
+        return _hold(signal.hold)
     if situation.price is None:
         return _hold("no price for this instrument", refused=True)
     plan = _assess(signal, situation, situation.price)
