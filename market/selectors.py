@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from market.bars import Bars
@@ -63,9 +63,8 @@ def resolve_symbol(text: str) -> Instrument | None:
 
 
 def feeds_in_use() -> list[Feed]:
-    """Return the feeds that should be giving prices: enabled, or with instruments that wait for one."""
-    has_instruments = Exists(Instrument.objects.filter(feed=OuterRef("pk")))
-    return list(Feed.objects.filter(Q(enabled=True) | has_instruments).order_by("name"))
+    """Return the feeds that should be giving prices, by name: those with instruments, switched on or not."""
+    return list(Feed.objects.filter(Exists(Instrument.objects.filter(feed=OuterRef("pk")))).order_by("name"))
 
 
 def feed_freshness() -> list[FeedFreshness]:

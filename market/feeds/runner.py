@@ -30,6 +30,7 @@ HEARTBEAT_EVERY = 5.0
 LONGEST_BACK_OFF = 60.0
 LONGEST_DATABASE_BACK_OFF = 5.0
 SHORTEST_WAIT = 0.005
+GOING = (Feed.State.RUNNING, Feed.State.STALE)
 LOST = (OperationalError, InterfaceError)
 
 
@@ -138,6 +139,8 @@ class Runner:
             return
         self._forget([feed.id])
         if not instruments:
+            if feed.state in GOING:
+                Feed.objects.filter(id=feed.id).update(state=Feed.State.STOPPED)
             return
         try:
             driver = make_driver(feed, self._wake.set)
@@ -207,7 +210,7 @@ class Runner:
         """Mark the feeds stopped, as well as that is possible."""
         try:
             if self.holds_lock:
-                Feed.objects.filter(id__in=list(self.running)).update(state=Feed.State.STOPPED)
+                Feed.objects.filter(state__in=GOING).update(state=Feed.State.STOPPED)
         except DatabaseError:
             logger.warning("stopped without the database")
         self._forget(list(self.running))

@@ -51,8 +51,7 @@ class Command(BaseCommand):
             self.stdout.write("No feeds yet. ./mem up makes a simulated market on an empty desk.")
         for feed in feeds:
             found = freshness(feed, timezone.now())
-            symbols = " ".join(instrument.symbol for instrument in feed.instruments.all()) or "no instruments"
-            self.stdout.write(
-                f"{feed.name}  {found.kind.label}  {timeframe_text(feed.timeframe)}  {feed.state}  {symbols}\n"
-                f"    {'STALE: ' if found.stale else ''}{found.text}"
-            )
+            symbols = " ".join(instrument.symbol for instrument in feed.instruments.all())
+            facts = (feed.name, found.kind.label, timeframe_text(feed.timeframe), feed.state)
+            self.stdout.write("  ".join([*facts, symbols or "no instruments"]))
+            self.stdout.write(f"    {'STALE: ' if symbols and found.stale else ''}{found.text}")
