@@ -8,8 +8,10 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Concatenate, ParamSpec
 
+from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
@@ -93,3 +95,15 @@ def requires(role: Role) -> Callable[[View[P]], View[P]]:
 viewer = requires(Role.VIEWER)
 trader = requires(Role.TRADER)
 admin = requires(Role.ADMIN)
+
+
+class RoleBackend(BaseBackend):
+    """Gives admins every permission of the admin pages; nobody else has any."""
+
+    def has_perm(self, user_obj: AbstractBaseUser | AnonymousUser, perm: str, obj: Model | None = None) -> bool:
+        """Return whether `user_obj` is an admin."""
+        return role_of(user_obj) == Role.ADMIN
+
+    def has_module_perms(self, user_obj: AbstractBaseUser | AnonymousUser, app_label: str) -> bool:
+        """Return whether `user_obj` is an admin."""
+        return role_of(user_obj) == Role.ADMIN

@@ -1,9 +1,7 @@
 """Connections to venues: what they are worth, how they are, and whether both sides agree."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
 
 from brokers import selectors as brokers
 from brokers.models import Connection, Order
@@ -67,10 +65,3 @@ def paper_settings(connection: Connection) -> list[Setting]:
     options = PaperOptions.of(connection.settings)
     named = ((PAPER_WORDS.get(field.name), getattr(options, field.name)) for field in fields(options))
     return [Setting(words[0], value, words[1]) for words, value in named if words]
-
-
-def compare(connection: Connection) -> Sequence[Any]:
-    """Return where the venue's books and ours differ. Asks the venue; raises VenueUnavailable."""
-    from brokers.reconcile import differences
-
-    return differences(connection)

@@ -1,15 +1,15 @@
 """Brokers: the desk's accounts at venues, their health, settings, and whether both sides agree."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
-from brokers.contract import BrokerError
 from brokers.models import Connection
 from dashboard.fragments import Context, fragment
 from dashboard.selectors import accounts
+from dashboard.tasks import reconcile_one
 
 
 @fragment("brokers", "fragments/brokers.html")
@@ -35,17 +35,11 @@ def brokers(request: HttpRequest) -> HttpResponse:
 @require_safe
 @viewer
 def broker(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one connection; with ?compare=1 its positions and orders at the venue beside ours."""
-    connection = get_object_or_404(Connection, name=name)
-    context: Context = {"connection": connection}
-    if "compare" in request.GET:
-        try:
-            context |= {"compared": True, "differences": accounts.compare(connection)}
-        except BrokerError as error:
-            context |= {"compared": True, "unreachable": str(error)}
-        except LookupError as error:
-            raise Http404(str(error)) from error
-    return render(request, "dashboard/broker.html", context)
+    """Show one connection and the last comparison of books; with ?compare=1 the venue is asked anew."""
+    connection = get_object_or_404(Connection.objects.select_related("reconciliation"), name=name)
+    asked = "compare" in request.GET
+    found = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
+    return render(request, "dashboard/broker.html", {"connection": connection, "compared": found})
 
 
 urlpatterns = [
