@@ -183,7 +183,7 @@ def test_after_an_outage_the_missing_bars_come_page_by_page(driver: LiveDriver, 
     poll(driver, exchange)
     exchange.down = True
     exchange.now += 2500 * SIZE
-    with pytest.raises(OSError, match=r"BTC/USDT|503"):
+    with pytest.raises(Exception, match="503"):
         poll(driver, exchange)
     exchange.down = False
     exchange.asked.clear()

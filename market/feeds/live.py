@@ -22,6 +22,7 @@ OVERLAP = 2  # candles fetched again, to notice revisions
 REFILL_DAYS = 30  # older gaps are left alone
 REFILLS_AT_ONCE = 5
 REFILL_EVERY = 900.0
+LOOK_AGAIN = 0.2  # seconds between looks at a running fetch
 
 
 class Job(NamedTuple):
@@ -78,8 +79,9 @@ class LiveDriver:
         """Start a fetch, or return what the last one brought."""
         if self.future is None:
             self._start(feed, instruments, now)
-        if self.future is None or not self.future.done():
-            return Tick(due=now + 0.25)
+            return Tick(due=now + LOOK_AGAIN)
+        if not self.future.done():
+            return Tick(due=now + LOOK_AGAIN)
         future, self.future = self.future, None
         return self._tick(feed, future.result(), now)
 
