@@ -34,7 +34,6 @@ INSTALLED_APPS = [
     "brokers.paper",
     "market",
     "channels",
-    "ninja",
     "django_htmx",
     "django_celery_beat",
     "django_structlog",
@@ -50,6 +49,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.staticfiles",
 ]
+if PROCESS in ("web", "command"):
+    # Only its pages of documentation need it; with it comes pydantic, 11 MB in each of the other processes.
+    INSTALLED_APPS.append("ninja")
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

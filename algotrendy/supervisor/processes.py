@@ -11,7 +11,7 @@ from algotrendy.supervisor.child import Spec
 
 CELERY = ("-m", "celery", "--quiet", "-A", "algotrendy")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "3")
+TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 110 MB each
 MANAGE = str(paths.BASE_DIR / "manage.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # What the services say at every start and stop, or about the machine: it stays in the log file.
