@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ def test_every_command_of_ours_is_in_the_readme() -> None:
     assert ours - set(MEM.findall(section(README, "Commands"))) == set()
 
 
+@cache
 def variables_read() -> set[str]:
     """Environment variables that the code asks for by name."""
     files = [file for folder in CODE for file in (ROOT / folder).rglob("*.py")]
