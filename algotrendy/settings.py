@@ -139,6 +139,7 @@ CELERY_DB_REUSE_MAX = 1_000_000
 _SWEEPS = {
     "webhooks.work_inbox": (2, "trade"),
     "webhooks.demo": (1, "trade"),
+    "webhooks.housekeeping": (3600, "training"),
     "brokers.sweep_orders": (2, "trade"),
     "brokers.mark_equity": (10, "training"),
     "memory.resolve_all": (10, "training"),

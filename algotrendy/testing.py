@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,11 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from algotrendy import paths
+from algotrendy.browser import find_chromium
 from algotrendy.embedded.postgres import Postgres
 from algotrendy.embedded.service import Service
 from algotrendy.embedded.valkey import Valkey
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+__all__ = [
+    "Desk",
+    "desk_environment",
+    "embedded_services",
+    "find_chromium",
+    "free_port",
+    "running_desk",
+    "wait_until",
+]
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
@@ -163,23 +171,3 @@ def desk_environment(data: Path, port: int) -> dict[str, str]:
 
 def _names_a_desk(variable: str) -> bool:
     return variable.startswith("ALGOTRENDY_") or variable in ("DATABASE_URL", "REDIS_URL")
-
-
-def find_chromium() -> str:
-    """Return the path of a Chromium: the system's, else Playwright's own if it is installed.
-
-    Raises RuntimeError saying how to get one.
-    """
-    for name in CHROMIUM_NAMES:
-        if found := shutil.which(name):
-            return found
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-    if Path(own).exists():
-        return own
-    raise RuntimeError(
-        "No Chromium for the browser tests. Debian, Ubuntu: apt install chromium; "
-        "elsewhere: .venv/bin/python -m playwright install chromium"
-    )

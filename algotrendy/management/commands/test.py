@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from algotrendy.browser import provide_chromium
 from algotrendy.paths import BASE_DIR
 
 # Django only warns if there is no database to compare the history of migrations with.
@@ -46,10 +47,20 @@ class Command(BaseCommand):
         with tempfile.TemporaryDirectory(prefix="desk-checks-") as data:
             for name, command in CHECKS:
                 self._check(name, command, environment | {"ALGOTRENDY_DATA": data})
+        self._browser(needed=not args)
         self.stdout.write("\npytest")
         self.stdout.flush()
         os.chdir(BASE_DIR)
         os.execve(sys.executable, [sys.executable, "-m", "pytest", *args], environment)  # noqa: S606
+
+    def _browser(self, *, needed: bool) -> None:
+        """Find or install a Chromium. Somebody who chose tests may have chosen some that need none."""
+        try:
+            self.stdout.write(f"✓ browser: {provide_chromium()}")
+        except RuntimeError as error:
+            self.stdout.write(f"✗ browser: {error}")
+            if needed:
+                sys.exit(1)
 
     def _check(self, name: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
         began = time.monotonic()
