@@ -53,7 +53,7 @@ def reconcile_gaps(
     """
     if beyond:
         first, last = _with_neighbours(instrument_id, timeframe, first, last)
-    values = {
+    values: dict[str, int | str | datetime] = {
         "instrument": instrument_id,
         "timeframe": timeframe,
         "size": f"{timeframe} seconds",

@@ -26,6 +26,7 @@ class ReplayDriver:
     def __init__(self, feed: Feed) -> None:
         wanted = float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
         self.speed = min(max(wanted, 0.001), float(MOST_CANDLES * feed.timeframe))
+        # Market time reached, in seconds since 1970; 0 while nobody has said where to begin.
         self.at = _seconds(feed.progress.get("at") or feed.settings.get("start"))
         self.stepped: float | None = None
         self.due = 0.0
@@ -36,7 +37,7 @@ class ReplayDriver:
     def step(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> Tick:
         """Return what closed while the market's clock went on."""
         series = _series(feed, instruments)
-        if self.at is None:
+        if not self.at:
             self.at = _seconds(default_start(series, feed.timeframe))
         # A fresh start shows the price at which it begins; a resumed one goes on behind what was shown.
         before = self.at if "at" in feed.progress else self.at - feed.timeframe
@@ -64,12 +65,10 @@ class ReplayDriver:
 
     def _wait(self, feed: Feed, now: float) -> float:
         """Return the wall time of the next close."""
-        assert self.at is not None  # noqa: S101 - set by the first step
         self.due = now + max((feed.timeframe - self.at % feed.timeframe) / self.speed, 1 / MOST_CANDLES)
         return self.due
 
     def _nothing_closed(self, feed: Feed, instruments: Sequence[Instrument], series: Any, now: float) -> Tick:
-        assert self.at is not None  # noqa: S101 - set by the first step
         known = _at(self.at - feed.timeframe)
         ahead = series.filter(open_time__gt=known).aggregate(first=Min("open_time"))["first"]
         if ahead is None:
@@ -102,7 +101,8 @@ def default_start(series: Any, timeframe: int) -> datetime:
     if not spans:
         raise ValueError(f"there are no imported candles of {timeframe} s to replay")
     begin, end = max(span["first"] for span in spans), min(span["last"] for span in spans)
-    return max(end - timedelta(days=30), min(begin + timedelta(days=1), end))
+    start: datetime = max(end - timedelta(days=30), min(begin + timedelta(days=1), end))
+    return start
 
 
 def _series(feed: Feed, instruments: Sequence[Instrument]) -> Any:
@@ -130,7 +130,7 @@ def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _seconds(at: datetime | str | None) -> float | None:
+def _seconds(at: datetime | str | None) -> float:
     if not at:
-        return None
+        return 0.0
     return (datetime.fromisoformat(at) if isinstance(at, str) else at).timestamp()

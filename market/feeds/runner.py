@@ -28,7 +28,8 @@ LOCK = "market.feeds"
 RELOAD_EVERY = 1.0
 HEARTBEAT_EVERY = 5.0
 LONGEST_BACK_OFF = 60.0
-LONGEST_DATABASE_BACK_OFF = 5.0
+LONGEST_DATABASE_BACK_OFF = 4.0  # a restart of PostgreSQL takes seconds
+STAND_BY = 2.0
 SHORTEST_WAIT = 0.005
 GOING = (Feed.State.RUNNING, Feed.State.STALE)
 LOST = (OperationalError, InterfaceError)
@@ -62,7 +63,7 @@ class Runner:
         self.clock = clock
         self.running: dict[int, Running] = {}
         self.stopped = False
-        self.holds_lock = False
+        self.holds_lock = self.waiting = False
         self.failures = 0
         self._wake = threading.Event()
         self._reload_at = self._beat_at = 0.0
@@ -84,34 +85,43 @@ class Runner:
         """Do what is due and return how long to wait then."""
         try:
             if not self._hold_lock():
-                return 2.0
+                return STAND_BY
             wait = self.one_pass()
         except LOST as error:
-            return self._lost(error)
+            return self._start_over(f"the database is lost: {str(error).strip().splitlines()[:1]}")
+        except Exception:
+            logger.exception("the feed process failed")
+            return self._start_over("starting over")
         if self.failures:
             logger.info("the database is back")
         self.failures = 0
         return wait
 
     def _hold_lock(self) -> bool:
-        if not self.holds_lock:
-            self.holds_lock = try_hold(LOCK)
-            logger.info("running feeds" if self.holds_lock else "another feed process runs: waiting for its end")
+        if self.holds_lock:
+            return True
+        self.holds_lock = try_hold(LOCK)
+        if self.holds_lock:
+            logger.info("running feeds")
+        elif not self.waiting:
+            logger.warning("another feed process runs: waiting for its end")
+        self.waiting = not self.holds_lock
         return self.holds_lock
 
-    def _lost(self, error: Exception) -> float:
-        """Drop the connection and with it the lock; drivers start anew from what was committed."""
+    def _start_over(self, reason: str) -> float:
+        """Drop the connection and with it the lock; drivers then go on from what was committed."""
         if not self.failures:
-            logger.warning("the database is lost, trying again: %s", str(error).strip().splitlines()[:1])
+            logger.warning(reason)
         self.failures += 1
         self.holds_lock = False
         self._forget(list(self.running))
         connection.close()
-        return min(0.25 * 2**self.failures, LONGEST_DATABASE_BACK_OFF)
+        return _back_off(self.failures, 0.5, LONGEST_DATABASE_BACK_OFF)
 
     def one_pass(self) -> float:
         """Step the feeds that are due and return the seconds until the next is."""
-        if self.clock() >= self._reload_at:
+        # Also when the clock was set back, which would otherwise leave us waiting for the old time.
+        if not 0 < self._reload_at - self.clock() <= RELOAD_EVERY:
             self.reload()
         for running in list(self.running.values()):
             if running.due <= self.clock():
@@ -180,7 +190,7 @@ class Runner:
 
     def _failed(self, running: Running, error: Exception) -> None:
         running.failures += 1
-        wait = min(2.0**running.failures, LONGEST_BACK_OFF)
+        wait = _back_off(running.failures, 2.0, LONGEST_BACK_OFF)
         running.due = self.clock() + wait
         text = f"{type(error).__name__}: {error}"[:500]
         level = logging.ERROR if running.failures == 1 else logging.DEBUG
@@ -215,6 +225,11 @@ class Runner:
             logger.warning("stopped without the database")
         self._forget(list(self.running))
         connection.close()
+
+
+def _back_off(failures: int, first: float, longest: float) -> float:
+    """Return the seconds to wait after so many failures in a row: `first`, twice that, … `longest`."""
+    return min(first * 2.0 ** min(failures - 1, 16), longest)
 
 
 def identity(feed: Feed) -> dict[str, object]:

@@ -80,7 +80,10 @@ def to_numbers(column: pa.Array) -> tuple[NDArray[np.float64], pa.Array]:
 
 
 def _floats(column: pa.Array) -> NDArray[np.float64]:
-    return column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    floats: NDArray[np.float64] = (
+        column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    )
+    return floats
 
 
 def trimmed(column: pa.Array) -> pa.Array:

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -58,7 +60,7 @@ class Command(BaseCommand):
                     path,
                     symbol=options["symbol"],
                     timeframe=options["timeframe"],
-                    progress=lambda done, size, task=task: bar.update(task, completed=done, total=size),
+                    progress=partial(_show, bar, task),
                 )
                 bar.update(task, completed=1, total=1)
                 results.append(result)
@@ -74,6 +76,10 @@ class Command(BaseCommand):
             self.stderr.write(f"{result.path}: … and {result.bad.count - len(result.bad.first)} more bad lines")
         if result.bad.report:
             self.stderr.write(f"All bad lines are listed in {result.bad.report}")
+
+
+def _show(bar: Progress, task: TaskID, done: int, size: int) -> None:
+    bar.update(task, completed=done, total=size)
 
 
 def _rendered(table: Table) -> str:
