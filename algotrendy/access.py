@@ -50,7 +50,7 @@ def _find_role(user: AbstractBaseUser | AnonymousUser) -> Role:
         return Role.NONE
     if getattr(user, "is_superuser", False):
         return Role.ADMIN
-    names = set(user.groups.values_list("name", flat=True))  # type: ignore[union-attr]
+    names = set(user.groups.values_list("name", flat=True))  # type: ignore[attr-defined]
     return max((role for role in ROLES if role.group in names), default=Role.NONE)
 
 
