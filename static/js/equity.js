@@ -56,10 +56,16 @@ class EquityCurve {
       legend: { show: false },
       cursor: { y: false },
       scales: { x: { time: true } },
-      axes: [axis, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
+      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
       series: [{}, { label: `Equity, ${this.currency}`, stroke: tone.info, width: 1.5, points: { show: false }, value: (_, value) => write(value) }],
       hooks: { setCursor: [(plot) => this.hover(plot, write)] },
     }, [this.times, this.values], this.element);
+  }
+
+  timeText(seconds, step) {
+    const text = new Date(seconds * 1000).toISOString();
+    if (step >= 86_400) return `${text.slice(8, 10)}.${text.slice(5, 7)}.`;
+    return step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
   }
 
   hover(plot, write) {

@@ -53,7 +53,8 @@ function wouldMove(region, message) {
 
 function notice(region, count) {
   let button = region.previousElementSibling;
-  if (!button || !button.classList.contains("held")) {
+  if (!button?.classList.contains("held")) {
+    if (!count) return;
     button = document.createElement("button");
     button.type = "button";
     button.className = "held";
