@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from django.conf import settings
 
+from algotrendy.supervisor.lock import holder
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -57,13 +59,8 @@ def public_url() -> str:
 
 def local_url() -> str:
     """Return the address at which the running desk listens on this machine, without a trailing slash."""
-    try:
-        written = (settings.DATA_DIR / "run" / "address").read_text().strip()
-    except OSError:
-        written = ""
-    if written and "//" not in written:
-        written = f"http://{written}"
-    return (written or settings.PUBLIC_URL).rstrip("/")
+    running = holder(settings.DATA_DIR / "run")
+    return (running[1] if running else settings.PUBLIC_URL).rstrip("/")
 
 
 def webhook_url(token: str, base: str = "") -> str:

@@ -15,8 +15,9 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from brokers import locks
 from webhooks.link import Connection, Link, Unavailable
-from webhooks.locks import ADD_ALERTS
+from webhooks.models import ADD_ALERTS_LOCK
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ COMMIT_SECONDS = 2.0
 ANSWER_SECONDS = 2.8  # TradingView hangs up after 3 s
 COUNT_LOCK_TIMEOUT = "250ms"
 
+_ADD_ALERTS = locks.key(ADD_ALERTS_LOCK)
 _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 _INSERT = """
 WITH incoming AS (
@@ -225,12 +227,12 @@ async def _insert(connection: Connection, alerts: Sequence[Incoming]) -> dict[Ke
         [alert.content_type for alert in alerts],
         [alert.remote_address for alert in alerts],
         [alert.received_at for alert in alerts],
-        ADD_ALERTS,
+        _ADD_ALERTS,
     )
     if not any(alert.earlier_key for alert in alerts):
         return await _ids(connection, _INSERT, columns)
     async with connection.transaction():
-        await connection.execute(_LOCK, [ADD_ALERTS])
+        await connection.execute(_LOCK, [_ADD_ALERTS])
         return await _ids(connection, _INSERT, columns)
 
 

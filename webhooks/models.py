@@ -8,6 +8,10 @@ from brokers.models import Connection
 from market.models import Instrument
 from memory.models import Decision, Intent, Policy
 
+# Held for the rest of a transaction that adds alerts, by every process that does: their ids follow the order of
+# their commits, and nobody can add an equal alert between the look for one and the insert.
+ADD_ALERTS_LOCK = "webhooks.add-alerts"
+
 
 class Source(models.Model):
     """A sender of alerts. Its token is in the URL, stored as a keyed hash, shown once.

@@ -1,0 +1,75 @@
+"""Whether an alert is too old to open a position, or from a future that can't be. No Django.
+
+An alert is old if it waited too long here, or if its own time lies too far back. Its own time may be that of the
+world or that of a market which is shown again (a replay has a clock of its own, running `speed` times as fast):
+whichever of the two it is fresh by counts.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from webhooks.parsing import ParsedAlert, Unreadable
+
+FUTURE = timedelta(seconds=60)
+BAR_WITHOUT_LENGTH = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A clock an alert's time may be by: its time now, how fast it runs, and in which steps."""
+
+    now: datetime
+    speed: float = 1.0
+    step: timedelta = timedelta(0)
+
+
+def stale_reason(alert: ParsedAlert, received_at: datetime, clocks: list[Clock], limit: timedelta) -> str:
+    """Return why `alert` is too old to open anything, or "". The first clock is the wall's.
+
+    Raises Unreadable if the alert's time lies more than a minute ahead of every clock.
+    """
+    wall = clocks[0]
+    waited = wall.now - received_at
+    if waited > limit:
+        return f"the alert waited {_span(waited)} here; the limit is {_span(limit)}"
+    earliest, latest = sent_between(alert)
+    if earliest is None or latest is None:
+        return ""
+    if all(earliest > clock.now + FUTURE * max(clock.speed, 1) + clock.step for clock in clocks):
+        raise Unreadable(
+            f"The alert's time {_time(earliest)} lies in the future: it is {_time(wall.now)} now"
+            + "".join(f", and {_time(clock.now)} in the market" for clock in clocks[1:] if clock.now != wall.now)
+            + "."
+        )
+    if any(clock.now - latest <= limit * max(clock.speed, 1) + clock.step for clock in clocks):
+        return ""
+    return f"the alert is from {_time(latest)}, {_span(wall.now - latest)} ago; the limit is {_span(limit)}"
+
+
+def sent_between(alert: ParsedAlert) -> tuple[datetime | None, datetime | None]:
+    """Return the earliest and the latest time at which an alert can have been sent, by what it says itself.
+
+    The time of firing is exact. An alert that only tells its bar's open was sent until the bar closed; without the
+    bar's length it may have been a daily one.
+    """
+    if alert.timenow:
+        return alert.timenow, alert.timenow
+    if alert.bar_time is None:
+        return None, None
+    length = timedelta(seconds=alert.interval) if alert.interval else BAR_WITHOUT_LENGTH
+    return alert.bar_time, min(alert.bar_time, _LATEST - length) + length
+
+
+_LATEST = datetime.fromisoformat("9990-01-01T00:00:00+00:00")
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _span(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    for unit, name in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
