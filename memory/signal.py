@@ -15,8 +15,8 @@ class Signal:
 
     `key` is unique per signal (one signal, one decision). `received_at` and `good_until` are wall time; an entry
     that has not left by `good_until` expires. `stale` means it may close but not open. `tags` are further numbers
-    the sender gave (RSI, confidence …): kept as evidence, never trusted. `hold` is the reason of a signal that asks
-    for nothing (its intent is then flat, and nothing is closed).
+    the sender gave (RSI, confidence …): kept as evidence, never trusted. `hold` is the reason of a signal that
+    asks for nothing (its intent is then flat, and nothing is closed).
     """
 
     key: str
