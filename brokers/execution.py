@@ -2,11 +2,13 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from brokers import adapters, gate, ledger, nudges
@@ -32,9 +34,10 @@ DUPLICATE = "the venue has had this id before"
 
 
 class Claim(NamedTuple):
-    """An order that is ours to send, and the time of the claim, which nobody else shares."""
+    """An order that is ours to send with its legs, and the time of the claim, which nobody else shares."""
 
     order: Order
+    legs: tuple[Order, ...]
     at: datetime
 
 
@@ -65,7 +68,7 @@ def submit(order_id: int) -> None:
     if time.monotonic() - started > CLAIM_SECONDS:
         logger.warning("order %s was claimed too slowly, it is left to the sweep", order_id)
         return
-    write_answer(claim, ask(claim.order))
+    write_answer(claim, ask(claim))
 
 
 def claim_order(order_id: int) -> Claim | None:
@@ -75,26 +78,28 @@ def claim_order(order_id: int) -> Claim | None:
     together. A HALT waits for the lock and so comes either before the claim, which then fails, or after it.
     """
     with transaction.atomic(durable=True):
-        is_exit = Order.objects.filter(pk=order_id).values_list("reduce_only", flat=True).first()
-        desk = _locked_desk(alone=not is_exit)
-        # Read below the lock: what was decided while we waited must be seen.
-        order = _pending(order_id)
-        if order is None:
+        found = _pending_with_legs(order_id)
+        if not found:
             return None
+        order, *legs = found
+        desk = _locked_desk(alone=not order.reduce_only)
+        if order.after is not None:  # it may have filled while we waited for the lock
+            order.after.refresh_from_db(fields=["state", "reason"])
         now = timezone.now()
         verdict = gate.judge(order, desk, now)
         if verdict.outcome == "go":
             mine = move(order_id, Order.State.SUBMITTING, submitted_at=now)
-            return Claim(order, now) if mine else None
+            return Claim(order, tuple(legs), now) if mine else None
         if verdict.outcome != "wait":
             _end_unsent(order, verdict)
         return None
 
 
-def ask(order: Order) -> Answer:
+def ask(claim: Claim) -> Answer:
     """Call the venue. Whatever goes wrong that is not a plain refusal leaves the order in doubt."""
+    order = claim.order
     try:
-        return adapters.adapter(order.connection).submit(request(order))
+        return adapters.adapter(order.connection).submit(request(order, claim.legs))
     except DuplicateClientOrderId:
         return Doubt(DUPLICATE, look_now=True)
     except OrderRejected as refusal:
@@ -121,17 +126,11 @@ def record_or_review(order: Order, told: VenueOrder) -> None:
     """Record what the venue says; if that can't be true a person must look."""
     try:
         with transaction.atomic(durable=True):
-            ledger.record(order.connection, told)
+            ledger.record_order(order, told)
     except ledger.LedgerConflict as conflict:
         logger.error("%s", conflict)
         move(order.pk, Order.State.UNKNOWN, reason=str(conflict))
         move(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
-
-
-def request(order: Order) -> OrderRequest:
-    """Return the order, and its legs, as the venue is asked for them."""
-    legs = tuple(_request(leg) for leg in order.legs.select_related("instrument").order_by("id"))
-    return _request(order, legs)
 
 
 def cancel(order_id: int) -> None:
@@ -147,7 +146,8 @@ def cancel(order_id: int) -> None:
     record_or_review(order, told)
 
 
-def _request(order: Order, legs: tuple[OrderRequest, ...] = ()) -> OrderRequest:
+def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
+    """Return the order, and its legs, as the venue is asked for them."""
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.instrument.symbol,
@@ -157,13 +157,15 @@ def _request(order: Order, legs: tuple[OrderRequest, ...] = ()) -> OrderRequest:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         reduce_only=order.reduce_only,
-        legs=legs,
+        legs=tuple(request(leg) for leg in legs),
     )
 
 
-def _pending(order_id: int) -> Order | None:
-    rows = Order.objects.filter(pk=order_id, state=Order.State.PENDING, parent=None)
-    return rows.select_related("connection", "instrument", "after").first()
+def _pending_with_legs(order_id: int) -> list[Order]:
+    """Return a pending order and its legs behind it; nothing when it isn't pending, or is a leg itself."""
+    rows = Order.objects.filter(Q(pk=order_id) | Q(parent_id=order_id), state=Order.State.PENDING)
+    found = sorted(rows.select_related("connection", "instrument", "after"), key=lambda order: order.pk)
+    return found if found and found[0].pk == order_id and found[0].parent_id is None else []
 
 
 def _locked_desk(*, alone: bool) -> Desk:

@@ -4,7 +4,7 @@ Whoever changes the desk's state waits for that lock, so an order that is claime
 after a HALT none is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -23,12 +23,13 @@ class Verdict(NamedTuple):
 
 
 GO = Verdict("go")
+ZERO = Decimal(0)
 
 
 def judge(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Return what becomes of a pending order at `now` (wall time). First objection wins."""
     rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_connection, _desk_state, _deadline, _after)
-    rules += (_before_an_exit,) if order.reduce_only else (_doubt, _limits)
+    rules += (_before_an_exit,) if order.reduce_only else (_doubt_and_limits,)
     for rule in rules:
         verdict = rule(order, desk, now)
         if verdict != GO:
@@ -71,9 +72,13 @@ def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
     return Verdict("canceled", f"the exit before it was {earlier.state}: {earlier.reason}")
 
 
-def _doubt(order: Order, desk: Desk, now: datetime) -> Verdict:
-    """Keep entries back while nobody knows what is held: an earlier order may or may not be at the venue."""
-    return Verdict("wait") if selectors.in_doubt(order.connection_id, order.instrument_id) else GO
+def _doubt_and_limits(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """Keep entries back while nobody knows what is held, and let none pass the limits together."""
+    coming = selectors.on_their_way(order.connection_id)
+    if any(row.instrument_id == order.instrument_id and row.state in Order.IN_DOUBT for row in coming):
+        return Verdict("wait")
+    reason = _refusal(order, desk, coming)
+    return Verdict("denied", reason) if reason else GO
 
 
 def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -92,18 +97,20 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     return GO
 
 
-def _limits(order: Order, desk: Desk, now: datetime) -> Verdict:
-    """Hold the limits again, against what has been claimed since the plan was made."""
-    price = order.reference_price or Decimal(0)
-    equity = selectors.equity(order.connection)
-    exposure = selectors.exposure(order.connection_id, without=order.pk)
-    mine = exposure.pop(order.instrument_id, Decimal(0))
-    reason = risk.refusal_at_claim(
+def _refusal(order: Order, desk: Desk, coming: Iterable[selectors.OnItsWay]) -> str:
+    price = order.reference_price or ZERO
+    held = selectors.holdings(order.connection_id)
+    exposure = {row.instrument_id: abs(row.quantity) for row in held if row.quantity}
+    for row in coming:
+        if row.role == Order.Role.ENTRY:
+            exposure[row.instrument_id] = exposure.get(row.instrument_id, ZERO) + row.left
+    mine = exposure.pop(order.instrument_id, ZERO)
+    worth = selectors.equity(order.connection, held)
+    return risk.refusal_at_claim(
         limits=risk.Limits.of(desk),
-        equity=equity.equity,
-        day_pnl=equity.day_pnl,
+        equity=worth.equity,
+        day_pnl=worth.day_pnl,
         others_held=0 if mine else len(exposure),
         committed_value=mine * price,
         order_value=order.quantity * price,
     )
-    return Verdict("denied", reason) if reason else GO

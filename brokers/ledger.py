@@ -6,6 +6,7 @@ positions by instrument, then an order and its legs; so two writers never wait f
 
 import logging
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.utils import timezone
 from brokers import nudges, pnl, signals, states
 from brokers.contract import Execution, VenueOrder
 from brokers.models import Connection, Fill, Order, Position, Trade
-from brokers.orders import announce, end_legs, move
+from brokers.orders import accept_legs, announce, end_legs, move
 from brokers.pnl import Deal, Holding
 
 logger = logging.getLogger(__name__)
@@ -32,15 +33,23 @@ def record(connection: Connection, venue_order: VenueOrder) -> Order | None:
 
     Telling the same again changes nothing. Raises LedgerConflict when it fills more than was ordered.
     """
+    order = _known(connection, [venue_order]).get(venue_order.client_order_id)
+    if order is None:
+        return None
     with transaction.atomic():
-        known = _known(connection, [venue_order])
-        order = known.get(venue_order.client_order_id)
-        if order is None:
-            return None
-        held = lock_position(connection.pk, order.instrument_id)
-        order = Order.objects.select_for_update().get(pk=order.pk)
-        _take_in(order, held, venue_order)
-        return order
+        return record_order(order, venue_order)
+
+
+def record_order(order: Order, venue_order: VenueOrder) -> Order:
+    """Take in what the venue says of this order of ours, in the caller's transaction; return it as it is now.
+
+    Raises LedgerConflict.
+    """
+    held = lock_position(order.connection_id, order.instrument_id)
+    # Read below the lock: only its holder books fills, and changes of state are claims.
+    order = Order.objects.get(pk=order.pk)
+    _take_in(order, held, venue_order)
+    return order
 
 
 def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
@@ -51,7 +60,7 @@ def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> li
     held = {instrument: lock_position(connection.pk, instrument) for instrument in instruments}
     conflicts = []
     for told in news:
-        order = Order.objects.select_for_update().get(pk=known[told.client_order_id].pk)
+        order = Order.objects.get(pk=known[told.client_order_id].pk)
         try:
             _take_in(order, held[order.instrument_id], told)
         except LedgerConflict as conflict:  # raised before anything is written
@@ -62,7 +71,7 @@ def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> li
 def lock_position(connection_id: int, instrument_id: int) -> Position:
     """Return the holding, made if missing, locked until the transaction ends."""
     key = {"connection_id": connection_id, "instrument_id": instrument_id}
-    rows = Position.objects.select_for_update(of=("self",)).filter(**key)
+    rows = Position.objects.select_for_update(of=("self",)).select_related("trade").filter(**key)
     held = rows.first()
     if held is None:
         Position.objects.bulk_create([Position(**key)], ignore_conflicts=True)
@@ -89,11 +98,12 @@ def _is_news(order: Order | None, told: VenueOrder) -> bool:
 
 def _take_in(order: Order, held: Position, told: VenueOrder) -> None:
     fills = _new_executions(order, told.executions)
+    sums = _totals(order, fills)
     for execution in fills:
         _book(order, held, execution)
     if fills:
-        _total(order)
-    moved = _follow_the_venue(order, told)
+        _save_position(held)
+    moved = _follow_the_venue(order, told, sums)
     if fills and not moved:
         announce(order.pk, order.state)
     _carry_on(order, went_flat=bool(fills) and held.quantity == 0)
@@ -102,12 +112,7 @@ def _take_in(order: Order, held: Position, told: VenueOrder) -> None:
 def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execution]:
     if not executions:
         return []
-    ids = [execution.venue_trade_id for execution in executions]
-    seen = set(
-        Fill.objects.filter(connection_id=order.connection_id, venue_trade_id__in=ids).values_list(
-            "venue_trade_id", flat=True
-        )
-    )
+    seen = _seen(order) if order.filled_quantity else frozenset()
     fresh = [execution for execution in executions if execution.venue_trade_id not in seen]
     total = order.filled_quantity + sum((execution.quantity for execution in fresh), pnl.ZERO)
     if total > order.quantity:
@@ -115,6 +120,20 @@ def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execu
             f"{order.client_order_id}: the venue executed {total:f}, but {order.quantity:f} was ordered"
         )
     return fresh
+
+
+def _seen(order: Order) -> frozenset[str]:
+    return frozenset(Fill.objects.filter(order=order).values_list("venue_trade_id", flat=True))
+
+
+def _totals(order: Order, fresh: Sequence[Execution]) -> dict[str, Any]:
+    """Derive the order's own sums from its fills, those about to be written included."""
+    if not fresh:
+        return {}
+    deals = _deals(order.fills.all()) if order.filled_quantity else []
+    deals += [Deal(row.side, row.quantity, row.price, row.fee) for row in fresh]
+    quantity, price, fees = pnl.average(deals)
+    return {"filled_quantity": quantity, "average_price": price, "fees": fees}
 
 
 def _book(order: Order, held: Position, execution: Execution) -> None:
@@ -130,7 +149,8 @@ def _book(order: Order, held: Position, execution: Execution) -> None:
 
 
 def _book_part(order: Order, held: Position, execution: Execution, deal: Deal, trade_id: str) -> None:
-    trade = held.trade or _open_trade(order, held, execution, deal)
+    is_new = held.trade is None
+    trade = held.trade or _open_trade(order, execution, deal)
     fill = Fill.objects.create(
         connection_id=order.connection_id,
         order=order,
@@ -143,13 +163,16 @@ def _book_part(order: Order, held: Position, execution: Execution, deal: Deal, t
         fee=deal.fee,
         executed_at=execution.executed_at,
     )
-    order.filled_quantity += deal.quantity
     _tell(signals.fill_recorded, Fill, fill_id=fill.pk, order_id=order.pk)
-    _move_position(held, trade, deal)
-    _update_trade(trade, closed_at=None if held.quantity else execution.executed_at)
+    after = pnl.apply(Holding(held.quantity, held.average_price, held.realised_pnl, held.fees), deal)
+    held.quantity, held.average_price = after.quantity, after.average_price
+    held.realised_pnl, held.fees = after.realised_pnl, after.fees
+    held.trade = trade if after.quantity else None
+    if not is_new:
+        _update_trade(trade, closed_at=None if held.quantity else execution.executed_at)
 
 
-def _open_trade(order: Order, held: Position, execution: Execution, deal: Deal) -> Trade:
+def _open_trade(order: Order, execution: Execution, deal: Deal) -> Trade:
     return Trade.objects.create(
         connection_id=order.connection_id,
         instrument_id=order.instrument_id,
@@ -157,19 +180,24 @@ def _open_trade(order: Order, held: Position, execution: Execution, deal: Deal) 
         market=order.market,
         quantity=deal.quantity,
         entry_price=deal.price,
+        fees=deal.fee,
+        pnl=-deal.fee,
         opened_at=execution.executed_at,
     )
 
 
-def _move_position(held: Position, trade: Trade, deal: Deal) -> None:
-    after = pnl.apply(Holding(held.quantity, held.average_price, held.realised_pnl, held.fees), deal)
-    held.quantity, held.average_price = after.quantity, after.average_price
-    held.realised_pnl, held.fees = after.realised_pnl, after.fees
-    held.trade = trade if after.quantity else None
-    held.save(update_fields=["quantity", "average_price", "realised_pnl", "fees", "trade", "updated_at"])
+def _save_position(held: Position) -> None:
+    Position.objects.filter(pk=held.pk).update(
+        quantity=held.quantity,
+        average_price=held.average_price,
+        realised_pnl=held.realised_pnl,
+        fees=held.fees,
+        trade=held.trade,
+        updated_at=timezone.now(),
+    )
 
 
-def _update_trade(trade: Trade, closed_at: object) -> None:
+def _update_trade(trade: Trade, closed_at: datetime | None) -> None:
     """Derive the trade from its fills; it is closed when the position is flat."""
     sums = pnl.figures(trade.side, _deals(trade.fills.all()))
     state = Trade.State.OPEN if closed_at is None else Trade.State.CLOSED
@@ -193,18 +221,10 @@ def _deals(fills: Iterable[Fill]) -> list[Deal]:
     return [Deal(fill.side, fill.quantity, fill.price, fill.fee) for fill in fills]
 
 
-def _total(order: Order) -> None:
-    """Derive the order's own sums from its fills; its state follows in a step of its own."""
-    quantity, price, fees = pnl.average(_deals(order.fills.all()))
-    order.filled_quantity, order.average_price, order.fees = quantity, price, fees
-    Order.objects.filter(pk=order.pk).update(
-        filled_quantity=quantity, average_price=price, fees=fees, updated_at=timezone.now()
-    )
-
-
-def _follow_the_venue(order: Order, told: VenueOrder) -> bool:
-    """Move the order to the state that the venue's words and our fills make of it; return whether it moved."""
-    values: dict[str, Any] = {}
+def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> bool:
+    """Write its sums, and move the order to the state that they and the venue's words make; return if it moved."""
+    values = dict(sums)
+    order.filled_quantity = sums.get("filled_quantity", order.filled_quantity)
     if told.venue_order_id and not order.venue_order_id:
         values["venue_order_id"] = told.venue_order_id
     if order.accepted_at is None:
@@ -218,7 +238,7 @@ def _follow_the_venue(order: Order, told: VenueOrder) -> bool:
         order.state = after
         return True
     if values:
-        Order.objects.filter(pk=order.pk).update(**values)
+        Order.objects.filter(pk=order.pk).update(**values, updated_at=timezone.now())
     return False
 
 
@@ -236,12 +256,12 @@ def _carry_legs(entry: Order) -> None:
     if entry.state in states.FINAL and entry.filled_quantity == 0:
         end_legs(entry.pk, Order.State.CANCELED, f"its entry was {entry.state}")
         return
-    legs = Order.objects.filter(parent=entry)
     if entry.state in states.FINAL and entry.filled_quantity < entry.quantity:
-        open_legs = legs.filter(state__in=states.OPEN, filled_quantity__lt=entry.filled_quantity)
-        open_legs.update(quantity=entry.filled_quantity, updated_at=timezone.now())
-    for leg_id in legs.filter(state=Order.State.PENDING).order_by("id").values_list("id", flat=True):
-        move(leg_id, Order.State.ACCEPTED, sources=[Order.State.PENDING], accepted_at=timezone.now())
+        legs = Order.objects.filter(parent=entry, state__in=states.OPEN)
+        legs.filter(filled_quantity__lt=entry.filled_quantity).update(
+            quantity=entry.filled_quantity, updated_at=timezone.now()
+        )
+    accept_legs(entry.pk)
 
 
 def nudge_waiting(order: Order) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from brokers import signals
@@ -48,6 +48,19 @@ def announce(order_id: int, state: str) -> None:
     """Tell the apps above, after commit, that an order changed."""
     send = partial(signals.order_changed.send_robust, sender=Order, order_id=order_id, state=state)
     transaction.on_commit(send, robust=True)
+
+
+def accept_legs(parent_id: int) -> None:
+    """Move the waiting legs of an entry that the venue has taken: they went along with it."""
+    query = """
+        UPDATE brokers_order SET state = 'accepted', accepted_at = %(now)s, updated_at = %(now)s
+        WHERE parent_id = %(parent)s AND state = 'pending' RETURNING id
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(query, {"now": timezone.now(), "parent": parent_id})
+        moved = cursor.fetchall()
+    for (leg_id,) in moved:
+        announce(leg_id, Order.State.ACCEPTED)
 
 
 def end_legs(parent_id: int, to: str, reason: str) -> int:

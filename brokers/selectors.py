@@ -1,11 +1,12 @@
 """What others may ask of the brokers. Reads only."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from brokers.models import Connection, Desk, EquityMark, Order, Position
@@ -24,6 +25,36 @@ class Equity:
     unrealised_pnl: Decimal
     day_start_equity: Decimal
     day_pnl: Decimal
+
+
+class Held(NamedTuple):
+    """A position as arithmetic wants it. `price` is None while the market has said nothing."""
+
+    instrument_id: int
+    quantity: Decimal
+    average_price: Decimal
+    realised_pnl: Decimal
+    fees: Decimal
+    price: Decimal | None
+
+    @property
+    def last_price(self) -> Decimal:
+        """The last price, else the average one."""
+        return self.average_price if self.price is None else self.price
+
+    @property
+    def unrealised_pnl(self) -> Decimal:
+        """The profit of closing it at the last price, before fees."""
+        return self.quantity * (self.last_price - self.average_price)
+
+
+class OnItsWay(NamedTuple):
+    """An order that may still change what is held, with the quantity it has not filled."""
+
+    instrument_id: int
+    role: str
+    state: str
+    left: Decimal
 
 
 def desk() -> Desk:
@@ -77,20 +108,12 @@ def projected_position(connection_id: int, instrument_id: int) -> Decimal:
     return quantity
 
 
-def exposure(connection_id: int, *, without: int | None = None) -> dict[int, Decimal]:
-    """Return the quantity held or being entered (never negative) by instrument id, flat ones left out.
-
-    Entries that have not been claimed yet don't count; order `without` doesn't either.
-    """
-    entries = Order.objects.filter(
-        connection_id=connection_id, role=Order.Role.ENTRY, state__in=OPEN - {Order.State.PENDING}
-    ).exclude(pk=without or 0)
-    held = Position.objects.filter(connection_id=connection_id).exclude(quantity=0)
-    total = {row.instrument_id: abs(row.quantity) for row in held}
-    for entry in entries:
-        left = entry.quantity - entry.filled_quantity
-        total[entry.instrument_id] = total.get(entry.instrument_id, ZERO) + left
-    return total
+def on_their_way(connection_id: int) -> list[OnItsWay]:
+    """Return the entries that were claimed and are not over, and every order in doubt."""
+    rows = Order.objects.filter(connection_id=connection_id, state__in=OPEN - {Order.State.PENDING})
+    rows = rows.filter(Q(role=Order.Role.ENTRY) | Q(state__in=Order.IN_DOUBT))
+    columns = rows.values_list("instrument_id", "role", "state", F("quantity") - F("filled_quantity"))
+    return [OnItsWay(*row) for row in columns]
 
 
 def price_of(held: Position) -> Decimal:
@@ -104,10 +127,31 @@ def unrealised(held: Position) -> Decimal:
     return held.quantity * (price_of(held) - held.average_price)
 
 
-def equity(connection: Connection) -> Equity:
-    """Return equity by our own ledger: starting equity, realised P&L less fees, positions at the last price."""
-    held = list(Position.objects.filter(connection=connection).select_related("instrument__quote_now"))
-    return _equity(connection, held, day_start_equity(connection))
+def holdings(connection_id: int) -> list[Held]:
+    """Return every position of a connection, flat ones too, with its last price."""
+    rows = Position.objects.filter(connection_id=connection_id)
+    columns = (
+        "instrument_id",
+        "quantity",
+        "average_price",
+        "realised_pnl",
+        "fees",
+        "instrument__quote_now__price",
+    )
+    return [Held(*row) for row in rows.values_list(*columns)]
+
+
+def equity(connection: Connection, held: Sequence[Held] | None = None) -> Equity:
+    """Return equity by our own ledger: starting equity, realised P&L less fees, positions at the last price.
+
+    `held` saves a query to whoever has read the holdings already.
+    """
+    held = holdings(connection.pk) if held is None else held
+    day_start = day_start_equity(connection)
+    gain = sum((row.unrealised_pnl for row in held), ZERO)
+    total = connection.starting_equity + gain + sum((row.realised_pnl - row.fees for row in held), ZERO)
+    value = sum((row.quantity * row.last_price for row in held), ZERO)
+    return Equity(total, total - value, gain, day_start, total - day_start)
 
 
 def day_start_equity(connection: Connection, now: datetime | None = None) -> Decimal:
@@ -116,16 +160,6 @@ def day_start_equity(connection: Connection, now: datetime | None = None) -> Dec
     marks = EquityMark.objects.filter(connection=connection, at__lte=midnight).order_by("-at")
     last = marks.values_list("equity", flat=True).first()
     return connection.starting_equity if last is None else last
-
-
-def _equity(connection: Connection, held: Iterable[Position], day_start: Decimal) -> Equity:
-    realised = value = gain = ZERO
-    for row in held:
-        realised += row.realised_pnl - row.fees
-        value += row.quantity * price_of(row)
-        gain += unrealised(row)
-    total = connection.starting_equity + realised + gain
-    return Equity(total, total - value, gain, day_start, total - day_start)
 
 
 def round_trip_cost(connection: Connection) -> Decimal:

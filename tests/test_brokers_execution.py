@@ -175,7 +175,7 @@ def test_a_worker_that_wakes_up_late_can_neither_send_twice_nor_overwrite():
     sweeping.doubt_lost_claims()
     sweeping.look_up(entry.pk)
     assert state_of(entry) == "filled"
-    execution.write_answer(asleep, execution.ask(asleep.order))
+    execution.write_answer(asleep, execution.ask(asleep))
     assert (state_of(entry), PaperOrder.objects.count(), Fill.objects.count()) == ("filled", 1, 1)
 
 
