@@ -20,7 +20,9 @@ from market.models import Feed, Instrument, Quote
 from webhooks import addresses
 from webhooks.identity import explicit_key
 from webhooks.models import Source
-from webhooks.services import demo_token
+from webhooks.services import create_demo_source, demo_token
+
+__all__ = ["create_demo_source", "post_crosses"]
 
 logger = logging.getLogger(__name__)
 

@@ -47,6 +47,8 @@ class Roster:
         await self._refresh(older_than=MAX_AGE)
         sender = self._senders.get(digest)
         if sender is None:
+            # A token made a moment ago works at once; a guesser waits, and costs one query for all guesses.
+            await asyncio.sleep(max(0.0, self._tried_at + MISS_PAUSE - time.monotonic()))
             await self._refresh(older_than=MISS_PAUSE)
             sender = self._senders.get(digest)
             if sender is None and self._loaded_at < self._tried_at:
