@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.utils import timezone
 
+from brokers.locks import lock_in_transaction
 from brokers.models import Connection, Fill, Order, Trade
 from brokers.paper.models import PaperAccount, PaperEvent
 from dashboard import audit
 from dashboard.hints import send
 from dashboard.models import Setup
 from memory.models import Decision, DecisionOrder, Tally
+from webhooks.inbox import LOCK as INBOX_LOCK
 from webhooks.models import Alert, Source
 
 EVERYTHING = (
@@ -75,7 +77,21 @@ def _is_shared(source: Source) -> bool:
 
 
 def remove(*, by: AbstractBaseUser | None) -> None:
-    """Remove the demo for good. Idempotent; everything happens in one transaction or not at all."""
+    """Remove the demo for good. Idempotent; everything happens in one transaction or not at all.
+
+    Raises OperationalError when the desk could not be brought to a stop for it.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return _remove(by)
+        except OperationalError:
+            # A deadlock with a worker or a lock that took too long: nothing has happened, its work is done by now.
+            if attempt == ATTEMPTS - 1:
+                raise
+    return None
+
+
+def _remove(by: AbstractBaseUser | None) -> None:
     with transaction.atomic():
         _stop_everybody()
         source = demo_source()
@@ -92,6 +108,7 @@ def remove(*, by: AbstractBaseUser | None) -> None:
         transaction.on_commit(lambda: send(*EVERYTHING))
 
 
+ATTEMPTS = 3
 # In the order in which the desk's own transactions reach for them, so that waiting can't become a deadlock.
 _LOCKED = (
     "webhooks_source",
@@ -109,7 +126,8 @@ def _stop_everybody() -> None:
     Whoever comes later finds no rows: its claims claim nothing.
     """
     with database.cursor() as cursor:
-        cursor.execute("SET LOCAL lock_timeout = '10s'")
+        cursor.execute("SET LOCAL lock_timeout = '25s'")
+        lock_in_transaction(INBOX_LOCK)
         cursor.execute(f"LOCK TABLE {', '.join(_LOCKED)} IN EXCLUSIVE MODE")
 
 

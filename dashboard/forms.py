@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 
 from algotrendy.access import ROLES
 from brokers.models import Desk
-from dashboard.message_templates import TRADINGVIEW_ADDRESSES
 from market.models import Instrument
+from webhooks.addresses import TRADINGVIEW_ADDRESSES
 from webhooks.models import ApiKey, Source
 
 MIN_SECRET = 12

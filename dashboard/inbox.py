@@ -124,7 +124,7 @@ def fields_of(alert: Alert) -> list[tuple[str, str]]:
 
 
 ADVICE_ON_SYMBOL = (
-    "The desk must know an instrument before it can trade it: add it under Instruments in the admin pages and give "
+    "The desk must know an instrument before it can trade it: add it under Instruments in the admin pages, give "
     "it a feed, then replay this alert."
 )
 ADVICE_ON_FAILURE = (

@@ -36,6 +36,7 @@ REFETCH_SECONDS = 10.0
 # Without hints the pages live on asking alone.
 REFETCH_WITHOUT_HINTS = 2.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
+AWAY_SECONDS = 1.0
 MAX_PENDING = 64
 _AGES = re.compile(r'(<time class="age[^>]*>)[^<]*')
 
@@ -117,6 +118,11 @@ class Hub:
         self._stale_since: str | None = None
         self._last_good = _now()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk-live")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._tasks)
 
     def join(self, subscriber: Subscriber) -> None:
         """Start sending to `subscriber`: what is known at once, the rest as soon as it is rendered."""
@@ -201,15 +207,12 @@ class Hub:
             changed, self._dirty = set(self._dirty), {}
             try:
                 for topic in await self._to_render(changed):
-                    await self._render(topic)
+                    await self._render_or_skip(topic)
                 self._well()
             except (DatabaseError, PoolTimeout) as error:
                 self._away(error)
                 self.mark(changed)
-                await asyncio.sleep(1)
-            except Exception:
-                # One broken region must not stop the others for good.
-                logger.exception("rendering %s failed", ", ".join(sorted(changed)))
+                await asyncio.sleep(AWAY_SECONDS)
             await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started)))
 
     async def _to_render(self, changed: set[str]) -> list[str]:
@@ -217,6 +220,15 @@ class Hub:
         if any(":" in topic or topic == "marks" for topic in changed):
             changed = changed | await self._in_thread(related, set(changed), watched)
         return sorted(changed & watched)
+
+    async def _render_or_skip(self, topic: str) -> None:
+        try:
+            await self._render(topic)
+        except (DatabaseError, PoolTimeout):
+            raise
+        except Exception:
+            # One broken region must not stop the others.
+            logger.exception("rendering %s failed", topic)
 
     async def _render(self, topic: str) -> None:
         message = await self._in_thread(self._produce, topic)

@@ -104,4 +104,3 @@ TEMPLATES = (
     ),
 )
 TEST_MESSAGE = '{"symbol": "BTCUSDT", "action": "hold"}'
-TRADINGVIEW_ADDRESSES = ("52.89.214.238", "34.212.75.30", "54.218.53.128", "52.32.178.7")

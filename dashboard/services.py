@@ -11,8 +11,8 @@ from dashboard.accounts import FIRST_ADMIN
 from dashboard.models import Setup
 from market.models import Feed
 from market.services import assign_feed, ensure_instrument
+from webhooks.demo import create_demo_source
 from webhooks.models import Source
-from webhooks.services import create_demo_source
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT")
 SIMULATED_FEED = "simulated"

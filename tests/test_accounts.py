@@ -12,10 +12,10 @@ from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pages_desk import PASSWORD, confirmed, person, signed_in
 
 from algotrendy.access import Role, has_role, role_of
 from dashboard import accounts
-from pages_desk import PASSWORD, confirmed, person, signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -2,6 +2,7 @@
 
 import time
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -58,6 +59,8 @@ def choose_password(request: HttpRequest) -> HttpResponse:
     form = SetPasswordForm(request.user, request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
+        # Whoever has just chosen a password need not type it once more for the first source.
+        record_authentication(request, request.user, method="password", reauthenticated=True)
         request.session.pop(CHOOSE_KEY, None)
         messages.success(request, "Your password is set. Add a second factor under Settings.")
         return redirect("/")

@@ -12,7 +12,7 @@ from dashboard import inbox
 from dashboard.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from webhooks.models import Alert
-from webhooks.services import replay_alert
+from webhooks.services import SourceRevoked, replay_alert
 
 
 @viewer
@@ -71,10 +71,11 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
     if request.method != "POST":
         return render(request, "dashboard/alerts/replay.html", {"alert": found})
-    if found.source.revoked_at:
-        messages.error(request, f"Nothing was sent: the source {found.source.name} is revoked.")
+    try:
+        again = replay_alert(alert=found, by=request.user)
+    except SourceRevoked as refusal:
+        messages.error(request, f"Nothing was taken in: {refusal}.")
         return redirect("alert", pk=pk)
-    again = replay_alert(alert=found, by=request.user)
     messages.success(request, f"Alert #{pk} was taken in again as #{again.pk}.")
     return redirect("alert", pk=again.pk)
 

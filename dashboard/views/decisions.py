@@ -51,7 +51,8 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     if found is None:
         raise Http404("There is no such decision.")
     alert = story.alert_of(found)
-    return render(request, "dashboard/decisions/detail.html", {"decision": found, "alert": alert})
+    context = {"decision": found, "alert": alert, "body": inbox.body_of(alert) if alert else None}
+    return render(request, "dashboard/decisions/detail.html", context)
 
 
 @fragment("decision", "dashboard/decisions/story.html", keyed=True)
@@ -60,14 +61,10 @@ def one(key: str) -> Context | None:
     found = memory.decision_detail(int(key)) if key.isdecimal() else None
     if found is None:
         return None
-    alert = story.alert_of(found)
     return {
         "decision": found,
-        "alert": alert,
-        "body": inbox.body_of(alert) if alert else None,
         "waterfall": story.waterfall(found),
         "thin": story.is_thin(found),
-        "side": story.asked_side(found),
         "checks": story.checks(found),
         "orders": story.orders_of(found),
         "ran": story.ran(found),

@@ -3,7 +3,6 @@
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
-from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -15,6 +14,7 @@ from algotrendy.access import admin, trader, viewer
 from dashboard import demo, forms, message_templates, senders
 from dashboard.fragments import Context, fragment
 from webhooks import services
+from webhooks.addresses import TRADINGVIEW_ADDRESSES, webhook_url
 from webhooks.models import Source
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
@@ -91,22 +91,16 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/sources/form.html", {"form": form, "source": found})
 
 
-def webhook_url(request: HttpRequest, token: str) -> str:
-    """Return the address to paste: the desk's public one if it is set, else the one in the browser."""
-    base = settings.PUBLIC_URL or request.build_absolute_uri("/")
-    return f"{base.rstrip('/')}/webhooks/tradingview/{token}"
-
-
 def setup_page(request: HttpRequest, found: Source, token: str | None = None) -> HttpResponse:
     """Show how to connect a source; `token` only in the answer to the request that made it."""
-    url = webhook_url(request, token or "…")
+    url = webhook_url(token or "…")
     context = {
         "source": found,
         "url": url,
         "token": token,
         "is_public": url.startswith("https://"),
         "templates": message_templates.TEMPLATES,
-        "addresses": message_templates.TRADINGVIEW_ADDRESSES,
+        "addresses": TRADINGVIEW_ADDRESSES,
         "test_message": message_templates.TEST_MESSAGE,
         "live_money": live_money(found),
     }
@@ -136,12 +130,20 @@ def _working(pk: int) -> Source:
     return found
 
 
+def _own(pk: int) -> Source:
+    """Return a source whose token and secret can be changed: the demo's are the desk's own."""
+    found = _working(pk)
+    if found.is_demo:
+        raise Http404("The demo's address is not for anybody else.")
+    return found
+
+
 @require_http_methods(READ_AND_POST)
 @admin
 @reauthentication_required
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then give the source a new token; the old one goes on for a while."""
-    found = _working(pk)
+    found = _own(pk)
     if request.method != "POST":
         return render(request, "dashboard/sources/rotate.html", {"source": found})
     return setup_page(request, found, services.rotate_token(source=found, by=request.user))
@@ -152,7 +154,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 @reauthentication_required
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a secret in the body of every message of this source, or no longer."""
-    found = _working(pk)
+    found = _own(pk)
     form = forms.SecretForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         value = form.cleaned_data["secret"]
