@@ -1,0 +1,437 @@
+"""The live desk: hints, the hub that renders once for everybody, and the socket."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pages_desk as make
+import pytest
+import redis
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.db import OperationalError, connections, transaction
+from django.test import Client
+
+from algotrendy.access import Role
+from brokers.deskstate import set_desk_state
+from dashboard import consumers, fragments, hints, live
+from dashboard.messages import HINTS_CHANNEL, FragmentMessage, Message
+from dashboard.relations import related
+
+Json = dict[str, Any]
+
+
+def message(topic: str, content: str) -> FragmentMessage:
+    return {
+        "type": "fragment", "topic": topic, "version": 0, "target": f"#{topic}", "swap": "innerMorph",
+        "content": content,
+    }  # fmt: skip
+
+
+class Source:
+    """Something to render: counts how often, and can fail."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, str] = {}
+        self.calls: list[str] = []
+        self.fails = False
+
+    def __call__(self, topic: str) -> Message | None:
+        self.calls.append(topic)
+        if self.fails:
+            raise OperationalError("server closed the connection")
+        content = self.contents.get(topic)
+        return None if content is None else message(topic, content)
+
+
+async def next_of(subscriber: live.Subscriber, kind: str, seconds: float = 3) -> Json:
+    """Return the next message of a type."""
+    async with asyncio.timeout(seconds):
+        while True:
+            for text in await subscriber.take():
+                found: Json = json.loads(text)
+                if found["type"] == kind:
+                    return found
+
+
+def with_hub(source: Source, play: Callable[[live.Hub], Awaitable[None]]) -> None:
+    """Run `play` with a hub in a loop of its own."""
+
+    async def run() -> None:
+        hub = live.Hub(source)
+        try:
+            await play(hub)
+        finally:
+            await hub.stop()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def source(services: None, monkeypatch: pytest.MonkeyPatch) -> Source:
+    monkeypatch.setattr(live, "related", lambda changed, watched: set())
+    return Source()
+
+
+def test_a_subscriber_gets_a_hello_and_a_snapshot(source: Source) -> None:
+    source.contents = {"status": "now"}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        first = json.loads((await subscriber.take())[0])
+        assert first["type"] == "hello"
+        assert first["epoch"] == hub.epoch
+        assert (await next_of(subscriber, "fragment"))["content"] == "now"
+
+    with_hub(source, play)
+
+
+def test_a_region_is_rendered_once_for_a_hundred_sockets(source: Source) -> None:
+    source.contents = {"status": "one"}
+
+    async def play(hub: live.Hub) -> None:
+        crowd = [live.Subscriber(frozenset({"status"})) for _ in range(100)]
+        for subscriber in crowd:
+            hub.join(subscriber)
+        for subscriber in crowd:
+            await next_of(subscriber, "fragment")
+        await asyncio.sleep(0.3)
+        source.calls.clear()
+        source.contents["status"] = "two"
+        hub.mark(["status"])
+        versions = {(await next_of(subscriber, "fragment"))["version"] for subscriber in crowd}
+        assert len(versions) == 1
+        assert source.calls == ["status"]
+
+    with_hub(source, play)
+
+
+def test_a_burst_of_hints_is_a_few_renderings_and_ends_with_the_last_state(source: Source) -> None:
+    source.contents = {"status": "0"}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        await next_of(subscriber, "fragment")
+        source.calls.clear()
+        for n in range(1, 201):
+            source.contents["status"] = str(n)
+            hub.mark(["status"])
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(3):
+            while (await next_of(subscriber, "fragment"))["content"] != "200":
+                pass
+        assert len(source.calls) < 25
+
+    with_hub(source, play)
+
+
+def test_what_did_not_change_is_not_sent_again_even_if_it_is_older(source: Source) -> None:
+    source.contents = {"status": '<p><time class="age nowrap" datetime="x">3 s</time></p>'}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        await next_of(subscriber, "fragment")
+        source.contents["status"] = '<p><time class="age nowrap" datetime="x">9 s</time></p>'
+        hub.mark(["status"])
+        with pytest.raises(TimeoutError):
+            await next_of(subscriber, "fragment", 0.4)
+
+    with_hub(source, play)
+
+
+def test_nobody_pays_for_topics_that_nobody_watches(source: Source) -> None:
+    source.contents = {"status": "x", "orders": "y"}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        await next_of(subscriber, "fragment")
+        hub.mark(["orders", "trades", "decision:7"])
+        await asyncio.sleep(0.2)
+        assert "orders" not in source.calls
+
+    with_hub(source, play)
+
+
+def test_a_slow_socket_skips_states_instead_of_falling_behind() -> None:
+    async def play() -> None:
+        subscriber = live.Subscriber(frozenset({"a"}))
+        for n in range(1000):
+            subscriber.offer("a", str(n))
+            subscriber.offer(f"b{n}", "x")
+        texts = await subscriber.take()
+        assert len(texts) == live.MAX_PENDING
+        assert "999" in texts
+
+    asyncio.run(play())
+
+
+def test_sockets_are_told_while_the_database_is_away_and_when_it_is_back(source: Source) -> None:
+    source.contents = {"status": "before"}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        await next_of(subscriber, "fragment")
+        source.fails = True
+        hub.mark(["status"])
+        assert (await next_of(subscriber, "state"))["state"] == "stale"
+        late = live.Subscriber(frozenset({"status"}))
+        hub.join(late)
+        assert (await next_of(late, "state"))["state"] == "stale"
+        source.fails = False
+        source.contents["status"] = "after"
+        found = [await next_of(late, "state"), await next_of(subscriber, "fragment")]
+        assert found[0]["state"] == "live"
+        assert found[1]["content"] == "after"
+
+    with_hub(source, play)
+
+
+def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
+    def produce(topic: str) -> Message | None:
+        if topic == "broken":
+            raise ValueError("a bug")
+        return message(topic, str(time.monotonic()))
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"broken", "status"}))
+        hub.join(subscriber)
+        await next_of(subscriber, "fragment")
+        hub.mark(["status", "broken"])
+        assert (await next_of(subscriber, "fragment"))["topic"] == "status"
+
+    async def run() -> None:
+        hub = live.Hub(produce)
+        await play(hub)
+        await hub.stop()
+
+    asyncio.run(run())
+
+
+def test_the_last_to_leave_stops_the_hub(source: Source) -> None:
+    async def play(hub: live.Hub) -> None:
+        subscriber = live.Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        assert hub.is_running
+        await hub.leave(subscriber)
+        assert not hub.is_running
+
+    with_hub(source, play)
+
+
+def listener() -> Any:
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    pubsub = client.pubsub()
+    pubsub.subscribe(HINTS_CHANNEL)
+    while pubsub.get_message(timeout=2) is None:
+        pass
+    return pubsub
+
+
+def heard(pubsub: Any, seconds: float) -> Json | None:
+    """Return the next hint, or None after `seconds` of silence."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = pubsub.get_message(timeout=0.05)
+        if found and found["type"] == "message":
+            hint: Json = json.loads(found["data"])
+            return hint
+    return None
+
+
+def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> None:
+    pubsub = listener()
+    publisher = hints.Publisher()
+    for n in range(500):
+        publisher.add({f"order:{n % 10}", "orders"})
+    topics: set[str] = set()
+    count = 0
+    while found := heard(pubsub, 0.5):
+        topics |= set(found["topics"])
+        count += 1
+    assert topics == {"orders", *(f"order:{n}" for n in range(10))}
+    assert count <= 5
+    pubsub.close()
+
+
+def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    publisher = hints.Publisher()
+    started = time.monotonic()
+    for _ in range(100):
+        publisher.add({"status"})
+    assert time.monotonic() - started < 0.2
+    publisher.flush()
+
+
+def test_hints_are_sent_from_the_process_and_thread_where_it_happened(valkey: redis.Redis) -> None:
+    pubsub = listener()
+    thread = threading.Thread(target=hints.send, args=("status",))
+    thread.start()
+    thread.join()
+    assert heard(pubsub, 2) == {"type": "hint", "topics": ["status"]}
+    pubsub.close()
+
+
+@pytest.mark.django_db
+def test_a_change_reaches_the_pages_that_it_concerns() -> None:
+    taken = make.decided(make.source(), make.market())
+    entry = make.decision_of(taken).orders.get(role="entry")
+    watched = {f"decision:{taken.decision_id}", f"alert:{taken.pk}", "decision:999", "source:ema-cross"}
+    assert related({f"order:{entry.pk}"}, watched) == watched - {"decision:999"}
+    assert related({f"alert:{taken.pk}"}, watched) >= {f"alert:{taken.pk}", "source:ema-cross"}
+    assert related({"marks"}, {"chart:BTCUSDT", "stream"}) == {"chart:BTCUSDT"}
+
+
+def test_topics_that_do_not_exist_are_left_out() -> None:
+    fragments.load()
+    asked = b"topics=status,nosuch,order,order%3A7,chart%3ABTCUSDT,status%3A1"
+    assert consumers.topics_of(asked) == {"status", "order:7", "chart:BTCUSDT"}
+    assert consumers.topics_of(b"") == frozenset()
+    many = ",".join(f"order:{n}" for n in range(500)).encode()
+    assert len(consumers.topics_of(b"topics=" + many)) == consumers.MAX_TOPICS
+
+
+def test_the_page_and_the_socket_show_the_same(db: None) -> None:
+    fragments.load()
+    html = make.signed_in(make.person("viewer")).get("/trades").content.decode()
+    found = live.produce("trades")
+    assert found is not None
+    assert found["type"] == "fragment"
+    assert found["content"] in html
+
+
+async def close_connections() -> None:
+    await sync_to_async(connections.close_all)()
+
+
+def communicator(client: Client | None, topics: str = "status") -> WebsocketCommunicator:
+    from algotrendy.asgi import application
+
+    cookies = client.cookies if client else {}
+    text = "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())
+    headers = [(b"origin", b"http://localhost"), (b"host", b"localhost"), (b"cookie", text.encode())]
+    return WebsocketCommunicator(application, f"/ws/desk/?topics={topics}", headers=headers)
+
+
+def run_socket(play: Callable[[], Awaitable[None]]) -> None:
+    async def run() -> None:
+        try:
+            await play()
+        finally:
+            await close_connections()
+
+    asyncio.run(run())
+
+
+async def receive(socket: WebsocketCommunicator, topic: str) -> Json:
+    async with asyncio.timeout(5):
+        while True:
+            found: Json = json.loads(await socket.receive_from(timeout=5))
+            if found.get("topic") == topic:
+                return found
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("role", "code"), [(None, 4401), ("", 4403)])
+def test_who_may_not_look_is_refused_a_socket(services: None, role: str | None, code: int) -> None:
+    client = None if role is None else make.signed_in(make.person(role))
+
+    async def play() -> None:
+        connected, answer = await communicator(client).connect()
+        assert (connected, answer) == (False, code)
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_another_site_gets_no_socket(services: None) -> None:
+    client = make.signed_in(make.person("viewer"))
+
+    async def play() -> None:
+        socket = communicator(client)
+        socket.scope["headers"] = [
+            (name, b"https://elsewhere.example" if name == b"origin" else value)
+            for name, value in socket.scope["headers"]
+        ]
+        connected, _ = await socket.connect()
+        assert not connected
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_is_pushed_to_a_viewer_with_a_higher_version(valkey: redis.Redis) -> None:
+    client = make.signed_in(make.person("viewer"))
+
+    async def play() -> None:
+        socket = communicator(client, "status,desk-state")
+        assert (await socket.connect())[0]
+        first = await receive(socket, "status")
+        assert 'data-desk-state="active"' in first["content"]
+        await sync_to_async(set_desk_state)(state="halted", by=None, reason="test")
+        second = await receive(socket, "status")
+        assert 'data-desk-state="halted"' in second["content"]
+        assert second["version"] > first["version"]
+        assert second["target"] == "#live-status"
+        await socket.disconnect()
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_socket_is_closed_when_its_user_may_no_longer_look(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "CHECK_SECONDS", 0.2)
+    user = make.person(Role.VIEWER.group)
+    client = make.signed_in(user)
+
+    async def play() -> None:
+        socket = communicator(client)
+        assert (await socket.connect())[0]
+        await receive(socket, "status")
+        await sync_to_async(user.groups.clear)()
+        async with asyncio.timeout(5):
+            while (found := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+                pass
+        assert found["code"] == consumers.FORBIDDEN
+        await socket.disconnect()
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_signing_out_elsewhere_closes_the_socket(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "CHECK_SECONDS", 0.2)
+    client = make.signed_in(make.person("viewer"))
+
+    async def play() -> None:
+        socket = communicator(client)
+        assert (await socket.connect())[0]
+        await sync_to_async(client.logout)()
+        async with asyncio.timeout(5):
+            while (found := await socket.receive_output(timeout=5))["type"] != "websocket.close":
+                pass
+        assert found["code"] == consumers.SIGNED_OUT
+        await socket.disconnect()
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hints_of_a_transaction_that_was_rolled_back_are_never_sent(valkey: redis.Redis) -> None:
+    pubsub = listener()
+    with transaction.atomic():
+        set_desk_state(state="reducing", by=None, reason="test")
+        transaction.set_rollback(True)
+    assert heard(pubsub, 0.4) is None
+    pubsub.close()
