@@ -88,7 +88,7 @@ class Runner:
                 return STAND_BY
             wait = self.one_pass()
         except LOST as error:
-            return self._start_over(f"the database is lost: {str(error).strip().splitlines()[:1]}")
+            return self._start_over(f"the database is lost: {_first_line(error)}")
         except Exception:
             logger.exception("the feed process failed")
             return self._start_over("starting over")
@@ -230,6 +230,10 @@ class Runner:
 def _back_off(failures: int, first: float, longest: float) -> float:
     """Return the seconds to wait after so many failures in a row: `first`, twice that, … `longest`."""
     return min(first * 2.0 ** min(failures - 1, 16), longest)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def identity(feed: Feed) -> dict[str, object]:

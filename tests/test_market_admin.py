@@ -1,0 +1,65 @@
+"""The market's admin pages: they open, never count a huge table, and leave market data alone."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+
+from algotrendy.admin import NoCountPaginator
+from market import services
+from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
+from market.services import NewCandle
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> User:
+    return User.objects.create_superuser("boss")
+
+
+@pytest.fixture
+def market() -> Instrument:
+    btc = services.ensure_instrument("BTCUSDT")
+    start, one = datetime(2025, 3, 1, tzinfo=UTC), Decimal(1)
+    candles = [NewCandle(btc.id, start + timedelta(minutes=n), one, one, one, one, one) for n in range(120)]
+    services.store_candles(candles=candles, timeframe=60, kind=MarketKind.IMPORTED)
+    services.set_quote(instrument=btc, price=one, timeframe=60, kind=MarketKind.REPLAY, market_time=start)
+    services.assign_feed(feed=Feed.objects.create(name="simulated", driver="simulator"), instruments=[btc])
+    Gap.objects.create(instrument=btc, timeframe=60, first_missing=start, next_present=start + timedelta(hours=1))
+    return btc
+
+
+@pytest.mark.parametrize("model", [Candle, Feed, Gap, Instrument, Quote])
+def test_every_table_opens_with_few_queries(
+    model, staff: User, market: Instrument, django_assert_max_num_queries
+) -> None:
+    request = RequestFactory().get("/")
+    request.user = staff
+    page = admin.site.get_model_admin(model)
+    with django_assert_max_num_queries(10):
+        response = page.changelist_view(request)
+        assert response.render().status_code == 200
+
+
+def test_a_huge_table_is_counted_no_further_than_the_limit(
+    market: Instrument, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries
+) -> None:
+    assert NoCountPaginator(Candle.objects.order_by("-pk"), 50).count == 120
+    monkeypatch.setattr("algotrendy.admin.COUNTED_AT_MOST", 100)
+    with django_assert_num_queries(1) as queries:
+        assert NoCountPaginator(Candle.objects.order_by("-pk"), 50).count == 100
+    assert "LIMIT 100" in queries[0]["sql"]
+
+
+def test_nobody_edits_candles_by_hand(staff: User) -> None:
+    request = RequestFactory().get("/")
+    request.user = staff
+    page = admin.site.get_model_admin(Candle)
+    assert not page.has_add_permission(request)
+    assert not page.has_change_permission(request)
+    assert not page.has_delete_permission(request)
+    assert page.show_full_result_count is False
