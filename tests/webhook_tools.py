@@ -5,7 +5,8 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -107,3 +108,54 @@ async def post_together(gate: Gate, bodies: list[bytes], token: str = TOKEN) -> 
     limits = httpx.Limits(max_connections=len(bodies))
     async with httpx.AsyncClient(limits=limits, timeout=10) as client:
         return list(await asyncio.gather(*[client.post(gate.address(token), content=body) for body in bodies]))
+
+
+class Cable:
+    """A wire to the test database that can be cut in the middle of anything, and mended."""
+
+    def __init__(self, folder: Path, real: Path) -> None:
+        self.folder = folder
+        self.real = real
+        self.path = folder / ".s.PGSQL.5432"
+        self.ends: list[socket.socket] = []
+        self.listener: socket.socket | None = None
+        self.cut_at: Callable[[bytes], bool] = lambda data: False
+        self.mend()
+
+    def mend(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.cut_at = lambda data: False
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.path))
+        self.listener.listen()
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        listener, self.listener = self.listener, None
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        self.path.unlink(missing_ok=True)
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self.ends.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(str(self.real))
+                self.ends += [near, far]
+                for here, there in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=(here, there), daemon=True).start()
+
+    def _carry(self, here: socket.socket, there: socket.socket) -> None:
+        with contextlib.suppress(OSError), here, there:
+            while data := here.recv(65536):
+                if self.cut_at(data):
+                    self.cut()
+                    return
+                there.sendall(data)
+            there.shutdown(socket.SHUT_WR)
