@@ -3,9 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
+from django.forms import ModelForm
+from django.http import HttpRequest
 
 from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
 from market.models import Candle, Feed, Gap, Instrument, Quote
+from market.services import announce_feed
 
 
 @admin.register(Feed)
@@ -14,6 +18,12 @@ class FeedAdmin(admin.ModelAdmin[Feed]):
     list_filter = ("driver", "enabled", "state")
     search_fields = ("name",)
     readonly_fields = ("state", "clock", "heartbeat_at", "last_candle_at", "last_error", "created_at")
+
+    def save_model(self, request: HttpRequest, obj: Feed, form: ModelForm[Feed], change: bool) -> None:
+        """Save what was edited and nothing else: the feed process writes the row meanwhile."""
+        with transaction.atomic():
+            obj.save(update_fields=form.changed_data if change else None)
+            announce_feed(obj.pk)
 
 
 @admin.register(Instrument)

@@ -318,6 +318,17 @@ def test_at_the_end_of_the_data_the_replay_stops_and_says_so(desk: Runner, clock
     assert found.text.startswith("replay ended at 2025-03-01 00:30 UTC")
 
 
+def test_a_replay_that_ended_does_not_jump_back_when_switched_on_again(desk: Runner, clock: Clock) -> None:
+    imported("BTCUSDT", 6)
+    start_replay(speed=300, start=DATA)
+    run(desk, clock, 20)
+    ended = Feed.objects.get(name="replay")
+    services.set_feed_enabled(feed=ended, enabled=True)
+    run(desk, clock, 3)
+    again = Feed.objects.get(name="replay")
+    assert (again.enabled, again.clock) == (False, ended.clock)
+
+
 def test_a_loop_begins_again_unless_something_forbids_it(desk: Runner, clock: Clock) -> None:
     imported("BTCUSDT", 6)
     start_replay(speed=300, start=DATA, loop=True)

@@ -179,6 +179,16 @@ def test_the_next_bar_is_fetched_just_after_its_close(driver: LiveDriver, exchan
     assert times()[-1] == exchange.forming - SIZE
 
 
+def test_a_venue_that_publishes_late_is_asked_again_at_once(driver: LiveDriver, exchange: Exchange) -> None:
+    poll(driver, exchange)
+    exchange.now = exchange.forming + SIZE + 2.0
+    exchange.missing = {exchange.forming - SIZE, exchange.forming}
+    tick = poll(driver, exchange)
+    assert (tick.due, tick.closed) == (exchange.now + 1, {})
+    exchange.now, exchange.missing = tick.due, set()
+    assert list(poll(driver, exchange).closed) == [btc().id]
+
+
 def test_after_an_outage_the_missing_bars_come_page_by_page(driver: LiveDriver, exchange: Exchange) -> None:
     poll(driver, exchange)
     exchange.down = True

@@ -26,12 +26,16 @@ LOOK_AGAIN = 0.2  # seconds between looks at a running fetch
 
 
 class Job(NamedTuple):
-    """What to fetch: candles of an instrument from `since` on, up to `until` where that is a gap's end."""
+    """What to fetch: candles of an instrument from `since` on, up to `until` where that is a gap's end.
+
+    `last` is the newest candle that is stored already.
+    """
 
     instrument_id: int
     market: str
     since: datetime
     until: datetime | None = None
+    last: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class LiveDriver:
         last = series.order_by("-open_time").values_list("open_time", flat=True).first()
         forming = bar_start(_time(now), feed.timeframe)
         since = last - OVERLAP * size if last else forming - self.backfill * size
-        return Job(instrument.id, self._market(instrument), since)
+        return Job(instrument.id, self._market(instrument), since, last=last)
 
     def _refills(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> list[Job]:
         markets = {instrument.id: self._market(instrument) for instrument in instruments}
@@ -131,33 +135,34 @@ class LiveDriver:
     def _tick(self, feed: Feed, fetched: Fetched, now: float) -> Tick:
         if not fetched.answers:
             raise OSError("; ".join(fetched.problems) or "the venue answered nothing")
-        size = timedelta(seconds=feed.timeframe)
         forming = bar_start(_time(fetched.server_time), feed.timeframe)
         candles: dict[tuple[int, datetime], NewCandle] = {}
-        windows, quotes, closed = [], {}, {}
+        windows, quotes, closed, behind = [], [], {}, False
         for answer in fetched.answers:
-            made = [candle for row in answer.rows if (candle := _candle(answer.job.instrument_id, row))]
+            job = answer.job
+            made = [candle for row in answer.rows if (candle := _candle(job.instrument_id, row))]
             whole = [candle for candle in made if candle.open_time < forming]
             candles.update({(candle.instrument_id, candle.open_time): candle for candle in whole})
-            if whole:
-                windows.append(_window(answer, whole))
-            if answer.job.until is None and made:
-                quotes[answer.job.instrument_id] = NewQuote(answer.job.instrument_id, made[-1].close, _time(now))
-                if whole and whole[-1].open_time > answer.job.since + (OVERLAP * size):
-                    closed[answer.job.instrument_id] = whole[-1].open_time
+            windows += [_window(answer, whole)] if whole else []
+            if job.until is not None or not made:
+                continue
+            quotes.append(NewQuote(job.instrument_id, made[-1].close, _time(now)))
+            if whole and (job.last is None or whole[-1].open_time > job.last):
+                closed[job.instrument_id] = whole[-1].open_time
+            behind |= not whole or whole[-1].open_time < forming - timedelta(seconds=feed.timeframe)
         return Tick(
-            due=self._due(feed, closed, now), candles=list(candles.values()), quotes=list(quotes.values()),
-            closed=closed, windows=windows, clock=forming if closed else None, revise=True,
-            problem="; ".join(fetched.problems),
+            due=self._due(feed, behind, now), candles=list(candles.values()), quotes=quotes, closed=closed,
+            windows=windows, clock=forming if closed else None, revise=True, problem="; ".join(fetched.problems),
         )  # fmt: skip
 
-    def _due(self, feed: Feed, closed: dict[int, datetime], now: float) -> float:
-        """Return when to ask again: just after the next close, sooner for the forming bar's price."""
-        close = (int(now - self.delay) // feed.timeframe + 1) * feed.timeframe
-        late = now - self.delay - (close - feed.timeframe)
-        newest = _time(close - 2 * feed.timeframe)
-        if closed and min(closed.values()) < newest and late < self.poll:
-            return now + 1  # the venue had not published the last bar yet
+    def _due(self, feed: Feed, behind: bool, now: float) -> float:
+        """Return when to ask again: just after the next close, sooner for the forming bar's price.
+
+        Sooner still for a little while when the bar that has just closed was not published yet.
+        """
+        close = (int(now) // feed.timeframe + 1) * feed.timeframe
+        if behind and now - (close - feed.timeframe) < self.poll:
+            return now + 1
         return min(close + self.delay, now + self.poll)
 
 

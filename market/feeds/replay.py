@@ -80,7 +80,7 @@ class ReplayDriver:
     def _at_the_end(self, feed: Feed, instruments: Sequence[Instrument], series: Any, now: float) -> Tick:
         if not feed.settings.get("loop"):
             clock = f"{feed.clock:%Y-%m-%d %H:%M} UTC" if feed.clock else "the end of the data"
-            return Tick(due=now, ended=f"replay ended at {clock}", progress=_kept(feed))
+            return Tick(due=now, ended=f"replay ended at {clock}")
         self.due = now + 1
         try:
             ask_to_switch(instruments=instruments, feed=feed)
