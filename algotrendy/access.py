@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib.auth.backends import BaseBackend
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -95,6 +95,21 @@ def requires(role: Role) -> Callable[[View[P]], View[P]]:
 viewer = requires(Role.VIEWER)
 trader = requires(Role.TRADER)
 admin = requires(Role.ADMIN)
+
+
+def password_again(view: View[P]) -> View[P]:
+    """Have the password (or passkey) given again, unless that was minutes ago. Goes inside the role's decorator."""
+    from allauth.account.decorators import reauthentication_required
+
+    guarded: View[P] = reauthentication_required(view)
+    return guarded
+
+
+def person(request: HttpRequest) -> User:
+    """Return who is signed in. Only for views that a role guards: raises TypeError for a stranger."""
+    if not isinstance(request.user, User):
+        raise TypeError("nobody is signed in")
+    return request.user
 
 
 class RoleBackend(BaseBackend):
