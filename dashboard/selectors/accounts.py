@@ -6,6 +6,7 @@ from decimal import Decimal
 from brokers import selectors as brokers
 from brokers.models import Connection, Order
 from brokers.paper.options import PaperOptions
+from brokers.states import OPEN
 
 PAPER_WORDS = {
     "spread_bps": ("Spread", "bps"),
@@ -41,7 +42,7 @@ class Account:
 
 def account_of(connection: Connection) -> Account:
     """Return a connection with its figures. Five queries."""
-    open_orders = Order.objects.filter(connection=connection, state__in=brokers.OPEN)
+    open_orders = Order.objects.filter(connection=connection, state__in=OPEN)
     return Account(
         connection=connection,
         equity=brokers.equity(connection),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from django.db import connection as database
 
@@ -198,7 +198,8 @@ def live_chart(instrument: Instrument) -> dict[str, object]:
 
 def equity_points(account: Connection, *, start: datetime, end: datetime) -> list[tuple[float, float]]:
     """Return at most 401 marks of equity between two wall times as (UTC seconds, equity), oldest first."""
-    values = {"connection": account.pk, "start": start, "end": end, "points": EQUITY_POINTS}
+    values: dict[str, Any] = {"connection": account.pk, "start": start, "end": end, "points": EQUITY_POINTS}
     with database.cursor() as cursor:
         cursor.execute(_EQUITY, values)
-        return cursor.fetchall()
+        rows: list[tuple[float, float]] = cursor.fetchall()
+    return rows

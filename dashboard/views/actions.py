@@ -1,6 +1,5 @@
 """What a trader does to the desk: halt, reduce, resume, close a position. Each says first what will happen."""
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -8,7 +7,7 @@ from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from algotrendy.access import admin, trader, viewer
+from algotrendy.access import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Position
 from brokers.services import close_position, set_desk_state
@@ -44,7 +43,7 @@ def desk_state(request: HttpRequest) -> HttpResponse:
 def halt(request: HttpRequest) -> HttpResponse:
     """Stop sending orders, now. One click: nothing is asked."""
     name = request.user.get_username()
-    set_desk_state(state=Desk.State.HALTED, by=request.user, reason=f"HALT pressed by {name}")
+    set_desk_state(state=Desk.State.HALTED, by=person(request), reason=f"HALT pressed by {name}")
     messages.warning(request, "HALTED. No order leaves the desk. Open positions and orders at the venue stay.")
     return back(request)
 
@@ -59,14 +58,14 @@ def reduce(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "dashboard/confirm/reduce.html")
     reason = f"set by {request.user.get_username()}"
-    set_desk_state(state=Desk.State.REDUCING, by=request.user, reason=reason)
+    set_desk_state(state=Desk.State.REDUCING, by=person(request), reason=reason)
     messages.success(request, "Exits only: new entries are refused until the desk is resumed.")
     return redirect("desk_state")
 
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def resume(request: HttpRequest) -> HttpResponse:
     """Ask for the password and say what will happen, then trade again."""
     row = selectors.desk()
@@ -74,7 +73,7 @@ def resume(request: HttpRequest) -> HttpResponse:
         context = {"desk": row, "state": selectors.effective_state(row)}
         return render(request, "dashboard/confirm/resume.html", context)
     reason = f"resumed by {request.user.get_username()}"
-    set_desk_state(state=Desk.State.ACTIVE, by=request.user, reason=reason)
+    set_desk_state(state=Desk.State.ACTIVE, by=person(request), reason=reason)
     messages.success(request, "Active. New alerts are traded again.")
     return redirect("desk_state")
 
@@ -98,7 +97,7 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
             "state": selectors.effective_state(row),
         }
         return render(request, "dashboard/confirm/close.html", context)
-    order = close_position(connection=held.connection, instrument=held.instrument, by=request.user)
+    order = close_position(connection=held.connection, instrument=held.instrument, by=person(request))
     if order is None:
         messages.info(request, f"{held.instrument} was already flat.")
         return redirect("desk")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import path
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -39,7 +39,7 @@ def moment(request: HttpRequest, name: str) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def answer(build: Callable[[HttpRequest], dict[str, object]]) -> Callable[[HttpRequest], HttpResponse]:
+def answer(build: Callable[[HttpRequest], dict[str, object]]) -> Callable[[HttpRequest], HttpResponseBase]:
     """Turn a function into a JSON view for viewers: 400 for bad parameters, 404 for what is not there."""
 
     @never_cache

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import trader, viewer
+from algotrendy.access import person, trader, viewer
 from brokers.models import Order
 from brokers.services import CannotCancel, cancel_order
 from dashboard.fragments import Context, fragment
@@ -77,7 +77,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "dashboard/confirm/cancel.html", {"order": found})
     try:
-        done = cancel_order(order=found, by=request.user)
+        done = cancel_order(order=found, by=person(request))
     except CannotCancel as refusal:
         messages.error(request, f"Not cancelled: {refusal}.")
     else:

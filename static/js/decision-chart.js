@@ -75,7 +75,7 @@ class DecisionChart {
     this.lines.forEach((line) => this.series.removePriceLine(line));
     const styles = {
       target: { color: this.ink.up, title: "target" },
-      entry: { color: this.ink.text, title: "entry" },
+      entry: { color: this.ink.text, title: levels.stop === null ? "price" : "entry" },
       stop: { color: this.ink.down, title: "stop" },
     };
     this.lines = Object.entries(levels)
@@ -99,9 +99,11 @@ class DecisionChart {
   }
 
   placeCut() {
-    const x = this.chart.timeScale().logicalToCoordinate(this.knownBars - 0.5);
-    this.cut.hidden = x === null || x < 0 || !this.knownBars;
-    if (x !== null) this.cut.style.left = `${Math.round(x)}px`;
+    // Half-way between the last candle that was known and the first that was not.
+    const scale = this.chart.timeScale();
+    const [known, next] = [this.knownBars - 1, this.knownBars].map((bar) => scale.logicalToCoordinate(bar));
+    this.cut.hidden = !this.knownBars || known === null || next === null || next < 0;
+    if (!this.cut.hidden) this.cut.style.left = `${Math.round((known + next) / 2)}px`;
   }
 
   note(text) {
