@@ -98,7 +98,7 @@ admin = requires(Role.ADMIN)
 
 
 def password_again(view: View[P]) -> View[P]:
-    """Have the password (or passkey) given again, unless that was minutes ago. Goes inside the role's decorator."""
+    """Have the password or passkey given again, unless that was minutes ago. Goes inside the role's decorator."""
     from allauth.account.decorators import reauthentication_required
 
     guarded: View[P] = reauthentication_required(view)

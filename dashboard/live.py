@@ -17,6 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import redis.asyncio
@@ -40,6 +41,8 @@ AWAY_SECONDS = 1.0
 MAX_PENDING = 64
 _AGES = re.compile(r'(<time class="age[^>]*>)[^<]*')
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Produce = Callable[[str], Message | None]
 
 
@@ -172,7 +175,7 @@ class Hub:
         while True:
             client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
             try:
-                async with client.pubsub() as pubsub:  # type: ignore[no-untyped-call]
+                async with client.pubsub() as pubsub:
                     await pubsub.subscribe(HINTS_CHANNEL)
                     self._hearing, attempt = True, 0
                     self.mark(self._watchers)
@@ -245,9 +248,10 @@ class Hub:
             for subscriber in self._watchers[topic]:
                 subscriber.offer(topic, text)
 
-    async def _in_thread(self, function: Callable[..., object], *arguments: object) -> object:
+    async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
-        return await run(*arguments)
+        found: T = await run(*arguments, **named)
+        return found
 
     def _well(self) -> None:
         self._last_good = _now()
