@@ -1,0 +1,57 @@
+"""The desk's state by API: anyone with a key reads it, `trade` may stop it, only `admin` may start it again."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router
+from ninja.errors import HttpError
+
+from brokers import selectors as brokers
+from brokers.models import Desk
+from brokers.services import set_desk_state
+from market.selectors import market_kinds
+from webhooks.api import schemas
+from webhooks.api.auth import trade
+from webhooks.models import Alert, ApiKey
+
+router = Router(tags=["desk"])
+
+
+@router.get("/desk", response=schemas.DeskOut)
+def desk(request: HttpRequest) -> dict[str, Any]:
+    """Return the state of the desk."""
+    return _shown(brokers.desk())
+
+
+@router.post(
+    "/desk",
+    auth=trade,
+    response={200: schemas.DeskOut, 400: schemas.Problem, 403: schemas.Problem},
+)
+def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, Any]:
+    """Halt the desk or let it only reduce (scope trade); make it active again (scope admin)."""
+    key = request.auth  # type: ignore[attr-defined]
+    if wanted.state not in Desk.State.values:
+        raise HttpError(400, f"The state must be one of {', '.join(Desk.State.values)}.")
+    current = brokers.effective_state(brokers.desk())
+    loosens = _strictness(wanted.state) < _strictness(current)
+    if loosens and key.scope != ApiKey.Scope.ADMIN:
+        raise HttpError(403, f"From {current} to {wanted.state} needs a key of scope admin.")
+    reason = wanted.reason or f"by API key {key.name}"
+    return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
+
+
+def _strictness(state: str) -> int:
+    return [Desk.State.ACTIVE, Desk.State.REDUCING, Desk.State.HALTED].index(Desk.State(state))
+
+
+def _shown(row: Desk) -> dict[str, Any]:
+    return {
+        "state": brokers.effective_state(row),
+        "reason": row.reason,
+        "until": row.until,
+        "changed_at": row.changed_at,
+        "markets": sorted(market_kinds()),
+        "open_positions": brokers.open_positions().count(),
+        "waiting_alerts": Alert.objects.filter(state=Alert.State.RECEIVED).count(),
+    }

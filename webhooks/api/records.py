@@ -1,0 +1,169 @@
+"""Reads of the API: lists by key set, newest first, each with a constant number of queries."""
+
+from typing import Annotated, Any
+
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest
+from ninja import Query, Router
+from ninja.errors import HttpError
+
+from brokers import selectors as brokers
+from brokers.models import Connection, Fill, Order, Trade
+from memory.models import Decision
+from webhooks.api import schemas
+from webhooks.models import Alert
+
+router = Router(tags=["records"])
+LARGEST_PAGE = 200
+Before = Annotated[int | None, Query(ge=1, description="Only rows with a smaller id.")]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
+
+
+def _page(rows: QuerySet[Any], before: int | None, limit: int, **filters: str | None) -> list[Any]:
+    wanted = {name: value for name, value in filters.items() if value}
+    if before is not None:
+        wanted["id__lt"] = str(before)
+    return list(rows.filter(**wanted).order_by("-id")[:limit])
+
+
+def _found(row: Any, what: str) -> Any:
+    if row is None:
+        raise HttpError(404, f"There is no such {what}.")
+    return row
+
+
+def _symbol(text: str | None) -> str | None:
+    return text.upper() if text else None
+
+
+def _orders() -> QuerySet[Order]:
+    fills = Prefetch("fills", Fill.objects.select_related("instrument"))
+    return Order.objects.select_related("instrument", "connection").prefetch_related(fills)
+
+
+def _decisions() -> QuerySet[Decision]:
+    return Decision.objects.select_related("instrument", "outcome", "alert")
+
+
+def _with_orders(rows: QuerySet[Decision]) -> QuerySet[Decision]:
+    return rows.prefetch_related("order_links", Prefetch("order_links__order", _orders()))
+
+
+@router.get("/alerts", response=list[schemas.AlertOut])
+def alerts(
+    request: HttpRequest,
+    before: Before = None,
+    limit: Limit = 50,
+    state: str | None = None,
+    source: str | None = None,
+) -> list[Alert]:
+    """Return alerts, optionally of one state or source."""
+    rows = Alert.objects.select_related("source", "instrument")
+    return _page(rows, before, limit, state=state, source__slug=source)
+
+
+@router.get("/alerts/{int:alert_id}", response={200: schemas.AlertDetail, 404: schemas.Problem})
+def alert(request: HttpRequest, alert_id: int) -> Alert:
+    """Return one alert with its state, its decision, and that decision's orders and fills."""
+    decision = Prefetch("decision", _with_orders(_decisions()))
+    rows = Alert.objects.select_related("source", "instrument").prefetch_related(decision)
+    found: Alert = _found(rows.filter(pk=alert_id).first(), "alert")
+    return found
+
+
+@router.get("/decisions", response=list[schemas.DecisionOut])
+def decisions(
+    request: HttpRequest,
+    before: Before = None,
+    limit: Limit = 50,
+    symbol: str | None = None,
+    source: str | None = None,
+    action: str | None = None,
+) -> list[Decision]:
+    """Return decisions, optionally of one symbol, source or action."""
+    chosen = {"instrument__symbol": _symbol(symbol), "source": source, "action": action and action.upper()}
+    return _page(_decisions(), before, limit, **chosen)
+
+
+@router.get("/decisions/{int:decision_id}", response={200: schemas.DecisionDetail, 404: schemas.Problem})
+def decision(request: HttpRequest, decision_id: int) -> Decision:
+    """Return one decision with its evidence, orders, fills and outcome."""
+    found: Decision = _found(_with_orders(_decisions()).filter(pk=decision_id).first(), "decision")
+    return found
+
+
+@router.get("/orders", response=list[schemas.OrderOut])
+def orders(
+    request: HttpRequest,
+    before: Before = None,
+    limit: Limit = 50,
+    state: str | None = None,
+    symbol: str | None = None,
+) -> list[Order]:
+    """Return orders with their fills, optionally of one state or symbol."""
+    return _page(_orders(), before, limit, state=state, instrument__symbol=_symbol(symbol))
+
+
+@router.get("/orders/{int:order_id}", response={200: schemas.OrderOut, 404: schemas.Problem})
+def order(request: HttpRequest, order_id: int) -> Order:
+    """Return one order with its fills."""
+    found: Order = _found(_orders().filter(pk=order_id).first(), "order")
+    return found
+
+
+@router.get("/fills", response=list[schemas.FillOut])
+def fills(request: HttpRequest, before: Before = None, limit: Limit = 50, symbol: str | None = None) -> list[Fill]:
+    """Return fills, optionally of one symbol."""
+    rows = Fill.objects.select_related("instrument")
+    return _page(rows, before, limit, instrument__symbol=_symbol(symbol))
+
+
+@router.get("/trades", response=list[schemas.TradeOut])
+def trades(
+    request: HttpRequest,
+    before: Before = None,
+    limit: Limit = 50,
+    state: str | None = None,
+    symbol: str | None = None,
+) -> list[Trade]:
+    """Return round trips, optionally of one state or symbol."""
+    rows = Trade.objects.select_related("instrument", "connection")
+    return _page(rows, before, limit, state=state, instrument__symbol=_symbol(symbol))
+
+
+@router.get("/positions", response=list[schemas.PositionOut])
+def positions(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return all open positions at the last price."""
+    return [
+        {
+            "connection": held.connection.name,
+            "symbol": held.instrument.symbol,
+            "quantity": held.quantity,
+            "average_price": held.average_price,
+            "price": brokers.price_of(held),
+            "unrealised_pnl": brokers.unrealised(held),
+            "realised_pnl": held.realised_pnl,
+            "fees": held.fees,
+            "trade_id": held.trade_id,
+            "updated_at": held.updated_at,
+        }
+        for held in brokers.open_positions()
+    ]
+
+
+@router.get("/equity", response=list[schemas.EquityOut])
+def equity(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return what each enabled connection is worth now."""
+    return [
+        {
+            "connection": connection.name,
+            "mode": connection.mode,
+            "currency": connection.currency,
+            "equity": now.equity,
+            "cash": now.cash,
+            "unrealised_pnl": now.unrealised_pnl,
+            "day_pnl": now.day_pnl,
+        }
+        for connection in Connection.objects.filter(enabled=True).order_by("name")
+        for now in [brokers.equity(connection)]
+    ]

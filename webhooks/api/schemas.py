@@ -1,0 +1,274 @@
+"""What the API answers. Money is decimal text without trailing zeros, times are ISO 8601 in UTC."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from ninja import Schema
+from pydantic import BeforeValidator
+
+
+def _plain(value: Decimal | str | None) -> str | None:
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+
+Money = Annotated[str, BeforeValidator(_plain)]
+
+
+class FillOut(Schema):
+    """One execution. `executed_at` is market time, `recorded_at` wall time."""
+
+    id: int
+    order_id: int
+    trade_id: int
+    symbol: str
+    side: str
+    quantity: Money
+    price: Money
+    fee: Money
+    venue_trade_id: str
+    executed_at: datetime
+    recorded_at: datetime
+
+    @staticmethod
+    def resolve_symbol(row: Any) -> str:
+        """Return the instrument's symbol."""
+        return str(row.instrument.symbol)
+
+
+class OrderOut(Schema):
+    """One order; `fills` are those recorded so far, oldest first."""
+
+    id: int
+    connection: str
+    symbol: str
+    client_order_id: str
+    venue_order_id: str
+    role: str
+    side: str
+    type: str
+    state: str
+    reason: str
+    market: str
+    quantity: Money
+    filled_quantity: Money
+    average_price: Money | None
+    limit_price: Money | None
+    stop_price: Money | None
+    fees: Money
+    reduce_only: bool
+    parent_id: int | None
+    created_at: datetime
+    submitted_at: datetime | None
+    accepted_at: datetime | None
+    closed_at: datetime | None
+    fills: list[FillOut]
+
+    @staticmethod
+    def resolve_symbol(row: Any) -> str:
+        """Return the instrument's symbol."""
+        return str(row.instrument.symbol)
+
+    @staticmethod
+    def resolve_connection(row: Any) -> str:
+        """Return the connection's name."""
+        return str(row.connection.name)
+
+    @staticmethod
+    def resolve_fills(row: Any) -> list[Any]:
+        """Return the fills in the order in which they were recorded."""
+        return sorted(row.fills.all(), key=lambda fill: fill.pk)
+
+
+class OutcomeOut(Schema):
+    """How a decision turned out on candles. `result` is win, loss or timeout, empty while it runs."""
+
+    kind: str
+    state: str
+    side: str
+    result: str
+    entry: Money | None
+    stop: Money | None
+    target: Money | None
+    exit_price: Money | None
+    exit_at: datetime | None
+    return_pct: float | None
+    r_multiple: float | None
+    trade_id: int | None
+    void_reason: str
+    known_at: datetime | None
+
+
+class DecisionOut(Schema):
+    """What the agent made of a signal. `confidence` is the probability of target before stop."""
+
+    id: int
+    alert_id: int | None
+    source: str
+    policy: str
+    symbol: str
+    intent: str
+    action: str
+    refused: bool
+    reason: str
+    confidence: float | None
+    confidence_low: float | None
+    confidence_high: float | None
+    break_even: float | None
+    price: Money | None
+    quantity: Money | None
+    stop: Money | None
+    target: Money | None
+    market: str
+    as_of: datetime
+    received_at: datetime
+    decided_at: datetime
+    outcome: OutcomeOut | None
+
+    @staticmethod
+    def resolve_symbol(row: Any) -> str:
+        """Return the instrument's symbol."""
+        return str(row.instrument.symbol)
+
+    @staticmethod
+    def resolve_alert_id(row: Any) -> int | None:
+        """Return the id of the alert that was decided."""
+        alert = getattr(row, "alert", None)
+        return alert.pk if alert else None
+
+    @staticmethod
+    def resolve_outcome(row: Any) -> Any:
+        """Return the outcome, if it has one."""
+        return getattr(row, "outcome", None)
+
+
+class DecisionDetail(DecisionOut):
+    """A decision with its evidence and its orders in the order of sending."""
+
+    evidence: dict[str, Any]
+    orders: list[OrderOut]
+
+    @staticmethod
+    def resolve_orders(row: Any) -> list[Any]:
+        """Return the orders this decision led to."""
+        return [link.order for link in sorted(row.order_links.all(), key=lambda link: link.leg)]
+
+
+class AlertOut(Schema):
+    """One alert as it is kept. `body` is what came, less its secret; bytes that are no text show as �."""
+
+    id: int
+    source: str
+    state: str
+    reason: str
+    received_at: datetime
+    decided_at: datetime | None
+    duplicates: int
+    symbol: str | None
+    intent: str
+    parsed: dict[str, Any] | None
+    body: str
+    decision_id: int | None
+    replay_of_id: int | None
+
+    @staticmethod
+    def resolve_source(row: Any) -> str:
+        """Return the slug of the source."""
+        return str(row.source.slug)
+
+    @staticmethod
+    def resolve_symbol(row: Any) -> str | None:
+        """Return the instrument's symbol, once it is known."""
+        return str(row.instrument.symbol) if row.instrument else None
+
+    @staticmethod
+    def resolve_body(row: Any) -> str:
+        """Return the body as text."""
+        return bytes(row.body).decode(errors="replace")
+
+
+class AlertDetail(AlertOut):
+    """An alert with its decision and all that followed from it."""
+
+    decision: DecisionDetail | None
+
+
+class PositionOut(Schema):
+    """A net holding; negative when short. `unrealised_pnl` is at the last price, before fees."""
+
+    connection: str
+    symbol: str
+    quantity: Money
+    average_price: Money
+    price: Money
+    unrealised_pnl: Money
+    realised_pnl: Money
+    fees: Money
+    trade_id: int | None
+    updated_at: datetime
+
+
+class TradeOut(Schema):
+    """A round trip from flat to flat. `pnl` is net of fees; times are market time."""
+
+    id: int
+    connection: str
+    symbol: str
+    side: str
+    state: str
+    market: str
+    quantity: Money
+    entry_price: Money
+    exit_price: Money | None
+    gross_pnl: Money
+    fees: Money
+    pnl: Money
+    opened_at: datetime
+    closed_at: datetime | None
+
+    @staticmethod
+    def resolve_symbol(row: Any) -> str:
+        """Return the instrument's symbol."""
+        return str(row.instrument.symbol)
+
+    @staticmethod
+    def resolve_connection(row: Any) -> str:
+        """Return the connection's name."""
+        return str(row.connection.name)
+
+
+class EquityOut(Schema):
+    """What a connection is worth now. `day_pnl` counts from 00:00 UTC."""
+
+    connection: str
+    mode: str
+    currency: str
+    equity: Money
+    cash: Money
+    unrealised_pnl: Money
+    day_pnl: Money
+
+
+class DeskOut(Schema):
+    """Whether the desk may trade, why not, and until when."""
+
+    state: str
+    reason: str
+    until: datetime | None
+    changed_at: datetime
+    markets: list[str]
+    open_positions: int
+    waiting_alerts: int
+
+
+class DeskIn(Schema):
+    """A change of the desk's state: active, reducing or halted."""
+
+    state: str
+    reason: str = ""
+
+
+class Problem(Schema):
+    """What was wrong with the request."""
+
+    detail: str
