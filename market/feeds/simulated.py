@@ -14,11 +14,11 @@ from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
 BACKFILL = 2_000  # candles: what a new instrument begins with, and how far a pause is caught up
-DEFAULT_SPEED = 12.0  # a 5-second candle moves like a minute of a real market
+DEFAULT_SPEED = 60.0  # a 5-second candle moves like five minutes of a real market
 
 
 class SimulatorDriver:
-    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 12), `regimes` (true).
+    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 60), `regimes` (true).
 
     `progress` holds each symbol's state and the open time of its next bar, so that a restart goes on where the
     last commit ended.
