@@ -11,7 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 app = Celery("algotrendy")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000
-app.autodiscover_tasks()
+# Beat sends names; the tasks themselves, with all that they import, are the workers'.
+if os.environ.get("ALGOTRENDY_PROCESS") != "beat":
+    app.autodiscover_tasks()
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]

@@ -44,6 +44,8 @@ def environment(options: Options, process: str) -> dict[str, str]:
     env = dict(os.environ)
     env.setdefault("ALGOTRENDY_URL", options.url)
     env.setdefault("MALLOC_ARENA_MAX", "2")  # glibc otherwise keeps a heap for each thread
+    # Workers would check the whole project at each start, which loads every page: 50 MB each, and seconds.
+    env.setdefault("CELERY_SKIP_CHECKS", "1")
     # Celery warns at every start as root, because of pickle, which the desk never accepts.
     env.setdefault("PYTHONWARNINGS", "ignore:You're running the worker")
     if process == "training":
