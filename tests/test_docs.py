@@ -141,9 +141,10 @@ def test_the_sweeps_in_the_architecture_are_those_that_beat_sends() -> None:
     assert told == {(entry["task"], entry["schedule"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
-def test_decisions_are_numbered_once() -> None:
-    numbers = [path.name[:4] for path in (ROOT / "docs/adr").glob("0*.md")]
-    assert sorted(numbers) == sorted(set(numbers))
+def test_decisions_are_numbered_once_and_listed() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/adr").glob("0*.md"))
+    assert len({name[:4] for name in names}) == len(names)
+    assert sorted(LINK.findall((ROOT / "docs/adr/README.md").read_text())) == names
 
 
 def test_the_answers_in_the_readme_are_those_of_the_door() -> None:
