@@ -8,10 +8,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from django.db import DatabaseError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from brokers import adapters, gate, ledger, nudges
+from brokers import adapters, gate, ledger, nudges, sql
 from brokers.contract import (
     BrokerError,
     DuplicateClientOrderId,
@@ -21,9 +20,10 @@ from brokers.contract import (
     OutcomeUnknown,
     VenueOrder,
 )
-from brokers.models import Desk, Order
+from brokers.models import Connection, Desk, Order
 from brokers.orders import end_legs, move
 from brokers.selectors import desk as the_desk
+from market.models import Instrument
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,6 @@ def claim_order(order_id: int) -> Claim | None:
             return None
         order, *legs = found
         desk = _locked_desk(alone=not order.reduce_only)
-        if order.after is not None:  # it may have filled while we waited for the lock
-            order.after.refresh_from_db(fields=["state", "reason"])
         now = timezone.now()
         verdict = gate.judge(order, desk, now)
         if verdict.outcome == "go":
@@ -163,16 +161,19 @@ def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
 
 def _pending_with_legs(order_id: int) -> list[Order]:
     """Return a pending order and its legs behind it; nothing when it isn't pending, or is a leg itself."""
-    rows = Order.objects.filter(Q(pk=order_id) | Q(parent_id=order_id), state=Order.State.PENDING)
-    found = sorted(rows.select_related("connection", "instrument", "after"), key=lambda order: order.pk)
-    return found if found and found[0].pk == order_id and found[0].parent_id is None else []
+    where = "WHERE (id = %s OR parent_id = %s) AND state = 'pending' ORDER BY id"
+    found = sql.rows(Order, where, order_id, order_id)
+    if not found or found[0].pk != order_id or found[0].parent_id is not None:
+        return []
+    connection = sql.rows(Connection, "WHERE id = %s", found[0].connection_id)[0]
+    instrument = sql.rows(Instrument, "WHERE id = %s", found[0].instrument_id)[0]
+    for order in found:
+        order.connection, order.instrument = connection, instrument
+    return found
 
 
 def _locked_desk(*, alone: bool) -> Desk:
-    if alone:
-        row = Desk.objects.select_for_update().filter(pk=1).first()
-    else:
-        row = next(iter(Desk.objects.raw("SELECT * FROM brokers_desk WHERE id = 1 FOR SHARE")), None)
+    row = sql.first(Desk, f"WHERE id = 1 FOR {'UPDATE' if alone else 'SHARE'}")
     return row or the_desk()  # made just now, by us or by somebody: there was nothing to wait for
 
 

@@ -6,22 +6,19 @@ positions by instrument, then an order and its legs; so two writers never wait f
 
 import logging
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.dispatch import Signal
 from django.utils import timezone
 
-from brokers import nudges, pnl, signals, states
+from brokers import nudges, pnl, sql, states
+from brokers.booking import book, deals_of, lock_position, save_position
 from brokers.contract import Execution, VenueOrder
-from brokers.models import Connection, Fill, Order, Position, Trade
+from brokers.models import Connection, Fill, Order, Position
 from brokers.orders import accept_legs, announce, end_legs, move
-from brokers.pnl import Deal, Holding
+from brokers.pnl import Deal
 
 logger = logging.getLogger(__name__)
-SECOND_PART = "~2"  # of an execution that crossed zero: it closes one trade and opens the next
 
 
 class LedgerConflict(Exception):
@@ -47,7 +44,7 @@ def record_order(order: Order, venue_order: VenueOrder) -> Order:
     """
     held = lock_position(order.connection_id, order.instrument_id)
     # Read below the lock: only its holder books fills, and changes of state are claims.
-    order = Order.objects.get(pk=order.pk)
+    order = _read(order.pk)
     _take_in(order, held, venue_order)
     return order
 
@@ -60,23 +57,12 @@ def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> li
     held = {instrument: lock_position(connection.pk, instrument) for instrument in instruments}
     conflicts = []
     for told in news:
-        order = Order.objects.get(pk=known[told.client_order_id].pk)
+        order = _read(known[told.client_order_id].pk)
         try:
             _take_in(order, held[order.instrument_id], told)
         except LedgerConflict as conflict:  # raised before anything is written
             conflicts.append(str(conflict))
     return conflicts
-
-
-def lock_position(connection_id: int, instrument_id: int) -> Position:
-    """Return the holding, made if missing, locked until the transaction ends."""
-    key = {"connection_id": connection_id, "instrument_id": instrument_id}
-    rows = Position.objects.select_for_update(of=("self",)).select_related("trade").filter(**key)
-    held = rows.first()
-    if held is None:
-        Position.objects.bulk_create([Position(**key)], ignore_conflicts=True)
-        held = rows.get()
-    return held
 
 
 def _known(connection: Connection, venue_orders: Iterable[VenueOrder]) -> dict[str, Order]:
@@ -100,9 +86,9 @@ def _take_in(order: Order, held: Position, told: VenueOrder) -> None:
     fills = _new_executions(order, told.executions)
     sums = _totals(order, fills)
     for execution in fills:
-        _book(order, held, execution)
+        book(order, held, execution)
     if fills:
-        _save_position(held)
+        save_position(held)
     moved = _follow_the_venue(order, told, sums)
     if fills and not moved:
         announce(order.pk, order.state)
@@ -122,6 +108,10 @@ def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execu
     return fresh
 
 
+def _read(order_id: int) -> Order:
+    return sql.rows(Order, "WHERE id = %s", order_id)[0]
+
+
 def _seen(order: Order) -> frozenset[str]:
     return frozenset(Fill.objects.filter(order=order).values_list("venue_trade_id", flat=True))
 
@@ -130,95 +120,10 @@ def _totals(order: Order, fresh: Sequence[Execution]) -> dict[str, Any]:
     """Derive the order's own sums from its fills, those about to be written included."""
     if not fresh:
         return {}
-    deals = _deals(order.fills.all()) if order.filled_quantity else []
+    deals = deals_of("order_id", order.pk) if order.filled_quantity else []
     deals += [Deal(row.side, row.quantity, row.price, row.fee) for row in fresh]
     quantity, price, fees = pnl.average(deals)
     return {"filled_quantity": quantity, "average_price": price, "fees": fees}
-
-
-def _book(order: Order, held: Position, execution: Execution) -> None:
-    """Write one execution as a fill (two when it crosses zero) and move position and trade along."""
-    deal = Deal(execution.side, execution.quantity, execution.price, execution.fee)
-    closing, opening = pnl.split(held.quantity, deal)
-    trade_id = execution.venue_trade_id
-    if closing is not None:
-        _book_part(order, held, execution, closing, trade_id)
-        trade_id += SECOND_PART
-    if opening is not None:
-        _book_part(order, held, execution, opening, trade_id)
-
-
-def _book_part(order: Order, held: Position, execution: Execution, deal: Deal, trade_id: str) -> None:
-    is_new = held.trade is None
-    trade = held.trade or _open_trade(order, execution, deal)
-    fill = Fill.objects.create(
-        connection_id=order.connection_id,
-        order=order,
-        instrument_id=order.instrument_id,
-        trade=trade,
-        venue_trade_id=trade_id,
-        side=deal.side,
-        quantity=deal.quantity,
-        price=deal.price,
-        fee=deal.fee,
-        executed_at=execution.executed_at,
-    )
-    _tell(signals.fill_recorded, Fill, fill_id=fill.pk, order_id=order.pk)
-    after = pnl.apply(Holding(held.quantity, held.average_price, held.realised_pnl, held.fees), deal)
-    held.quantity, held.average_price = after.quantity, after.average_price
-    held.realised_pnl, held.fees = after.realised_pnl, after.fees
-    held.trade = trade if after.quantity else None
-    if not is_new:
-        _update_trade(trade, closed_at=None if held.quantity else execution.executed_at)
-
-
-def _open_trade(order: Order, execution: Execution, deal: Deal) -> Trade:
-    return Trade.objects.create(
-        connection_id=order.connection_id,
-        instrument_id=order.instrument_id,
-        side=Trade.Side.LONG if deal.side == "buy" else Trade.Side.SHORT,
-        market=order.market,
-        quantity=deal.quantity,
-        entry_price=deal.price,
-        fees=deal.fee,
-        pnl=-deal.fee,
-        opened_at=execution.executed_at,
-    )
-
-
-def _save_position(held: Position) -> None:
-    Position.objects.filter(pk=held.pk).update(
-        quantity=held.quantity,
-        average_price=held.average_price,
-        realised_pnl=held.realised_pnl,
-        fees=held.fees,
-        trade=held.trade,
-        updated_at=timezone.now(),
-    )
-
-
-def _update_trade(trade: Trade, closed_at: datetime | None) -> None:
-    """Derive the trade from its fills; it is closed when the position is flat."""
-    sums = pnl.figures(trade.side, _deals(trade.fills.all()))
-    state = Trade.State.OPEN if closed_at is None else Trade.State.CLOSED
-    Trade.objects.filter(pk=trade.pk).update(
-        quantity=sums.quantity,
-        entry_price=sums.entry_price,
-        exit_quantity=sums.exit_quantity,
-        exit_price=sums.exit_price,
-        gross_pnl=sums.gross_pnl,
-        fees=sums.fees,
-        pnl=sums.pnl,
-        state=state,
-        closed_at=closed_at,
-    )
-    if state == Trade.State.CLOSED:
-        _tell(signals.trade_closed, Trade, trade_id=trade.pk)
-        nudges.after_commit(nudges.MARK, trade.connection_id)
-
-
-def _deals(fills: Iterable[Fill]) -> list[Deal]:
-    return [Deal(fill.side, fill.quantity, fill.price, fill.fee) for fill in fills]
 
 
 def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> bool:
@@ -266,15 +171,9 @@ def _carry_legs(entry: Order) -> None:
 
 def nudge_waiting(order: Order) -> None:
     """Nudge the pending orders of this instrument: one of them may have waited for `order`."""
-    waiting = Order.objects.filter(
-        connection_id=order.connection_id,
-        instrument_id=order.instrument_id,
-        state=Order.State.PENDING,
-        parent=None,
-    )
-    for order_id in waiting.order_by("id").values_list("id", flat=True):
+    query = """
+        SELECT id FROM brokers_order
+        WHERE instrument_id = %s AND connection_id = %s AND state = 'pending' AND parent_id IS NULL ORDER BY id
+    """
+    for (order_id,) in sql.values(query, order.instrument_id, order.connection_id):
         nudges.after_commit(nudges.SUBMIT, order_id)
-
-
-def _tell(signal: Signal, sender: type, **news: int) -> None:
-    transaction.on_commit(partial(signal.send_robust, sender=sender, **news), robust=True)

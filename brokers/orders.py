@@ -5,10 +5,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from brokers import signals
+from brokers import signals, sql
 from brokers.models import Order
 from brokers.states import FINAL, SOURCES
 
@@ -30,16 +30,20 @@ def move(
     while the order is still held by the claim of that time. `values` are written along with the state.
     """
     origin = [state for state in (sources or SOURCES[to]) if state in SOURCES[to]]
-    rows = Order.objects.filter(pk=order_id, state__in=origin)
-    if claimed_at is not None:
-        rows = rows.filter(submitted_at=claimed_at)
     now = timezone.now()
     if reason is not None:
         values["reason"] = reason[:REASON_LENGTH]
     if to in FINAL:
         values["closed_at"] = now
-    moved = rows.update(state=to, updated_at=now, **values) == 1
-    if moved:
+    values |= {"state": str(to), "updated_at": now}
+    columns = ", ".join(f'"{column}" = %s' for column in values)
+    query = f"UPDATE brokers_order SET {columns} WHERE id = %s AND state = ANY(%s)"  # noqa: S608 - our own names
+    where = [order_id, [str(state) for state in origin]]
+    if claimed_at is not None:
+        query += " AND submitted_at = %s"
+        where.append(claimed_at)
+    moved = sql.change(query, *values.values(), *where) == 1
+    if moved and to != Order.State.SUBMITTING:  # over in a moment: the answer is what is told
         announce(order_id, to)
     return moved
 
@@ -51,16 +55,13 @@ def announce(order_id: int, state: str) -> None:
 
 
 def accept_legs(parent_id: int) -> None:
-    """Move the waiting legs of an entry that the venue has taken: they went along with it."""
+    """Move the waiting legs of an entry that the venue has taken: they went along with it, as does the news."""
     query = """
-        UPDATE brokers_order SET state = 'accepted', accepted_at = %(now)s, updated_at = %(now)s
-        WHERE parent_id = %(parent)s AND state = 'pending' RETURNING id
+        UPDATE brokers_order SET state = 'accepted', accepted_at = %s, updated_at = %s
+        WHERE parent_id = %s AND state = 'pending'
     """
-    with connection.cursor() as cursor:
-        cursor.execute(query, {"now": timezone.now(), "parent": parent_id})
-        moved = cursor.fetchall()
-    for (leg_id,) in moved:
-        announce(leg_id, Order.State.ACCEPTED)
+    now = timezone.now()
+    sql.change(query, now, now, parent_id)
 
 
 def end_legs(parent_id: int, to: str, reason: str) -> int:

@@ -8,8 +8,8 @@ from typing import Literal
 from django.db.models import Sum
 
 from brokers import adapters, states
+from brokers.booking import SECOND_PART
 from brokers.contract import Broker, VenueOrder
-from brokers.ledger import SECOND_PART
 from brokers.models import Connection, Fill, Order, Position
 
 CHUNK = 500

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
-from brokers.models import Connection, Desk, EquityMark, Order, Position
+from brokers import sql
+from brokers.models import Connection, Desk, Order, Position
 from brokers.paper.options import PaperOptions
 from brokers.states import OPEN
 
@@ -59,7 +60,7 @@ class OnItsWay(NamedTuple):
 
 def desk() -> Desk:
     """Return the desk, made with its defaults when this is its first use."""
-    return Desk.objects.filter(pk=1).first() or Desk.objects.get_or_create(pk=1)[0]
+    return sql.first(Desk, "WHERE id = 1") or Desk.objects.get_or_create(pk=1)[0]
 
 
 def effective_state(row: Desk, now: datetime | None = None) -> str:
@@ -110,10 +111,12 @@ def projected_position(connection_id: int, instrument_id: int) -> Decimal:
 
 def on_their_way(connection_id: int) -> list[OnItsWay]:
     """Return the entries that were claimed and are not over, and every order in doubt."""
-    rows = Order.objects.filter(connection_id=connection_id, state__in=OPEN - {Order.State.PENDING})
-    rows = rows.filter(Q(role=Order.Role.ENTRY) | Q(state__in=Order.IN_DOUBT))
-    columns = rows.values_list("instrument_id", "role", "state", F("quantity") - F("filled_quantity"))
-    return [OnItsWay(*row) for row in columns]
+    query = """
+        SELECT instrument_id, role, state, quantity - filled_quantity FROM brokers_order
+        WHERE connection_id = %s AND (role = 'entry' OR state IN ('unknown', 'needs_review'))
+        AND state IN ('submitting', 'unknown', 'needs_review', 'accepted', 'partially_filled')
+    """
+    return [OnItsWay(*row) for row in sql.values(query, connection_id)]
 
 
 def price_of(held: Position) -> Decimal:
@@ -129,16 +132,11 @@ def unrealised(held: Position) -> Decimal:
 
 def holdings(connection_id: int) -> list[Held]:
     """Return every position of a connection, flat ones too, with its last price."""
-    rows = Position.objects.filter(connection_id=connection_id)
-    columns = (
-        "instrument_id",
-        "quantity",
-        "average_price",
-        "realised_pnl",
-        "fees",
-        "instrument__quote_now__price",
-    )
-    return [Held(*row) for row in rows.values_list(*columns)]
+    query = """
+        SELECT held.instrument_id, held.quantity, held.average_price, held.realised_pnl, held.fees, quote.price
+        FROM brokers_position held LEFT JOIN market_quote quote USING (instrument_id) WHERE connection_id = %s
+    """
+    return [Held(*row) for row in sql.values(query, connection_id)]
 
 
 def equity(connection: Connection, held: Sequence[Held] | None = None) -> Equity:
@@ -157,9 +155,9 @@ def equity(connection: Connection, held: Sequence[Held] | None = None) -> Equity
 def day_start_equity(connection: Connection, now: datetime | None = None) -> Decimal:
     """Return the equity at the last 00:00 UTC: the last mark before it, else what the account started with."""
     midnight = (now or timezone.now()).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    marks = EquityMark.objects.filter(connection=connection, at__lte=midnight).order_by("-at")
-    last = marks.values_list("equity", flat=True).first()
-    return connection.starting_equity if last is None else last
+    query = "SELECT equity FROM brokers_equitymark WHERE connection_id = %s AND at <= %s ORDER BY at DESC LIMIT 1"
+    last: list[tuple[Decimal]] = sql.values(query, connection.pk, midnight)
+    return last[0][0] if last else connection.starting_equity
 
 
 def round_trip_cost(connection: Connection) -> Decimal:

@@ -5,12 +5,18 @@ from decimal import Decimal
 
 from django.utils import timezone
 
+from brokers import sql
 from brokers.contract import OrderRequest
 from brokers.paper.models import PaperAccount, PaperHolding
 from brokers.paper.options import PaperOptions
-from market.models import Candle, Instrument, Quote
+from market.models import Instrument, Quote
 
 ZERO = Decimal(0)
+HOLDINGS = """
+    SELECT held.instrument_id, held.quantity, quote.price
+    FROM paper_paperholding held LEFT JOIN market_quote quote USING (instrument_id)
+    WHERE held.account_id = %s AND held.quantity <> 0
+"""
 
 
 def objection(
@@ -47,11 +53,12 @@ def depth(quote: Quote, options: PaperOptions) -> Decimal | None:
     if not is_fresh(quote, options):
         return None
     newest = quote.market_time - timedelta(seconds=quote.timeframe)
-    rows = Candle.objects.filter(
-        instrument_id=quote.instrument_id, timeframe=quote.timeframe, open_time__lte=newest
-    )
-    volume = rows.order_by("-open_time").values_list("volume", flat=True).first()
-    return share(volume, options) if volume else None
+    query = """
+        SELECT volume FROM market_candle WHERE instrument_id = %s AND timeframe = %s AND open_time <= %s
+        ORDER BY open_time DESC LIMIT 1
+    """
+    last = sql.values(query, quote.instrument_id, quote.timeframe, newest)
+    return share(last[0][0], options) if last else None
 
 
 def share(volume: Decimal, options: PaperOptions) -> Decimal | None:
@@ -70,13 +77,11 @@ def _insufficient_equity(
     account: PaperAccount, request: OrderRequest, instrument: Instrument, quote: Quote, options: PaperOptions
 ) -> str:
     equity, exposure, held = account.cash, ZERO, ZERO
-    rows = PaperHolding.objects.filter(account=account).exclude(quantity=0)
-    for row in rows.select_related("instrument__quote_now"):
-        latest = getattr(row.instrument, "quote_now", None)
-        value = row.quantity * latest.price if latest else ZERO
+    for instrument_id, quantity, last in sql.values(HOLDINGS, account.pk):
+        value = quantity * (last or ZERO)
         equity += value
-        if row.instrument_id == instrument.pk:
-            held = row.quantity
+        if instrument_id == instrument.pk:
+            held = quantity
         else:
             exposure += abs(value)
     after = held + (request.quantity if request.side == "buy" else -request.quantity)

@@ -10,10 +10,11 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
+from brokers import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
 from brokers.paper import admission
-from brokers.paper.models import PaperAccount, PaperEvent, PaperExecution, PaperHolding, PaperOrder
+from brokers.paper.models import PaperAccount, PaperHolding, PaperOrder
 from brokers.paper.options import PaperOptions
 from brokers.paper.pricing import Match, market_price
 from brokers.rounding import to_places, to_step, to_tick
@@ -21,16 +22,26 @@ from market.models import Instrument, Quote
 
 State = PaperOrder.State
 ZERO = Decimal(0)
+EXECUTE = """
+    INSERT INTO paper_paperexecution
+        (account_id, order_id, trade_id, quantity, price, fee, executed_at, recorded_at)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, now())
+"""
+MOVE_HOLDING = """
+    INSERT INTO paper_paperholding AS held (account_id, instrument_id, quantity) VALUES (%s, %s, %s)
+    ON CONFLICT (account_id, instrument_id) DO UPDATE SET quantity = held.quantity + excluded.quantity
+    RETURNING quantity
+"""
 
 
 def locked_account(connection: Connection) -> PaperAccount:
     """Return the account of a connection, opened at first use, locked until the transaction ends."""
-    rows = PaperAccount.objects.select_for_update(no_key=True).filter(connection=connection)
-    account = rows.first()
+    where = "WHERE connection_id = %s FOR NO KEY UPDATE"
+    account = sql.first(PaperAccount, where, connection.pk)
     if account is None:
         new = PaperAccount(connection=connection, cash=connection.starting_equity)
         PaperAccount.objects.bulk_create([new], ignore_conflicts=True)
-        account = rows.get()
+        account = sql.rows(PaperAccount, where, connection.pk)[0]
     return account
 
 
@@ -40,24 +51,27 @@ def place(account: PaperAccount, request: OrderRequest, options: PaperOptions) -
     Raises DuplicateClientOrderId for an id this account has ever had, with nothing changed.
     """
     ids = [request.client_order_id, *(leg.client_order_id for leg in request.legs)]
-    if PaperOrder.objects.filter(account=account, client_order_id__in=ids).exists():
+    taken = "SELECT 1 FROM paper_paperorder WHERE account_id = %s AND client_order_id = ANY(%s)"
+    if sql.values(taken, account.pk, ids):
         raise DuplicateClientOrderId(f"client order id {request.client_order_id} was used before")
-    instrument = Instrument.objects.filter(symbol=request.symbol).first()
-    quote = Quote.objects.filter(instrument=instrument).first() if instrument else None
+    instrument = sql.first(Instrument, "WHERE symbol = %s", request.symbol)
+    quote = sql.first(Quote, "WHERE instrument_id = %s", instrument.pk) if instrument else None
     if instrument is None or quote is None:
         what = "is not traded here" if instrument is None else "has no price"
         return _reject(account, instrument, request, f"{request.symbol} {what}")
+    quote.instrument = instrument
     request = _rounded(request, instrument)
     objection = admission.objection(account, request, instrument, quote, options)
     if objection:
         return _reject(account, instrument, request, objection)
     order = _write(account, instrument, request, State.WORKING, matched_until=quote.market_time)
-    for leg in request.legs:
-        # Legs follow what their entry fills; they never get larger than it.
-        leg = replace(_rounded(leg, instrument), quantity=min(leg.quantity, request.quantity))
-        _write(account, instrument, leg, State.HELD, parent=order)
     if order.type == "market":
         _trade_now(account, order, quote, options)
+    # Legs follow what their entry fills: they wait until it has filled something, and never get larger than it.
+    state = State.WORKING if order.filled_quantity else State.HELD
+    for leg in request.legs:
+        leg = replace(_rounded(leg, instrument), quantity=min(leg.quantity, request.quantity))
+        _write(account, instrument, leg, state, parent=order, matched_until=quote.market_time)
     return order
 
 
@@ -65,27 +79,20 @@ def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: 
     """Write one execution (`fee` a fraction of its value) and all that follows from it."""
     value = quantity * match.price
     cost = to_places(value * fee)
-    PaperExecution.objects.create(
-        account=account,
-        order=order,
-        trade_id=f"{order.pk}-{order.executions.count() + 1}",
-        quantity=quantity,
-        price=match.price,
-        fee=cost,
-        executed_at=match.at,
-    )
+    number = order.executions.count() + 1 if order.filled_quantity else 1
+    sql.change(EXECUTE, account.pk, order.pk, f"{order.pk}-{number}", quantity, match.price, cost, match.at)
     account.cash += (-value if order.side == "buy" else value) - cost
-    account.save(update_fields=["cash"])
-    holding = _move_holding(account, order, quantity)
+    sql.change("UPDATE paper_paperaccount SET cash = %s WHERE id = %s", account.cash, account.pk)
+    holding = _move_holding(order, quantity)
     order.filled_quantity += quantity
-    if order.filled_quantity >= order.quantity:
-        order.state = State.FILLED
-    order.save(update_fields=["filled_quantity", "state"])
+    order.state = State.FILLED if order.filled_quantity >= order.quantity else order.state
+    update = "UPDATE paper_paperorder SET filled_quantity = %s, state = %s WHERE id = %s"
+    sql.change(update, order.filled_quantity, str(order.state), order.pk)
     note(order, "executed")
     if order.parent is not None:
         _settle_bracket(order.parent, order)
     else:
-        wake_legs(order, match.at)
+        _wake_legs(order, match.at)
     if holding == 0:
         _cancel_reducing(account, order.instrument)
 
@@ -139,12 +146,16 @@ def holding_of(order: PaperOrder) -> Decimal:
 
 def note(order: PaperOrder, kind: str) -> None:
     """Append to the log that the account's owner reads."""
-    PaperEvent.objects.create(account_id=order.account_id, order=order, kind=kind)
+    query = "INSERT INTO paper_paperevent (account_id, order_id, kind, recorded_at) VALUES (%s, %s, %s, now())"
+    sql.change(query, order.account_id, order.pk, kind)
 
 
-def wake_legs(entry: PaperOrder, since: datetime) -> None:
+def _wake_legs(entry: PaperOrder, since: datetime) -> None:
     """Let legs work on candles that open after their entry's fill; one that came first can't have touched them."""
-    entry.legs.filter(state=State.HELD).update(state=State.WORKING, matched_until=since)
+    query = (
+        "UPDATE paper_paperorder SET state = 'working', matched_until = %s WHERE parent_id = %s AND state = 'held'"
+    )
+    sql.change(query, since, entry.pk)
 
 
 def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
@@ -170,11 +181,10 @@ def _cancel_reducing(account: PaperAccount, instrument: Instrument | None) -> No
         end(order, "the position is flat")
 
 
-def _move_holding(account: PaperAccount, order: PaperOrder, quantity: Decimal) -> Decimal:
-    holding, _ = PaperHolding.objects.get_or_create(account=account, instrument=order.instrument)
-    holding.quantity += quantity if order.side == "buy" else -quantity
-    holding.save(update_fields=["quantity"])
-    return holding.quantity
+def _move_holding(order: PaperOrder, quantity: Decimal) -> Decimal:
+    change = quantity if order.side == "buy" else -quantity
+    held: Decimal = sql.values(MOVE_HOLDING, order.account_id, order.instrument_id, change)[0][0]
+    return held
 
 
 def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> None:

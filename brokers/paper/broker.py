@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
+from brokers import sql
 from brokers.contract import (
     Execution,
     OrderRejected,
@@ -19,7 +20,7 @@ from brokers.contract import (
 )
 from brokers.models import Connection
 from brokers.paper import book
-from brokers.paper.models import PaperEvent, PaperHolding, PaperOrder
+from brokers.paper.models import PaperEvent, PaperExecution, PaperHolding, PaperOrder
 from brokers.paper.options import PaperOptions
 
 EVENTS_AT_ONCE = 500
@@ -133,9 +134,17 @@ def venue_order(order: PaperOrder) -> VenueOrder:
             fee=row.fee,
             executed_at=row.executed_at,
         )
-        for row in sorted(order.executions.all(), key=lambda row: row.pk)
+        for row in _executions(order)
     )
     return VenueOrder(order.client_order_id, str(order.pk), _state(order), order.reason, executions)
+
+
+def _executions(order: PaperOrder) -> list[PaperExecution]:
+    if order.filled_quantity == 0:
+        return []
+    if "executions" in getattr(order, "_prefetched_objects_cache", {}):
+        return sorted(order.executions.all(), key=lambda row: row.pk)
+    return sql.rows(PaperExecution, "WHERE order_id = %s ORDER BY id", order.pk)
 
 
 def _state(order: PaperOrder) -> VenueState:
