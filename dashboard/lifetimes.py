@@ -49,7 +49,6 @@ def order_life(order: Order, fills: Iterable[Fill]) -> list[Event]:
         )
         for fill in fills
     ]
-    events.sort(key=lambda event: event.at or order.updated_at)
     return [*events, _last(order)]
 
 

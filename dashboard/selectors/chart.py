@@ -197,7 +197,12 @@ def live_chart(instrument: Instrument) -> dict[str, object]:
 
 
 def equity_points(account: Connection, *, start: datetime, end: datetime) -> list[tuple[float, float]]:
-    """Return at most 401 marks of equity between two wall times as (UTC seconds, equity), oldest first."""
+    """Return at most 401 marks of equity between two wall times as (UTC seconds, equity), oldest first.
+
+    They are spread evenly from the first mark in the window on: a young desk shows all it has.
+    """
+    marks = account.equity_marks.filter(at__gte=start, at__lte=end)
+    start = marks.order_by("at").values_list("at", flat=True).first() or start
     values: dict[str, Any] = {"connection": account.pk, "start": start, "end": end, "points": EQUITY_POINTS}
     with database.cursor() as cursor:
         cursor.execute(_EQUITY, values)

@@ -76,9 +76,13 @@ class EquityCurve {
   add(equity) {
     if (!this.plot || equity === null) return;
     const seconds = now() / 1000;
-    // A quarter of a percent of the window for each point: the curve stays as coarse as it was read.
-    if (seconds - this.times.at(-1) < this.hours * 9) this.values[this.values.length - 1] = equity;
-    else {
+    // The last point moves along until it is a quarter of a percent of the curve away from the one before it.
+    const last = this.times.length - 1;
+    const apart = Math.max(5, (seconds - this.times[0]) / 400);
+    if (last > 0 && this.times[last] - this.times[last - 1] < apart) {
+      this.times[last] = seconds;
+      this.values[last] = equity;
+    } else {
       this.times.push(seconds);
       this.values.push(equity);
     }

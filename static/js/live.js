@@ -191,12 +191,6 @@ function onOpen() {
 }
 
 const owner = document.body;
-if (regions.size) {
-  const topics = Array.from(regions.keys()).sort().join(",");
-  owner.setAttribute("hx-ws:connect", `/ws/desk/?topics=${encodeURIComponent(topics)}`);
-  owner.setAttribute("hx-trigger", "load");
-  owner.setAttribute("hx-config", '{"ws": {"reconnectDelay": 400, "reconnectMaxDelay": 5000}}');
-}
 owner.addEventListener("htmx:ws:before:message:incoming", onIncoming);
 owner.addEventListener("htmx:ws:after:message:incoming", onSwapped);
 owner.addEventListener("htmx:ws:after:connection", onOpen);
@@ -205,4 +199,13 @@ owner.addEventListener("htmx:ws:close", onClosed);
 for (const [topic, region] of regions) {
   region.addEventListener("pointerleave", () => setTimeout(() => release(topic), 150));
   region.addEventListener("focusout", () => setTimeout(() => release(topic), 150));
+}
+
+if (regions.size) {
+  const topics = Array.from(regions.keys()).sort().join(",");
+  owner.setAttribute("hx-ws:connect", `/ws/desk/?topics=${encodeURIComponent(topics)}`);
+  owner.setAttribute("hx-trigger", "load");
+  owner.setAttribute("hx-config", '{"ws": {"reconnectDelay": 400, "reconnectMaxDelay": 5000}}');
+  // htmx has looked at the page already; modules run later.
+  htmx.process(owner);
 }
