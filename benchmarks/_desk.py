@@ -64,10 +64,8 @@ class Bench:
 
     def source(self, name: str, policy: str = "follow", notional: int = 500) -> str:
         """Make a source that orders a fixed value and return its webhook's URL."""
-        made = json.loads(self.desk.manage("create_source", name, "--policy", policy, "--json"))
-        self.rows(
-            "UPDATE webhooks_source SET sizing = 'notional', notional = %s WHERE name = %s", [notional, name]
-        )
+        sizing = ("--sizing", "notional", "--notional", str(notional), "--staleness", "3600")
+        made = json.loads(self.desk.manage("create_source", name, "--policy", policy, *sizing, "--json"))
         url: str = made["url"]
         return self.desk.url + urlsplit(url).path
 

@@ -25,7 +25,7 @@ PAGES = """
 """
 API = """
 /api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders
-/api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/desk
+/api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/equity /api/v1/desk
 """
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     client = Client(headers={"host": "localhost"})
     client.force_login(User.objects.filter(is_superuser=True)[0])
     key = create_key(name=f"bench {os.getpid()}", scope="read")
-    headers = {"X-API-Key": key[1] if isinstance(key, tuple) else str(key)}
+    headers = {"Authorization": f"Bearer {key[1]}"}
     for line in sys.stdin:
         path = line.strip()
         answer = _paths() if path == "list" else _answer(client, connection, path, headers)

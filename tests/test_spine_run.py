@@ -152,7 +152,7 @@ def test_an_alert_over_http_becomes_a_decision_an_order_and_a_fill(running: Runn
     decision = told["decision"]
     assert told["state"] == "decided"
     assert decision["action"] == "BUY"
-    assert decision["instrument"] == "BTCUSDT"
+    assert decision["symbol"] == "BTCUSDT"
     assert 0 < decision["confidence"] < 1
     (entry,) = main_orders(told)
     assert entry["role"] == "entry"
@@ -295,6 +295,7 @@ def test_what_is_decided_in_a_replay_at_300_times_gets_its_outcome_in_market_tim
     outcome = told["decision"]["outcome"]
     assert outcome["result"] in ("win", "loss", "timeout")
     assert outcome["exit_at"] > decision["as_of"]
+    running.flatten("ADAUSDT")
     running.bench.desk.manage("replay", "--stop")
 
 
