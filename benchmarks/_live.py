@@ -96,7 +96,7 @@ def page(bench: Bench, cookie: str) -> Iterator[Any]:
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": bench.desk.url}])
         opened = context.new_page()
         frames: list[Any] = []
-        opened.on("websocket", lambda socket: socket.on("framereceived", frames.append))
+        opened.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
         opened.goto(f"{bench.desk.url}/alerts")
         _wait_for_frames(opened, frames)
         yield opened
