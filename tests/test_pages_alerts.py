@@ -12,6 +12,11 @@ from webhooks.models import Alert
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _regions() -> None:
+    fragments.load()
+
+
 @pytest.fixture
 def viewer():
     return signed_in(person("viewer"))
@@ -47,8 +52,8 @@ def test_the_newest_alert_stands_first_and_older_ones_are_a_page_away(viewer) ->
 
 @pytest.mark.parametrize(
     ("query", "count"),
-    [("", 3), ("state=failed", 1), ("source=other", 1), ("instrument=BTCUSDT", 1), ("state=failed&source=other", 0),
-     ("instrument=NONE", 0), ("source=nobody", 0), ("state=nonsense", 3), ("before=x", 3)],
+    [("", 3), ("state=failed", 1), ("source=other", 1), ("instrument=BTCUSDT", 1),
+     ("state=failed&source=other", 0), ("instrument=NONE", 0), ("source=nobody", 0), ("state=nonsense", 3), ("before=x", 3)],
 )  # fmt: skip
 def test_filters_narrow_the_list(viewer, query, count) -> None:
     sender = source()
@@ -130,7 +135,9 @@ def test_an_alert_of_a_revoked_source_is_not_replayed(client) -> None:
 
 
 def queries(browser, path: str) -> int:
-    with CaptureQueriesContext(connection, ) as found:
+    with CaptureQueriesContext(
+        connection,
+    ) as found:
         page(browser, path)
     return len(found)
 

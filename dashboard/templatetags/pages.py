@@ -41,6 +41,15 @@ def _decimal(text: str | None) -> Decimal | None:
 
 
 @register.filter
+def plain(text: str | float | None) -> str:
+    """Write a number of the evidence without its trailing zeros; other text as it is."""
+    value = _decimal(str(text))
+    if value is None or not value.is_finite():
+        return str(text)
+    return f"{value.normalize():f}" if value else "0"
+
+
+@register.filter
 def amount(text: str | None) -> str:
     """Write an amount that is kept as decimal text in evidence."""
     value = _decimal(text)
