@@ -116,7 +116,7 @@ def test_each_cross_is_posted_once_and_decided(gate: Gate, market: Instrument) -
     assert (alert.state, alert.decision.action, alert.intent) == ("decided", "BUY", "long")
     assert gate.nudges
     # The trend turns: the strategy closes, or reverses, with its next alert.
-    down = [RISE[-1] + 94 - 94 - number for number in range(8)]
+    down = [RISE[-1] - number for number in range(8)]
     candles(market, FALL + RISE + down)
     assert [demo(), demo()] == [1, 0]
     inbox.drain()

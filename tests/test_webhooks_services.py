@@ -157,7 +157,7 @@ def test_create_source_opens_a_paper_account_when_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["taken"], "is taken"),
+        (["taken"], "there is a source 'taken' already"),
         (["x", "--connection", "none"], "no such connection; there are: paper"),
         (["x", "--sizing", "notional"], "needs --notional"),
         (["x", "--allow", "nonsense"], "nonsense"),

@@ -3,7 +3,6 @@
 Sources and keys are made, rotated and revoked on the desk's own pages, which ask for the password again.
 """
 
-from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -19,7 +18,7 @@ class SourceAdmin(admin.ModelAdmin[Source]):
     list_select_related = ("connection",)
     search_fields = ("name", "slug")
     exclude = ("token_hash", "previous_token_hash", "body_secret_hash")
-    readonly_fields: Any = (
+    readonly_fields = (
         "slug", "token_hint", "previous_until", "connection", "is_demo", "revoked_at", "created_by", "created_at",
     )  # fmt: skip
 

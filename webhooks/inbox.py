@@ -174,7 +174,7 @@ def _market_clock(instrument: Instrument) -> list[Clock]:
     quote = market.quote(instrument.pk)
     if quote is None or quote.kind != MarketKind.REPLAY:
         return []
-    feed = Feed.objects.filter(pk=instrument.feed_id).only("settings").first()
+    feed = Feed.objects.filter(instruments=instrument).only("settings").first()
     speed = float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED) if feed else 1.0
     return [Clock(quote.market_time, speed, timedelta(seconds=quote.timeframe))]
 

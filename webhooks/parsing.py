@@ -7,7 +7,7 @@ asks for nothing too.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -263,7 +263,7 @@ def _from_default(action: str, contracts: str, symbol: str, position: str) -> Pa
 
 def _intent_of_words(text: str) -> tuple[Wish, str]:
     said = [(asked, word) for word in _WORD.findall(text) if (asked := values.wish(word)) is not None]
-    meanings = {asked for asked, _ in said if asked != "hold"}
+    meanings: set[Wish] = {asked for asked, _ in said if asked != "hold"}
     for asked, word in said:
         if asked == "flat" or (len(meanings) <= 1 and asked in (meanings or {"hold"})):
             return asked, word
@@ -273,14 +273,15 @@ def _intent_of_words(text: str) -> tuple[Wish, str]:
 
 
 def _symbol_of(text: str) -> str:
-    tokens = [token.strip(".:,!-") for token in _TOKEN.findall(text)]
+    tokens: list[str] = [token.strip(".:,!-") for token in _TOKEN.findall(text)]
     words = [token for token in tokens if any(map(str.isalpha, token)) and values.wish(token) is None]
-    for likely in (
+    likely_ones: tuple[Callable[[str], object], ...] = (
         lambda token: ":" in token and _QUOTED_IN.match(token.rpartition(":")[2]),
         _QUOTED_IN.match,
         lambda token: token.isupper() and 2 <= len(token) <= 20 and token.lower() not in _NOT_SYMBOLS,
         lambda token: len(words) == 1 and token.lower() not in _NOT_SYMBOLS,
-    ):
+    )
+    for likely in likely_ones:
         for token in words:
             if likely(token):
                 return token
