@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_images_are_small() -> None:
     images = [path for path in (ROOT / "docs").rglob("*") if path.suffix in {".png", ".jpg", ".svg"}]
     assert images
     assert [path.name for path in images if path.stat().st_size > MAX_IMAGE] == []
+
+
+@each_document
+def test_what_examples_import_is_there(document: Path) -> None:
+    for module, name in re.findall(r"\bfrom ([a-z_.]+) import (\w+)", document.read_text()):
+        assert hasattr(import_module(module), name), f"{module}.{name}"
 
 
 def commands() -> set[str]:
