@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from algotrendy import doctor, paths
 from algotrendy.doctor import Finding
+from market.models import Feed, Instrument
 
 
 def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -94,9 +95,8 @@ def test_a_clock_that_is_wrong_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.django_db
 def test_a_feed_without_prices_is_found() -> None:
-    from market.models import Feed
-
     feed = Feed.objects.create(name="still", driver=Feed.Driver.SIMULATOR, timeframe=5)
+    Instrument.objects.create(symbol="BTCUSDT", feed=feed)
     Feed.objects.filter(pk=feed.pk).update(created_at=timezone.now() - timedelta(hours=1))
     [finding] = doctor.feeds()
     assert not finding.good
