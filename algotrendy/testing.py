@@ -68,7 +68,7 @@ def _running(service: Service, data: Path) -> Iterator[None]:
             start_new_session=True,
         )
         try:
-            wait_until(lambda: service.is_ready() or process.poll() is not None, 30, service.name)
+            wait_until(lambda: service.is_ready() or process.poll() is not None, 60, service.name)
             if process.poll() is not None:
                 raise RuntimeError(f"{service.name} did not start:\n{Path(log.name).read_text()}")
             service.after_ready()
@@ -154,7 +154,7 @@ def running_desk(
         )  # fmt: skip
     desk = Desk(f"http://127.0.0.1:{number}", number, data, environment, supervisor)
     try:
-        wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 120, "the desk to start")
+        wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 240, "the desk to start")
         if supervisor.poll() is not None:
             raise RuntimeError(f"the desk did not start:\n{desk.output}")
         yield desk
