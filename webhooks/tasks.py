@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from algotrendy.nudges import nudge
+from brokers.locks import try_session_lock
 from webhooks import demo as strategy
 from webhooks import inbox, services
 
@@ -18,8 +19,9 @@ def work_inbox() -> int:
 
 @shared_task(name="webhooks.demo")
 def demo() -> int:
-    """Let the demo's strategy look at the market."""
-    return strategy.post_crosses()
+    """Let the demo's strategy look at the market; one worker at a time, or a slow second would post twice."""
+    with try_session_lock("webhooks.demo") as mine:
+        return strategy.post_crosses() if mine else 0
 
 
 @shared_task(name="webhooks.housekeeping")
