@@ -170,7 +170,7 @@ def badge(state: str | None) -> SafeString:
 def market_badge(kind: str | None) -> SafeString:
     """Mark how real a price is: SIMULATED, REPLAY, LIVE, IMPORTED."""
     key = str(kind or "")
-    return format_html('<span class="badge market {}">{}</span>', key, key) if key else mark_safe("")
+    return format_html('<span class="badge market {}">{}</span>', key, key.upper()) if key else mark_safe("")
 
 
 @register.simple_tag
