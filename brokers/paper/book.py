@@ -4,6 +4,7 @@ Every writer holds the lock of the account's row until its commit: events are co
 and nobody acts on a holding that is about to change.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -64,19 +65,18 @@ def place(account: PaperAccount, request: OrderRequest, options: PaperOptions) -
     objection = admission.objection(account, request, instrument, quote, options)
     if objection:
         return _reject(account, instrument, request, objection)
-    order = _write(account, instrument, request, State.WORKING, matched_until=quote.market_time)
-    if order.type == "market":
-        _trade_now(account, order, quote, options)
-    # Legs follow what their entry fills: they wait until it has filled something, and never get larger than it.
-    state = State.WORKING if order.filled_quantity else State.HELD
-    for leg in request.legs:
-        leg = replace(_rounded(leg, instrument), quantity=min(leg.quantity, request.quantity))
-        _write(account, instrument, leg, state, parent=order, matched_until=quote.market_time)
+    order = _new(account, instrument, request, State.WORKING, matched_until=quote.market_time)
+    order.save()
+    held = _trade_now(account, order, quote, options) if order.type == "market" else None
+    legs = _write_legs(account, order, [_rounded(leg, instrument) for leg in request.legs])
+    note([order, *legs], "placed")
+    if legs and held == 0:
+        _cancel_reducing(account, instrument)  # it closed the other side: nothing is left to protect
     return order
 
 
-def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: Match, fee: Decimal) -> None:
-    """Write one execution (`fee` a fraction of its value) and all that follows from it."""
+def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: Match, fee: Decimal) -> Decimal:
+    """Write one execution (`fee` a fraction of its value) and all that follows; return what is held then."""
     value = quantity * match.price
     cost = to_places(value * fee)
     number = order.executions.count() + 1 if order.filled_quantity else 1
@@ -88,13 +88,12 @@ def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: 
     order.state = State.FILLED if order.filled_quantity >= order.quantity else order.state
     update = "UPDATE paper_paperorder SET filled_quantity = %s, state = %s WHERE id = %s"
     sql.change(update, order.filled_quantity, str(order.state), order.pk)
-    note(order, "executed")
+    note([order], "executed")
     if order.parent is not None:
         _settle_bracket(order.parent, order)
-    else:
-        _wake_legs(order, match.at)
     if holding == 0:
         _cancel_reducing(account, order.instrument)
+    return holding
 
 
 def cancel(order: PaperOrder, reason: str) -> None:
@@ -117,7 +116,7 @@ def end(order: PaperOrder, reason: str) -> bool:
         return False
     order.state, order.reason = State.CANCELED, reason
     order.save(update_fields=["state", "reason"])
-    note(order, "canceled")
+    note([order], "canceled")
     return True
 
 
@@ -144,18 +143,19 @@ def holding_of(order: PaperOrder) -> Decimal:
     return rows.values_list("quantity", flat=True).first() or ZERO
 
 
-def note(order: PaperOrder, kind: str) -> None:
-    """Append to the log that the account's owner reads."""
-    query = "INSERT INTO paper_paperevent (account_id, order_id, kind, recorded_at) VALUES (%s, %s, %s, now())"
-    sql.change(query, order.account_id, order.pk, kind)
+def note(orders: Sequence[PaperOrder], kind: str) -> None:
+    """Append an event for each order to the log that the account's owner reads."""
+    query = """
+        INSERT INTO paper_paperevent (account_id, order_id, kind, recorded_at)
+        SELECT %s, id, %s, now() FROM unnest(%s::bigint[]) AS id ORDER BY id
+    """
+    sql.change(query, orders[0].account_id, kind, [order.pk for order in orders])
 
 
-def _wake_legs(entry: PaperOrder, since: datetime) -> None:
+def wake_legs(entry: PaperOrder, since: datetime) -> None:
     """Let legs work on candles that open after their entry's fill; one that came first can't have touched them."""
-    query = (
-        "UPDATE paper_paperorder SET state = 'working', matched_until = %s WHERE parent_id = %s AND state = 'held'"
-    )
-    sql.change(query, since, entry.pk)
+    update = "UPDATE paper_paperorder SET state = 'working', matched_until = %s"
+    sql.change(f"{update} WHERE parent_id = %s AND state = 'held'", since, entry.pk)
 
 
 def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
@@ -169,7 +169,7 @@ def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
         else:
             other.quantity, other.state = other.filled_quantity, State.FILLED
             other.save(update_fields=["quantity", "state"])
-            note(other, "executed")
+            note([other], "executed")
     if leg is not None:
         leg.refresh_from_db(fields=["quantity", "state", "reason"])
 
@@ -187,16 +187,19 @@ def _move_holding(order: PaperOrder, quantity: Decimal) -> Decimal:
     return held
 
 
-def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> None:
+def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> Decimal | None:
+    """Trade as much as volume allows; return what is held then, None when nothing was traded."""
+    held = None
     quantity = closable(order)
     depth = admission.depth(quote, options)
     if depth is not None:
         quantity = min(quantity, to_step(depth, quote.instrument.step_size))
     if quantity > 0:
         price = market_price(quote.price, order.side, quote.instrument.tick_size, options)
-        execute(account, order, quantity, Match(price, quote.market_time), options.fee)
+        held = execute(account, order, quantity, Match(price, quote.market_time), options.fee)
     if order.reduce_only and order.state == State.WORKING and closable(order) == 0:
         end(order, "the position is flat")
+    return held
 
 
 def _rounded(request: OrderRequest, instrument: Instrument) -> OrderRequest:
@@ -210,13 +213,33 @@ def _rounded(request: OrderRequest, instrument: Instrument) -> OrderRequest:
     )
 
 
+def _write_legs(account: PaperAccount, entry: PaperOrder, requests: Sequence[OrderRequest]) -> list[PaperOrder]:
+    """Write the legs of an entry: they wait until it has filled something, and are never larger than it."""
+    state = State.WORKING if entry.filled_quantity else State.HELD
+    legs = [
+        _new(
+            account,
+            entry.instrument,
+            replace(request, quantity=min(request.quantity, entry.quantity)),
+            state,
+            parent=entry,
+            matched_until=entry.matched_until,
+        )
+        for request in requests
+    ]
+    return PaperOrder.objects.bulk_create(legs)
+
+
 def _reject(
     account: PaperAccount, instrument: Instrument | None, request: OrderRequest, reason: str
 ) -> PaperOrder:
-    return _write(account, instrument, request, State.REJECTED, reason=reason)
+    order = _new(account, instrument, request, State.REJECTED, reason=reason)
+    order.save()
+    note([order], "rejected")
+    return order
 
 
-def _write(
+def _new(
     account: PaperAccount,
     instrument: Instrument | None,
     request: OrderRequest,
@@ -226,7 +249,7 @@ def _write(
     parent: PaperOrder | None = None,
     matched_until: datetime | None = None,
 ) -> PaperOrder:
-    order = PaperOrder.objects.create(
+    return PaperOrder(
         account=account,
         instrument=instrument,
         client_order_id=request.client_order_id,
@@ -241,5 +264,3 @@ def _write(
         reason=reason,
         matched_until=matched_until,
     )
-    note(order, "rejected" if state == State.REJECTED else "placed")
-    return order

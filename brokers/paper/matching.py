@@ -116,6 +116,8 @@ def _match_order(
         return Decimal(0)
     account = book.locked_account(order.account.connection)
     book.execute(account, order, quantity, match, options.fee)
+    if order.parent is None:
+        book.wake_legs(order, match.at)
     return quantity
 
 
