@@ -129,7 +129,7 @@ def _on_trade(trade_id: int, **_: Any) -> None:
 
 
 def _on_desk(**_: Any) -> None:
-    send("status", "health", "desk-health", "settings")
+    send("status", "desk-state", "health", "desk-health")
 
 
 def _on_equity(**_: Any) -> None:

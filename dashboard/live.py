@@ -220,7 +220,7 @@ class Hub:
 
     async def _to_render(self, changed: set[str]) -> list[str]:
         watched = set(self._watchers)
-        if any(":" in topic or topic == "marks" for topic in changed):
+        if any(":" in topic for topic in watched):
             changed = changed | await self._in_thread(related, set(changed), watched)
         return sorted(changed & watched)
 

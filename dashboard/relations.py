@@ -10,6 +10,8 @@ from memory.models import DecisionOrder
 from webhooks.models import Alert
 
 Ids = set[int]
+# A change of the first concerns every page of the second.
+FAMILIES = {"marks": "chart", "brokers": "broker"}
 
 
 def ids_of(topics: Iterable[str], name: str) -> Ids:
@@ -33,8 +35,9 @@ def related(changed: set[str], watched: set[str]) -> set[str]:
         trades = Fill.objects.filter(order_id__in=orders).values_list("trade_id", flat=True).distinct()
         found |= {f"trade:{pk}" for pk in trades}
     found |= {f"decision:{pk}" for pk in decisions}
-    if "marks" in changed:
-        found |= {topic for topic in watched if topic.startswith("chart:")}
+    for topic, name in FAMILIES.items():
+        if topic in changed:
+            found |= {watching for watching in watched if watching.startswith(f"{name}:")}
     return found & watched
 
 

@@ -53,7 +53,8 @@ def test_the_newest_alert_stands_first_and_older_ones_are_a_page_away(viewer) ->
 @pytest.mark.parametrize(
     ("query", "count"),
     [("", 3), ("state=failed", 1), ("source=other", 1), ("instrument=BTCUSDT", 1),
-     ("state=failed&source=other", 0), ("instrument=NONE", 0), ("source=nobody", 0), ("state=nonsense", 3), ("before=x", 3)],
+     ("state=failed&source=other", 0), ("instrument=NONE", 0), ("source=nobody", 0), ("state=nonsense", 3),
+     ("before=x", 3)],
 )  # fmt: skip
 def test_filters_narrow_the_list(viewer, query, count) -> None:
     sender = source()
@@ -110,7 +111,7 @@ def test_a_late_alert_says_that_it_may_close_but_not_open(viewer) -> None:
 
 def test_repeats_are_told(viewer) -> None:
     taken = alert(source(), duplicates=3)
-    assert "×3" in page(viewer, "/alerts")
+    assert page(viewer, "/alerts").count(">3<") == 1
     assert "came 3 more times" in page(viewer, f"/alerts/{taken.pk}")
 
 

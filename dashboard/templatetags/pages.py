@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from urllib.parse import urlsplit
 
 from django import template
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.templatetags.desk import DASH, pnl, write
+from webhooks import addresses
 
 register = template.Library()
 
@@ -69,3 +72,10 @@ def multiple(value: float | None) -> SafeString | str:
         return DASH
     css, arrow = ("up", "▲") if value > 0 else ("down", "▼") if value < 0 else ("", "")
     return format_html('<span class="pnl {}">{} R {}</span>', css, write(value, 2, sign=True), arrow)
+
+
+@register.simple_tag
+def named_host(request: HttpRequest) -> bool:
+    """Return whether the page was opened by a name rather than an IP address: passkeys are bound to names."""
+    host = urlsplit(f"//{request.get_host()}").hostname or ""
+    return addresses.parse_address(host) is None
