@@ -21,7 +21,7 @@ PAGES = """
 /orders /orders?before={half} /orders?state=rejected /orders/{half}
 /trades /trades?before={quarter} /trades/{quarter}
 /sources /sources/1 /sources/1/setup /brokers /brokers/paper /health /settings
-/data/candles?instrument=BTCUSDT /data/markers?instrument=BTCUSDT /data/equity /prometheus
+/data/candles?symbol=BTCUSDT /data/markers?symbol=BTCUSDT /data/equity /prometheus
 """
 API = """
 /api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders
@@ -37,6 +37,7 @@ def main() -> None:
     from django.contrib.auth.models import User
     from django.db import connection
     from django.test import Client
+
     from webhooks.services import create_key
 
     client = Client(headers={"host": "localhost"})
