@@ -3,7 +3,6 @@
 Sources and keys are made, rotated and revoked on the desk's own pages, which ask for the password again.
 """
 
-
 from django.contrib import admin
 from django.http import HttpRequest
 

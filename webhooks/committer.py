@@ -26,6 +26,7 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_WAITING = 10_000  # alerts; more are refused at once, so that memory is bounded
 COMMIT_SECONDS = 2.0
 ANSWER_SECONDS = 2.8  # TradingView hangs up after 3 s
+TURN_OF_MINUTE = 10  # seconds in which alerts of the minute before are surely stored or given up
 COUNT_LOCK_TIMEOUT = "250ms"
 
 _ADD_ALERTS = locks.key(ADD_ALERTS_LOCK)
@@ -33,13 +34,13 @@ _LOCK = "SELECT pg_advisory_xact_lock(%s)"
 _INSERT = """
 WITH incoming AS (
     SELECT * FROM unnest(
-        %s::bigint[], %s::text[], %s::text[], %b::bytea[], %s::text[], %s::inet[], %s::timestamptz[]
+        %b::bigint[], %b::text[], %b::text[], %b::bytea[], %b::text[], %b::text[], %b::timestamptz[]
     ) WITH ORDINALITY AS t (source_id, key, earlier_key, body, content_type, remote_address, received_at, place)
 )
 INSERT INTO webhooks_alert
     (source_id, idempotency_key, body, content_type, remote_address, received_at,
      duplicates, state, reason, intent, attempts)
-SELECT i.source_id, i.key, i.body, i.content_type, i.remote_address, i.received_at, 0, 'received', '', '', 0
+SELECT i.source_id, i.key, i.body, i.content_type, i.remote_address::inet, i.received_at, 0, 'received', '', '', 0
 FROM (SELECT pg_advisory_xact_lock(%s)) turn, incoming i
 JOIN webhooks_source s ON s.id = i.source_id AND s.revoked_at IS NULL
 WHERE i.earlier_key = '' OR NOT EXISTS (
@@ -112,11 +113,11 @@ class Committer:
             self._task = asyncio.create_task(self._run(), name="webhooks-committer")
         self._waiting.append(alert)
         self._wake.set()
+        too_late = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _expire, alert)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await alert.answer
-        except TimeoutError:
-            raise Unavailable("no answer in time") from None
+            return await alert.answer
+        finally:
+            too_late.cancel()
 
     async def close(self) -> None:
         """Stop once everything that waits is stored and answered."""
@@ -216,8 +217,9 @@ def _without_repeats(batch: list[Incoming]) -> tuple[list[Incoming], list[Incomi
 async def _insert(connection: Connection, alerts: Sequence[Incoming]) -> dict[Key, int]:
     """Store alerts in one transaction; return the ids of those that are new.
 
-    One statement does it, in one round trip. Only the look for an equal alert of the minute before must wait for
-    its turn first: a statement does not see what was committed after it began.
+    One statement does it, in one round trip. A statement does not see what was committed after it began: right
+    after the turn of a minute another door may still be storing an equal alert of the minute before, so there the
+    look for it waits for its turn first.
     """
     columns = (
         [alert.source_id for alert in alerts],
@@ -229,7 +231,7 @@ async def _insert(connection: Connection, alerts: Sequence[Incoming]) -> dict[Ke
         [alert.received_at for alert in alerts],
         _ADD_ALERTS,
     )
-    if not any(alert.earlier_key for alert in alerts):
+    if not any(alert.earlier_key and alert.received_at.second < TURN_OF_MINUTE for alert in alerts):
         return await _ids(connection, _INSERT, columns)
     async with connection.transaction():
         await connection.execute(_LOCK, [_ADD_ALERTS])
@@ -255,6 +257,10 @@ def _answer(alert: Incoming, accepted: Accepted) -> None:
     # The sender may have hung up: then its future is cancelled.
     if not alert.answer.done():
         alert.answer.set_result(accepted)
+
+
+def _expire(alert: Incoming) -> None:
+    _fail([alert], Unavailable("no answer in time"))
 
 
 def _fail(batch: list[Incoming], error: Exception) -> None:

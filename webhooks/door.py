@@ -16,7 +16,7 @@ from django.conf import settings
 
 from webhooks import addresses, keys
 from webhooks.committer import Committer, Incoming
-from webhooks.figures import ACCEPT_SECONDS, ANSWERS
+from webhooks.figures import ACCEPT_SECONDS, count_answer
 from webhooks.identity import identify
 from webhooks.link import Link, Unavailable
 from webhooks.nudge import Nudger
@@ -91,7 +91,7 @@ class Door:
             headers = ((b"retry-after", b"5"),)
         except HungUp:
             return
-        ANSWERS.labels(status).inc()
+        count_answer(status)
         await _send_json(send, status, answer, headers)
 
     async def _accept(self, scope: Scope, receive: Receive) -> tuple[int, dict[str, Any]]:
@@ -169,8 +169,11 @@ def _came_from(scope: Scope, proxies: tuple[addresses.Network, ...]) -> addresse
 
 
 def _text_header(scope: Scope, wanted: bytes) -> str:
-    value = next((value for name, value in scope["headers"] if name == wanted), b"")
-    return "".join(char for char in value.decode("latin-1") if char.isprintable())
+    for name, value in scope["headers"]:
+        if name == wanted:
+            text: str = value.decode("latin-1")
+            return text if text.isprintable() else "".join(filter(str.isprintable, text))
+    return ""
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes:

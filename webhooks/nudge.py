@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 EXPIRES = 10  # seconds
 # Publishing costs as much as accepting several alerts. The first nudge leaves at once, later ones of a burst at
 # this distance: the agent works on until nothing waits, so most would find nothing to do.
-PAUSE = 0.025  # seconds
+PAUSE = 0.04  # seconds
 # The settings' time-outs suit workers. Here a dead or silent broker must only cost a thread a second.
 _TRANSPORT = {"socket_timeout": 1, "socket_connect_timeout": 1, "retry_on_timeout": False, "max_retries": 0}
 
