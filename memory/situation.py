@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db.models import Sum
 from django.utils import timezone
 
-from brokers import exposure, risk
+from brokers import risk
 from brokers import selectors as brokers
 from market import selectors as market
 from market.models import MarketKind, Quote
@@ -21,12 +21,12 @@ def look(signal: Signal) -> tuple[Situation, Quote | None]:
     quote = market.quote(signal.instrument.pk)
     desk = brokers.desk()
     equity = brokers.equity(signal.connection)
-    held = exposure.projected_position(signal.connection.pk, signal.instrument.pk)
+    held = brokers.projected_position(signal.connection.pk, signal.instrument.pk)
     position = brokers.position(signal.connection.pk, signal.instrument.pk)
     return Situation(
         price=quote.price if quote else None,
         sigma=_volatility(quote),
-        cost=float(exposure.round_trip_cost(signal.connection)),
+        cost=float(brokers.round_trip_cost(signal.connection)),
         position=held,
         average_price=position.average_price if position and position.quantity else held * 0,
         desk_state=brokers.effective_state(desk),
