@@ -18,6 +18,7 @@ from market.services import ensure_instrument
 from webhooks import link, nudge
 from webhooks.committer import MAX_WAITING
 from webhooks.models import Alert
+from webhooks.signals import alert_changed
 from webhooks.tasks import work_inbox
 
 __all__ = ["committed"]
@@ -130,9 +131,17 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
 def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
     make_source()
     nudger = nudge.Nudger()
+    heard: list[tuple[int, str]] = []
+
+    def listen(alert_id: int, state: str, **_: object) -> None:
+        heard.append((alert_id, state))
+
+    alert_changed.connect(listen)
     with open_gate(nudger) as gate, httpx.Client() as client:
-        client.post(gate.address(), json=SIGNAL)
-        _wait(lambda: valkey.llen("trade") == 1)
+        answer = client.post(gate.address(), json=SIGNAL)
+        _wait(lambda: valkey.llen("trade") == 1 and heard)
+    alert_changed.disconnect(listen)
+    assert heard == [(answer.json()["alert"], "received")]
     message = json.loads(valkey.lindex("trade", 0))
     assert message["headers"]["task"] == "webhooks.work_inbox"
     assert settings.REDIS_URL.startswith("unix://")
