@@ -1,5 +1,6 @@
 """`./mem up` for real: it starts, refuses what it must, survives kill -9, and stops."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -123,7 +124,8 @@ def test_killing_everything_at_once_leaves_a_desk_that_starts_again(tmp_path: Pa
     with running_desk(data, port) as desk:
         processes = psutil.Process(desk.supervisor.pid).children(recursive=True)
         for process in [psutil.Process(desk.supervisor.pid), *processes]:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it may already have followed its parent
+                process.kill()
         desk.supervisor.wait()
     with running_desk(data, port) as again:
         assert again.is_ready()
