@@ -82,7 +82,7 @@ def _prepare(data: Path) -> None:
     environment = os.environ | {"ALGOTRENDY_DATA": str(data)}
     environment.pop("DATABASE_URL", None)
     subprocess.run(
-        [sys.executable, "manage.py", "prepare_desk", "--clean"], env=environment, cwd=paths.BASE_DIR, check=True,
+        [sys.executable, "manage.py", "prepare", "--clean"], env=environment, cwd=paths.BASE_DIR, check=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     host = str(paths.socket_dir(data))

@@ -181,7 +181,7 @@ def venue_parts() -> list[Part]:
 
 
 def _venue(connection: Connection, result: Reconciliation | None) -> Part:
-    name, link = f"Connection {connection.name}", reverse("broker", args=[connection.pk])
+    name, link = f"Connection {connection.name}", reverse("broker", args=[connection.name])
     mode = connection.get_mode_display()
     if connection.health == Connection.Health.ERROR:
         todo = "Orders that may or may not have arrived are looked up, never sent again. See the connection."

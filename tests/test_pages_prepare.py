@@ -1,5 +1,7 @@
 """The first start: what a new desk gets, and a demo that stays away once it was removed."""
 
+import json
+
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -65,9 +67,10 @@ def test_what_a_person_removed_or_changed_stays_so() -> None:
 
 def test_the_command_tells_what_it_made(capsys) -> None:
     call_command("prepare", clean=True)
-    said = capsys.readouterr().out
-    assert "first user, admin" in said
-    assert "demo" not in said
+    said = capsys.readouterr()
+    assert "first user, admin" in said.err
+    assert "demo" not in said.err
+    assert "/welcome/" in json.loads(said.out)["sign_in_link"]
 
 
 @pytest.fixture

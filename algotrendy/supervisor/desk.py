@@ -124,7 +124,7 @@ class Desk:
 
     async def _prepare_database(self) -> str | None:
         """Run migrations and the first-start preparation as a process of its own; return a sign-in link."""
-        arguments = [processes.MANAGE, "prepare_desk", *(["--clean"] if self.options.clean else [])]
+        arguments = [processes.MANAGE, "prepare", *(["--clean"] if self.options.clean else [])]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
             env=processes.environment(self.options, "command"), stdin=asyncio.subprocess.DEVNULL,

@@ -20,7 +20,7 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--port", type=int, default=8000, help="port of the web pages and webhooks (8000)")
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
-        parser.add_argument("--clean", action="store_true", help="start without demo source and simulated market")
+        parser.add_argument("--clean", action="store_true", help="start without the demo source")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Become the supervisor: a fresh process, because Django's memory would stay for as long as it runs."""

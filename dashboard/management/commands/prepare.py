@@ -1,20 +1,30 @@
-"""`./mem prepare`: make what a new desk needs. `./mem up` does it at every start."""
+"""`./mem prepare`: bring the database up to date and make what a new desk needs. `./mem up` does it at every start."""
 
+import json
 from typing import Any
 
+from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from dashboard.accounts import sign_in_link
 from dashboard.services import prepare_desk
 
 
 class Command(BaseCommand):
-    help = "Make the first admin, the simulated market, the paper connection and the demo, where they are missing."
+    help = "Migrate; make the first admin, the simulated market, the paper account and the demo where missing."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take whether to do without the demo."""
         parser.add_argument("--clean", action="store_true", help="No demo source.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Prepare; nothing happens on a desk that has everything."""
+        """Prepare; a desk that has everything stays as it is.
+
+        Steps go to standard error, one JSON line with the sign-in link (or null) to standard output.
+        """
+        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
         for step in prepare_desk(clean=options["clean"]):
-            self.stdout.write(step)
+            self.stderr.write(step)
+        self.stdout.write(json.dumps({"sign_in_link": sign_in_link(settings.PUBLIC_URL)}))
