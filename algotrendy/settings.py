@@ -118,6 +118,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_connect_timeout": 2,
     "retry_on_timeout": True,
+    # A nudge while Valkey is away fails at once (the sweep finds the work); workers and beat come back by themselves.
+    "max_retries": 0,
     "visibility_timeout": 3600,
 }
 CELERY_TASK_IGNORE_RESULT = True
@@ -182,6 +184,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+MFA_ADAPTER = "dashboard.accounts.SealedFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "AlgoTrendy"

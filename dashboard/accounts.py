@@ -1,9 +1,14 @@
 """People: no open sign-up, and a one-time link where there is no password yet."""
 
+import base64
+import hashlib
+import hmac
 from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature, TimestampSigner
@@ -37,6 +42,28 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         forwarded = request.headers.get("X-Forwarded-For", "")
         found = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
         return str(found or "unknown")
+
+
+class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]
+    """Seals the secrets of authenticator apps and recovery codes: a copy of the database opens nothing."""
+
+    def encrypt(self, text: str) -> str:
+        """Encrypt with the newest key."""
+        return _seal().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Decrypt with whichever key it was encrypted."""
+        return _seal().decrypt(encrypted_text.encode()).decode()
+
+
+def _seal() -> MultiFernet:
+    """Return the cipher of SECRET_KEY; SECRET_KEY_FALLBACKS still open what was sealed with them."""
+    return MultiFernet([_key(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+
+
+def _key(secret: str) -> Fernet:
+    digest = hmac.new(secret.encode(), b"dashboard.accounts.SealedFactors", hashlib.sha256).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
 
 
 def _signer(user: User) -> TimestampSigner:

@@ -1,16 +1,21 @@
 """The admin pages of people and of what only the dashboard keeps."""
 
+import allauth.account.admin  # registers what is taken away below
+import allauth.mfa.admin  # noqa: F401
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from algotrendy.access import role_of
+from algotrendy.access import Role, has_role, role_of
 from algotrendy.admin import ReadOnlyAdmin
 from dashboard.models import Heartbeat, Reconciliation, Setup
 
-admin.site.unregister(User)
+for model in (User, EmailAddress, Authenticator):
+    admin.site.unregister(model)
 
 
 @admin.register(User)
@@ -48,6 +53,19 @@ class PersonAdmin(UserAdmin[User]):
 
 def _may_touch(request: HttpRequest, person: User | None) -> bool:
     return person is None or not person.is_superuser or bool(request.user.is_superuser)  # type: ignore[union-attr]
+
+
+@admin.register(Authenticator)
+class FactorAdmin(ReadOnlyAdmin):
+    """Second factors: never their secrets. One that is lost can be taken away."""
+
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    fields = ("user", "type", "created_at", "last_used_at")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
+        """Let an admin take away a factor of anybody below a superuser."""
+        return has_role(request.user, Role.ADMIN) and _may_touch(request, obj.user if obj else None)
 
 
 @admin.register(LogEntry)

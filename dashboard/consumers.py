@@ -15,7 +15,8 @@ from psycopg_pool import PoolTimeout
 
 from algotrendy.access import Role, has_role
 from dashboard import fragments
-from dashboard.live import Hub, Subscriber, hub
+from dashboard.live import Hub, hub
+from dashboard.updates import Subscriber
 
 MAX_TOPICS = 24
 CHECK_SECONDS = 60.0

@@ -11,12 +11,10 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,8 +26,9 @@ from django.utils import timezone
 from psycopg_pool import PoolTimeout
 
 from dashboard import fragments
-from dashboard.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, Message, StateMessage
+from dashboard.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, StateMessage
 from dashboard.relations import related
+from dashboard.updates import Subscriber, Update, next_update
 
 logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
@@ -38,15 +37,14 @@ REFETCH_SECONDS = 10.0
 REFETCH_WITHOUT_HINTS = 2.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 AWAY_SECONDS = 1.0
-MAX_PENDING = 64
-_AGES = re.compile(r'(<time class="age[^>]*>)[^<]*')
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Produce = Callable[[str], Message | None]
+Rendered = FragmentMessage | DataMessage
+Produce = Callable[[str], Rendered | None]
 
 
-def produce(topic: str) -> Message | None:
+def produce(topic: str) -> Rendered | None:
     """Return the message of a topic as it is now, version 0; None when there is nothing to show. Blocking."""
     found, key = fragments.find(topic)
     if isinstance(found, fragments.Data):
@@ -63,46 +61,8 @@ def produce(topic: str) -> Message | None:
     )
 
 
-def essence(message: Message) -> str:
-    """Return what makes a message different from the last one: everything but ages, which the page counts."""
-    if message["type"] == "fragment":
-        return _AGES.sub(r"\1", message["content"])
-    return json.dumps(message, default=str)
-
-
 def _now() -> str:
     return timezone.now().isoformat(timespec="milliseconds")
-
-
-@dataclass(eq=False)
-class Subscriber:
-    """One socket: what it watches and the newest message of each topic that it has not taken yet."""
-
-    topics: frozenset[str]
-    _pending: dict[str, str] = field(default_factory=dict)
-    _ready: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, topic: str, text: str) -> None:
-        """Keep a message for the socket; it replaces an older one of the same topic."""
-        self._pending.pop(topic, None)
-        self._pending[topic] = text
-        if len(self._pending) > MAX_PENDING:
-            del self._pending[next(iter(self._pending))]
-        self._ready.set()
-
-    async def take(self) -> list[str]:
-        """Wait for messages and return them, oldest first."""
-        await self._ready.wait()
-        self._ready.clear()
-        texts = list(self._pending.values())
-        self._pending.clear()
-        return texts
-
-
-@dataclass(slots=True)
-class _Latest:
-    text: str
-    essence: str
 
 
 class Hub:
@@ -112,7 +72,7 @@ class Hub:
         self.epoch = secrets.token_hex(4)
         self._produce = produce
         self._watchers: dict[str, set[Subscriber]] = {}
-        self._latest: dict[str, _Latest] = {}
+        self._latest: dict[str, Update] = {}
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -130,13 +90,13 @@ class Hub:
     def join(self, subscriber: Subscriber) -> None:
         """Start sending to `subscriber`: what is known at once, the rest as soon as it is rendered."""
         hello = Hello(type="hello", epoch=self.epoch, now=_now())
-        subscriber.offer("hello", json.dumps(hello))
+        subscriber.say("hello", json.dumps(hello))
         if self._stale_since:
-            subscriber.offer("state", self._state_text())
+            subscriber.say("state", self._state_text())
         for topic in sorted(subscriber.topics):
             self._watchers.setdefault(topic, set()).add(subscriber)
             if topic in self._latest:
-                subscriber.offer(topic, self._latest[topic].text)
+                subscriber.offer(topic, self._latest[topic])
             else:
                 self.mark([topic])
         if not self._tasks:
@@ -235,18 +195,13 @@ class Hub:
 
     async def _render(self, topic: str) -> None:
         message = await self._in_thread(self._produce, topic)
-        if message is None or message["type"] not in ("fragment", "data"):
+        update = next_update(message, self._version + 1, self._latest.get(topic)) if message else None
+        if update is None or topic not in self._watchers:
             return
-        core = essence(message)
-        latest = self._latest.get(topic)
-        if latest is not None and latest.essence == core:
-            return
-        self._version += 1
-        text = json.dumps({**message, "version": self._version}, default=str)
-        if topic in self._watchers:
-            self._latest[topic] = _Latest(text, core)
-            for subscriber in self._watchers[topic]:
-                subscriber.offer(topic, text)
+        self._version = update.version
+        self._latest[topic] = update
+        for subscriber in self._watchers[topic]:
+            subscriber.offer(topic, update)
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
@@ -268,7 +223,7 @@ class Hub:
     def _tell_state(self) -> None:
         everyone = {subscriber for watchers in self._watchers.values() for subscriber in watchers}
         for subscriber in everyone:
-            subscriber.offer("state", self._state_text())
+            subscriber.say("state", self._state_text())
 
     def _state_text(self) -> str:
         state: StateMessage = {

@@ -32,6 +32,18 @@ class FragmentMessage(TypedDict):
     content: str
 
 
+class PatchMessage(TypedDict):
+    """A live region in terms of version `base`: text where it is new, [first, last] for rows that stay."""
+
+    type: Literal["patch"]
+    topic: str
+    version: int
+    base: int
+    target: str
+    swap: Literal["innerMorph"]
+    parts: list[str | tuple[int, int]]
+
+
 class DataMessage(TypedDict):
     """JSON for a script, such as the newest candles of a chart."""
 
@@ -49,4 +61,4 @@ class StateMessage(TypedDict):
     since: str
 
 
-Message = Hello | FragmentMessage | DataMessage | StateMessage
+Message = Hello | FragmentMessage | PatchMessage | DataMessage | StateMessage

@@ -228,6 +228,40 @@ def test_an_authenticator_app_can_be_added_used_and_taken_away(client) -> None:
     assert not Authenticator.objects.filter(user=user, type="totp").exists()
 
 
+def test_secrets_of_second_factors_are_sealed_and_survive_a_new_key(settings) -> None:
+    user = person("trader")
+    secret = totp.generate_totp_secret()
+    made = totp.TOTP.activate(user, secret).instance
+    assert secret not in str(made.data)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
+    assert accounts.SealedFactors().decrypt(made.data["secret"]) == secret
+
+
+def test_the_admin_pages_show_no_secret_of_a_second_factor() -> None:
+    user = person("trader")
+    made = totp.TOTP.activate(user, totp.generate_totp_secret()).instance
+    page = signed_in(person("admin")).get(f"/admin/mfa/authenticator/{made.pk}/change/").content.decode()
+    assert made.data["secret"] not in page
+    assert "Created at" in page
+
+
+def test_only_a_superuser_touches_a_superuser_in_the_admin_pages(first_admin) -> None:
+    browser = signed_in(person("admin", name="deputy"))
+    assert browser.get("/admin/").status_code == 200
+    assert browser.get(f"/admin/auth/user/{first_admin.pk}/change/").content.count(b"<input") <= 2
+    confirmed(browser).post(f"/admin/auth/user/{first_admin.pk}/delete/", {"post": "yes"})
+    assert User.objects.filter(pk=first_admin.pk).exists()
+
+
+def test_the_admin_pages_are_for_admins_and_ask_again_before_a_change() -> None:
+    assert signed_in(person("trader", is_staff=True)).get("/admin/").status_code in (302, 403)
+    deputy = person("admin")
+    browser = signed_in(deputy)
+    answer = browser.post("/admin/auth/group/add/", {"name": "new"})
+    assert answer["Location"].startswith("/accounts/reauthenticate/")
+    assert not Group.objects.filter(name="new").exists()
+
+
 def test_the_admin_pages_take_the_same_way_in(client) -> None:
     answer = client.get("/admin/login/?next=/admin/")
     assert answer.status_code == 302

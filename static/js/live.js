@@ -7,6 +7,7 @@ const SIGNED_OUT_CHECK_AFTER = 2;
 
 const regions = new Map(); // topic → element
 const versions = new Map(); // topic → version shown
+const contents = new Map(); // topic → {version, rows}: what the next patch builds on
 const held = new Map(); // topic → {message, since, count}
 let epoch = "";
 let failures = 0;
@@ -119,6 +120,34 @@ function onState(message) {
 
 const befores = new Map();
 
+function rowsOf(html) {
+  return html.split(/(?=<(?:tr|li) id=")/).filter(Boolean);
+}
+
+// Turns a patch into the fragment it stands for; null when what it builds on is not here.
+function unpatched(message) {
+  const base = contents.get(message.topic);
+  if (base?.version !== message.base) return null;
+  const rows = message.parts.flatMap((part) => (typeof part === "string" ? [part] : base.rows.slice(part[0], part[1] + 1)));
+  const { parts, ...rest } = message;
+  return { ...rest, type: "fragment", content: rows.join("") };
+}
+
+function complete(event, message) {
+  const whole = message.type === "patch" ? unpatched(message) : message;
+  if (!whole) {
+    // A patch for something we never had: start over with a snapshot.
+    event.preventDefault();
+    event.detail.connection.socket?.close();
+    return null;
+  }
+  if (whole.type === "fragment") {
+    contents.set(whole.topic, { version: whole.version, rows: rowsOf(whole.content) });
+    if (whole !== message) event.detail.message.data = JSON.stringify(whole);
+  }
+  return whole;
+}
+
 function onIncoming(event) {
   let message;
   try {
@@ -127,8 +156,11 @@ function onIncoming(event) {
     return;
   }
   lastHeard = new Date();
+  message = complete(event, message);
+  if (!message) return;
   if (message.type === "hello") {
     if (message.epoch !== epoch) versions.clear();
+    contents.clear();
     epoch = message.epoch;
     setClock(message.now);
   } else if (message.type === "state") {
