@@ -118,7 +118,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 30,
     "socket_connect_timeout": 2,
     "retry_on_timeout": True,
-    # A nudge while Valkey is away fails at once (the sweep finds the work); workers and beat come back by themselves.
+    # A nudge while Valkey is away fails at once (a sweep finds the work); workers come back by themselves.
     "max_retries": 0,
     "visibility_timeout": 3600,
 }
