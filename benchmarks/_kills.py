@@ -4,13 +4,15 @@ import http.client
 import itertools
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from algotrendy import paths
 from algotrendy.testing import wait_until
 from benchmarks._desk import SYMBOLS, Bench, post
 
@@ -178,9 +180,14 @@ def settle(bench: Bench, seconds: float = 150) -> None:
     wait_until(lambda: bench.value(behind) == 0, 30, "the ledger to have read all of the venue's events")
 
 
-def differences(bench: Bench) -> Sequence[str]:
-    """Return what `./mem reconcile` finds different, a sentence each."""
-    told = [json.loads(line) for line in bench.desk.manage("reconcile", "--json", check=False).splitlines()]
-    if not told:
-        raise RuntimeError("reconcile compared nothing")
-    return [difference["text"] for one in told for difference in one["differences"]]
+def differences(bench: Bench) -> list[str]:
+    """Return what `./mem reconcile` finds different, a sentence each. Raises RuntimeError if it could not look."""
+    done = subprocess.run(
+        [sys.executable, str(paths.BASE_DIR / "manage.py"), "reconcile", "--json"],
+        env=bench.desk.environment, cwd=paths.BASE_DIR, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [difference["text"] for one in told for difference in one["differences"]]
+    if not told or done.returncode != bool(found):
+        raise RuntimeError(f"reconcile ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return found

@@ -124,7 +124,7 @@ def _compare(small: Server, large: Server) -> Iterator[Figure]:
 
 
 def _page(small: Server, large: Server, path: str) -> tuple[float, Figure]:
-    """Measure one page; one that seems slower is asked again more often, as other work on the machine shows too."""
+    """Measure one page; one that seems slower is asked again, more often: it may have been the machine."""
     ratio, few, many = _measure(small, large, path, ROUNDS)
     if ratio >= MOST:
         ratio, few, many = _measure(small, large, path, 4 * ROUNDS)
