@@ -1,6 +1,7 @@
 """The live desk: hints, the hub that renders once for everybody, and the socket."""
 
 import asyncio
+import itertools
 import json
 import threading
 import time
@@ -16,12 +17,15 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.db import OperationalError, connections, transaction
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from algotrendy.access import Role
 from brokers.deskstate import set_desk_state
 from dashboard import consumers, fragments, hints, live
 from dashboard.messages import HINTS_CHANNEL, FragmentMessage, Message
 from dashboard.relations import related
+from dashboard.updates import MAX_PENDING, Subscriber, Update, changes, next_update, rows_of
 
 Json = dict[str, Any]
 SIGNAL_FIELDS = ("instrument_id", "timeframe", "open_time", "feed_id", "order_id", "fill_id", "trade_id",
@@ -51,7 +55,7 @@ class Source:
         return None if content is None else message(topic, content)
 
 
-async def next_of(subscriber: live.Subscriber, kind: str, seconds: float = 3) -> Json:
+async def next_of(subscriber: Subscriber, kind: str, seconds: float = 3) -> Json:
     """Return the next message of a type."""
     async with asyncio.timeout(seconds):
         while True:
@@ -59,6 +63,18 @@ async def next_of(subscriber: live.Subscriber, kind: str, seconds: float = 3) ->
                 found: Json = json.loads(text)
                 if found["type"] == kind:
                     return found
+
+
+async def next_content(subscriber: Subscriber, seconds: float = 3) -> Json:
+    """Return the next state of a region, whole or as the patch of one that has no rows."""
+    async with asyncio.timeout(seconds):
+        while True:
+            for text in await subscriber.take():
+                found: Json = json.loads(text)
+                if found["type"] == "fragment":
+                    return found
+                if found["type"] == "patch":
+                    return found | {"content": "".join(found["parts"])}
 
 
 def with_hub(source: Source, play: Callable[[live.Hub], Awaitable[None]]) -> None:
@@ -84,12 +100,12 @@ def test_a_subscriber_gets_a_hello_and_a_snapshot(source: Source) -> None:
     source.contents = {"status": "now"}
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         first = json.loads((await subscriber.take())[0])
         assert first["type"] == "hello"
         assert first["epoch"] == hub.epoch
-        assert (await next_of(subscriber, "fragment"))["content"] == "now"
+        assert (await next_content(subscriber))["content"] == "now"
 
     with_hub(source, play)
 
@@ -98,16 +114,16 @@ def test_a_region_is_rendered_once_for_a_hundred_sockets(source: Source) -> None
     source.contents = {"status": "one"}
 
     async def play(hub: live.Hub) -> None:
-        crowd = [live.Subscriber(frozenset({"status"})) for _ in range(100)]
+        crowd = [Subscriber(frozenset({"status"})) for _ in range(100)]
         for subscriber in crowd:
             hub.join(subscriber)
         for subscriber in crowd:
-            await next_of(subscriber, "fragment")
+            await next_content(subscriber)
         await asyncio.sleep(0.3)
         source.calls.clear()
         source.contents["status"] = "two"
         hub.mark(["status"])
-        versions = {(await next_of(subscriber, "fragment"))["version"] for subscriber in crowd}
+        versions = {(await next_content(subscriber))["version"] for subscriber in crowd}
         assert len(versions) == 1
         assert source.calls == ["status"]
 
@@ -118,16 +134,16 @@ def test_a_burst_of_hints_is_a_few_renderings_and_ends_with_the_last_state(sourc
     source.contents = {"status": "0"}
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
-        await next_of(subscriber, "fragment")
+        await next_content(subscriber)
         source.calls.clear()
         for n in range(1, 201):
             source.contents["status"] = str(n)
             hub.mark(["status"])
             await asyncio.sleep(0.001)
         async with asyncio.timeout(3):
-            while (await next_of(subscriber, "fragment"))["content"] != "200":
+            while (await next_content(subscriber))["content"] != "200":
                 pass
         assert len(source.calls) < 25
 
@@ -138,13 +154,13 @@ def test_what_did_not_change_is_not_sent_again_even_if_it_is_older(source: Sourc
     source.contents = {"status": '<p><time class="age nowrap" datetime="x">3 s</time></p>'}
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
-        await next_of(subscriber, "fragment")
+        await next_content(subscriber)
         source.contents["status"] = '<p><time class="age nowrap" datetime="x">9 s</time></p>'
         hub.mark(["status"])
         with pytest.raises(TimeoutError):
-            await next_of(subscriber, "fragment", 0.4)
+            await next_content(subscriber, 0.4)
 
     with_hub(source, play)
 
@@ -153,9 +169,9 @@ def test_nobody_pays_for_topics_that_nobody_watches(source: Source) -> None:
     source.contents = {"status": "x", "orders": "y"}
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
-        await next_of(subscriber, "fragment")
+        await next_content(subscriber)
         hub.mark(["orders", "trades", "decision:7"])
         await asyncio.sleep(0.2)
         assert "orders" not in source.calls
@@ -165,33 +181,84 @@ def test_nobody_pays_for_topics_that_nobody_watches(source: Source) -> None:
 
 def test_a_slow_socket_skips_states_instead_of_falling_behind() -> None:
     async def play() -> None:
-        subscriber = live.Subscriber(frozenset({"a"}))
+        subscriber = Subscriber(frozenset({"a"}))
         for n in range(1000):
-            subscriber.offer("a", str(n))
-            subscriber.offer(f"b{n}", "x")
+            subscriber.offer("a", Update(n, str(n)))
+            subscriber.offer(f"b{n}", Update(n, "x"))
         texts = await subscriber.take()
-        assert len(texts) == live.MAX_PENDING
+        assert len(texts) == MAX_PENDING
         assert "999" in texts
 
     asyncio.run(play())
+
+
+def rebuilt(patch: Json, rows: list[str]) -> str:
+    """Do what the page does with a patch."""
+    parts = [[part] if isinstance(part, str) else rows[part[0] : part[1] + 1] for part in patch["parts"]]
+    return "".join(itertools.chain.from_iterable(parts))
+
+
+TABLES = st.lists(st.integers(min_value=0, max_value=30), unique=True, max_size=20)
+
+
+@given(TABLES, TABLES, st.integers(min_value=0, max_value=30))
+def test_a_patch_makes_the_new_region_of_the_old(old: list[int], new: list[int], changed: int) -> None:
+    def table(ids: list[int], word: str) -> str:
+        rows = "".join(f'<tr id="r-{n}"><td>{word if n == changed else n} 🙂</td></tr>\n' for n in ids)
+        return f"<table>{rows}</table>"
+
+    first = next_update(message("t", table(old, "a")), 1, None)
+    assert first is not None
+    second = next_update(message("t", table(new, "b")), 2, first)
+    if second is None:
+        assert table(old, "a") == table(new, "b")
+        return
+    assert rebuilt(json.loads(second.after(1)), rows_of(table(old, "a"))) == table(new, "b")
+    assert json.loads(second.after(None))["content"] == table(new, "b")
+
+
+def test_a_patch_leaves_out_rows_that_only_grew_older() -> None:
+    old = ['<tr id="r-1"><time class="age nowrap" datetime="x">3 s</time></tr>', '<tr id="r-2">two</tr>']
+    new = ['<tr id="r-0">zero</tr>', '<tr id="r-1"><time class="age nowrap" datetime="x">9 s</time></tr>']
+    assert changes(old, new) == ['<tr id="r-0">zero</tr>', (0, 0)]
+
+
+def test_a_new_row_costs_a_row_and_whoever_missed_a_version_gets_everything(source: Source) -> None:
+    rows = [f'<tr id="r-{n}">{"x" * 500}{n}</tr>' for n in range(50)]
+    source.contents = {"orders": "".join(rows)}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = Subscriber(frozenset({"orders"}))
+        hub.join(subscriber)
+        await next_content(subscriber)
+        source.contents["orders"] = '<tr id="r-new">new</tr>' + "".join(rows[:-1])
+        hub.mark(["orders"])
+        assert (await next_of(subscriber, "patch"))["parts"] == ['<tr id="r-new">new</tr>', [0, 48]]
+        for word in ("one", "two"):
+            source.contents["orders"] = f'<tr id="r-new">{word}</tr>'
+            hub.mark(["orders"])
+            await asyncio.sleep(0.3)
+        assert (await next_of(subscriber, "fragment"))["content"] == '<tr id="r-new">two</tr>'
+
+    with_hub(source, play)
 
 
 def test_sockets_are_told_while_the_database_is_away_and_when_it_is_back(source: Source) -> None:
     source.contents = {"status": "before"}
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
-        await next_of(subscriber, "fragment")
+        await next_content(subscriber)
         source.fails = True
         hub.mark(["status"])
         assert (await next_of(subscriber, "state"))["state"] == "stale"
-        late = live.Subscriber(frozenset({"status"}))
+        late = Subscriber(frozenset({"status"}))
         hub.join(late)
         assert (await next_of(late, "state"))["state"] == "stale"
         source.fails = False
         source.contents["status"] = "after"
-        found = [await next_of(late, "state"), await next_of(subscriber, "fragment")]
+        found = [await next_of(late, "state"), await next_content(subscriber)]
         assert found[0]["state"] == "live"
         assert found[1]["content"] == "after"
 
@@ -205,11 +272,11 @@ def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
         return message(topic, str(time.monotonic()))
 
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"broken", "status"}))
+        subscriber = Subscriber(frozenset({"broken", "status"}))
         hub.join(subscriber)
-        await next_of(subscriber, "fragment")
+        await next_content(subscriber)
         hub.mark(["status", "broken"])
-        assert (await next_of(subscriber, "fragment"))["topic"] == "status"
+        assert (await next_content(subscriber))["topic"] == "status"
 
     async def run() -> None:
         hub = live.Hub(produce)
@@ -221,7 +288,7 @@ def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
 
 def test_the_last_to_leave_stops_the_hub(source: Source) -> None:
     async def play(hub: live.Hub) -> None:
-        subscriber = live.Subscriber(frozenset({"status"}))
+        subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         assert hub.is_running
         await hub.leave(subscriber)
@@ -275,7 +342,10 @@ def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(settings: Any) -> N
     publisher.flush()
 
 
-def test_hints_are_sent_from_the_process_and_thread_where_it_happened(valkey: redis.Redis) -> None:
+def test_hints_are_sent_from_the_process_and_thread_where_it_happened(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "publisher", hints.Publisher())
     pubsub = listener()
     thread = threading.Thread(target=hints.send, args=("status",))
     thread.start()
@@ -352,7 +422,7 @@ async def receive(socket: WebsocketCommunicator, topic: str) -> Json:
         while True:
             found: Json = json.loads(await socket.receive_from(timeout=5))
             if found.get("topic") == topic:
-                return found
+                return {"content": "".join(found.get("parts", []))} | found
 
 
 @pytest.mark.django_db(transaction=True)
