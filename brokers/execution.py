@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from brokers import adapters, gate, ledger, nudges, sql
+from brokers import adapters, gate, ledger, nudges, sql, sync
 from brokers.contract import (
     BrokerError,
     DuplicateClientOrderId,
@@ -112,23 +112,15 @@ def ask(claim: Claim) -> Answer:
 def write_answer(claim: Claim, answer: Answer) -> None:
     """Write down what the venue answered; what it executed already is in the same transaction."""
     order = claim.order
+    if order.reduce_only and not (isinstance(answer, VenueOrder) and answer.state == "filled"):
+        # It closed less than it should: what closed the rest must be known before a reversal is judged by it.
+        sync.sync_connection(order.connection_id)
     if isinstance(answer, VenueOrder):
-        record_or_review(order, answer)
+        ledger.record_or_review(order, answer)
     elif isinstance(answer, Refusal):
         _refuse(order, answer.reason, claimed_at=claim.at)
     else:
         _doubt(order, answer, claim.at)
-
-
-def record_or_review(order: Order, told: VenueOrder) -> None:
-    """Record what the venue says; if that can't be true a person must look."""
-    try:
-        with transaction.atomic(durable=True):
-            ledger.record_order(order, told)
-    except ledger.LedgerConflict as conflict:
-        logger.error("%s", conflict)
-        move(order.pk, Order.State.UNKNOWN, reason=str(conflict))
-        move(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
 
 
 def cancel(order_id: int) -> None:
@@ -141,7 +133,7 @@ def cancel(order_id: int) -> None:
     except (BrokerError, DatabaseError) as error:
         logger.warning("order %s could not be cancelled: %s", order_id, error)
         return
-    record_or_review(order, told)
+    ledger.record_or_review(order, told)
 
 
 def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:

@@ -90,11 +90,12 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
             nudges.after_commit(nudges.CANCEL, entry.pk)
         if entry.state in ON_THEIR_WAY:
             return Verdict("wait")
+    held = selectors.position(order.connection_id, order.instrument_id)
+    if held is not None and held.quantity != 0:
+        return GO
     if entries.filter(state=Order.State.UNKNOWN).exists():
-        held = selectors.position(order.connection_id, order.instrument_id)
-        if held is None or held.quantity == 0:
-            return Verdict("wait")
-    return GO
+        return Verdict("wait")
+    return Verdict("canceled", "nothing was left to close")
 
 
 def _refusal(order: Order, desk: Desk, coming: Iterable[selectors.OnItsWay]) -> str:

@@ -49,6 +49,17 @@ def record_order(order: Order, venue_order: VenueOrder) -> Order:
     return order
 
 
+def record_or_review(order: Order, told: VenueOrder) -> None:
+    """Record what the venue says; if that can't be true a person must look."""
+    try:
+        with transaction.atomic(durable=True):
+            record_order(order, told)
+    except LedgerConflict as conflict:
+        logger.error("%s", conflict)
+        move(order.pk, Order.State.UNKNOWN, reason=str(conflict))
+        move(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+
+
 def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
     """Take in a batch in the caller's transaction; return a sentence for each order that can't be true."""
     known = _known(connection, venue_orders)

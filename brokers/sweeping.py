@@ -81,7 +81,7 @@ def look_up(order_id: int) -> bool:
         _one_look_less(order, f"the venue could not be asked: {error}")
         return False
     if told is not None:
-        execution.record_or_review(order, told)
+        ledger.record_or_review(order, told)
     elif broker.idempotent_client_ids and order.state == Order.State.UNKNOWN:
         _back_to_pending(order)
     else:

@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from brokers import adapters, ledger
 from brokers.contract import Broker, BrokerError, OrderRejected, OutcomeUnknown, Updates
-from brokers.execution import record_or_review
 from brokers.models import Connection, Order, Position
 
 logger = logging.getLogger(__name__)
@@ -60,7 +59,7 @@ def _cancel_orphans(connection: Connection, broker: Broker) -> None:
     )
     for leg in legs.select_related("connection"):
         try:
-            record_or_review(leg, broker.cancel(leg.client_order_id))
+            ledger.record_or_review(leg, broker.cancel(leg.client_order_id))
         except (OrderRejected, OutcomeUnknown) as error:
             logger.warning("leg %s could not be cancelled: %s", leg.pk, error)
 

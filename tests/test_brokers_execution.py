@@ -8,7 +8,9 @@ from brokers_desk import add_candle, enter, let_match, make_connection, make_ins
 from django.utils import timezone
 
 from brokers import adapters, execution, selectors, services, sweeping, sync
+from brokers.contract import OutcomeUnknown
 from brokers.models import Desk, Fill, Order, Position, Trade
+from brokers.paper import matching
 from brokers.paper.models import PaperExecution, PaperOrder
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,14 +102,27 @@ def test_a_reversal_waits_for_its_exit_and_then_leaves():
     assert [trade.side for trade in Trade.objects.order_by("id")] == ["long", "short"]
 
 
-def test_a_reversal_leaves_when_a_stop_closed_the_position_before_the_exit_did():
+def test_an_exit_of_nothing_is_canceled_here_and_the_reversal_goes_on():
     connection, instrument = make_connection(), make_instrument()
     exit_ = plan_exit(connection, instrument)
     entry, *_ = plan(connection, instrument, side="sell", after=exit_)
     execution.submit(exit_.pk)
-    assert state_of(exit_) == "rejected"
+    assert (state_of(exit_), PaperOrder.objects.count()) == ("canceled", 0)
     execution.submit(entry.pk)
     assert state_of(entry) == "filled"
+
+
+def test_a_reversal_leaves_when_a_stop_closed_the_position_before_the_exit_did():
+    connection, instrument = make_connection(), make_instrument()
+    enter(connection, instrument, stop="95")
+    exit_ = plan_exit(connection, instrument)
+    entry, *_ = plan(connection, instrument, side="sell", after=exit_)
+    add_candle(instrument, 0, "100", "100", "90", "94")
+    matching.match_instrument(instrument.pk)
+    execution.submit(exit_.pk)  # here the position is still open
+    execution.submit(entry.pk)
+    assert state_of(exit_) == "rejected"
+    assert (state_of(entry), Position.objects.get().quantity) == ("filled", -10)
 
 
 def test_a_reversal_is_canceled_when_its_exit_died_and_the_position_is_still_there():
@@ -284,6 +299,19 @@ def test_cancelling_at_the_venue_keeps_what_was_filled_and_shrinks_the_legs():
     add_candle(instrument, 0, "100", "100", "90", "90")
     let_match(connection, instrument)
     assert (state_of(stop), Position.objects.get().quantity) == ("filled", 0)
+
+
+def test_a_cancel_that_fails_at_the_venue_changes_nothing_here(monkeypatch):
+    connection, instrument = make_connection(), make_instrument()
+    add_candle(instrument, -1, "100", "100", "100", "100", volume="16")
+    entry, *_ = enter(connection, instrument)
+
+    def lost(*_: object) -> None:
+        raise OutcomeUnknown("time-out")
+
+    monkeypatch.setattr("brokers.paper.broker.PaperBroker.cancel", lost)
+    execution.cancel(entry.pk)
+    assert state_of(entry) == "partially_filled"
 
 
 def test_an_exit_waits_until_the_entry_before_it_can_not_fill_any_more():
