@@ -15,6 +15,7 @@ from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.encoding import force_bytes
 
 from webhooks import addresses
 
@@ -61,8 +62,8 @@ def _seal() -> MultiFernet:
     return MultiFernet([_key(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
 
 
-def _key(secret: str) -> Fernet:
-    digest = hmac.new(secret.encode(), b"dashboard.accounts.SealedFactors", hashlib.sha256).digest()
+def _key(secret: str | bytes) -> Fernet:
+    digest = hmac.new(force_bytes(secret), b"dashboard.accounts.SealedFactors", hashlib.sha256).digest()
     return Fernet(base64.urlsafe_b64encode(digest))
 
 

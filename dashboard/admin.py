@@ -48,11 +48,11 @@ class PersonAdmin(UserAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Let only a superuser make another one."""
         fields = tuple(super().get_readonly_fields(request, obj))
-        return fields if request.user.is_superuser else (*fields, "is_superuser")  # type: ignore[union-attr]
+        return fields if request.user.is_superuser else (*fields, "is_superuser")
 
 
 def _may_touch(request: HttpRequest, person: User | None) -> bool:
-    return person is None or not person.is_superuser or bool(request.user.is_superuser)  # type: ignore[union-attr]
+    return person is None or not person.is_superuser or bool(request.user.is_superuser)
 
 
 @admin.register(Authenticator)

@@ -155,7 +155,7 @@ def _erase(source: Source) -> None:
     Source.objects.filter(pk=source.pk).delete()
 
 
-def _delete(table: str, condition: str, value: object) -> None:
+def _delete(table: str, condition: str, value: int | str) -> None:
     """Delete rows without loading them: PostgreSQL checks all references at the end of the transaction."""
     with database.cursor() as cursor:
         cursor.execute(f'DELETE FROM "{table}" WHERE {condition}', [value])  # noqa: S608 (constants above)

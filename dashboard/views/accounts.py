@@ -15,6 +15,7 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from algotrendy.access import person
 from dashboard import accounts
 
 CHOOSE_KEY = "may_choose_password"
@@ -44,9 +45,10 @@ def _sign_in(request: HttpRequest, user: User) -> HttpResponse:
 
 def may_choose(request: HttpRequest) -> bool:
     """Return whether this session came in by a link a moment ago, or its user has no password at all."""
+    user = person(request)
     pk, at = request.session.get(CHOOSE_KEY, [None, 0.0])
-    fresh = pk == request.user.pk and time.time() - at < CHOOSE_SECONDS
-    return fresh or not request.user.has_usable_password()
+    fresh = pk == user.pk and time.time() - at < CHOOSE_SECONDS
+    return fresh or not user.has_usable_password()
 
 
 @never_cache
@@ -56,11 +58,11 @@ def choose_password(request: HttpRequest) -> HttpResponse:
     """Let somebody who came by a link choose a password without giving the old one."""
     if not may_choose(request):
         return redirect("account_change_password")
-    form = SetPasswordForm(request.user, request.POST or None)
+    form = SetPasswordForm(person(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
         # Whoever has just chosen a password need not type it once more for the first source.
-        record_authentication(request, request.user, method="password", reauthenticated=True)
+        record_authentication(request, person(request), method="password", reauthenticated=True)
         request.session.pop(CHOOSE_KEY, None)
         messages.success(request, "Your password is set. Add a second factor under Settings.")
         return redirect("/")

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import trader, viewer
+from algotrendy.access import person, trader, viewer
 from dashboard import inbox
 from dashboard.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
@@ -72,7 +72,7 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "dashboard/alerts/replay.html", {"alert": found})
     try:
-        again = replay_alert(alert=found, by=request.user)
+        again = replay_alert(alert=found, by=person(request))
     except SourceRevoked as refusal:
         messages.error(request, f"Nothing was taken in: {refusal}.")
         return redirect("alert", pk=pk)

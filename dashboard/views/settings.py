@@ -1,6 +1,5 @@
 """Settings: limits, the look, one's account, people with their roles, and keys of the JSON API."""
 
-from allauth.account.decorators import reauthentication_required
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.models import Group, User
@@ -11,7 +10,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import ROLES, Role, admin, has_role, role_of, viewer
+from algotrendy.access import ROLES, Role, admin, has_role, password_again, person, role_of, viewer
 from brokers import selectors as brokers
 from brokers.models import Desk
 from brokers.signals import desk_changed
@@ -57,7 +56,7 @@ def _role(user: User) -> str:
 
 @require_http_methods(["POST"])
 @admin
-@reauthentication_required
+@password_again
 def limits(request: HttpRequest) -> HttpResponse:
     """Change the desk's limits. They count from the next order on; orders at a venue stay."""
     desk = brokers.desk()
@@ -76,34 +75,34 @@ def _save_limits(request: HttpRequest, desk: Desk, changed: str) -> None:
     with transaction.atomic():
         # Only the limits: the state may have changed since the row was read.
         desk.save(update_fields=list(forms.LimitsForm.Meta.fields))
-        audit.note(request.user, desk, changed)  # type: ignore[arg-type]
+        audit.note(person(request), desk, changed)
         transaction.on_commit(lambda: desk_changed.send_robust(sender=Desk, state=desk.state))
 
 
 @never_cache
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def key_new(request: HttpRequest) -> HttpResponse:
     """Make a key of the JSON API and show it, once."""
     form = forms.KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         made, key = webhooks.create_key(**form.cleaned_data)
-        audit.note(request.user, made, f"made the key with scope {made.scope}")  # type: ignore[arg-type]
+        audit.note(person(request), made, f"made the key with scope {made.scope}")
         return render(request, "dashboard/settings/key_made.html", {"key": key, "made": made})
     return render(request, "dashboard/settings/key.html", {"form": form})
 
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then end a key for good."""
     found = get_object_or_404(ApiKey, pk=pk, revoked_at=None)
     if request.method != "POST":
         return render(request, "dashboard/settings/key_revoke.html", {"key": found})
     webhooks.revoke_key(key=found)
-    audit.note(request.user, found, "revoked the key")  # type: ignore[arg-type]
+    audit.note(person(request), found, "revoked the key")
     messages.success(request, f"The key {found.name} is revoked.")
     return redirect("settings")
 
@@ -111,13 +110,13 @@ def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def person_new(request: HttpRequest) -> HttpResponse:
     """Make an account and show its one-time link."""
     form = forms.PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         made = _make_person(**form.cleaned_data)
-        audit.note(request.user, made, f"made the account with the role {form.cleaned_data['role']}")  # type: ignore[arg-type]
+        audit.note(person(request), made, f"made the account with the role {form.cleaned_data['role']}")
         return _link_page(request, made)
     return render(request, "dashboard/settings/person.html", {"form": form})
 
@@ -131,15 +130,15 @@ def _make_person(username: str, role: str) -> User:
     return made
 
 
-def _link_page(request: HttpRequest, person: User) -> HttpResponse:
-    context = {"person": person, "link": accounts.link_for(person, request.build_absolute_uri("/"))}
+def _link_page(request: HttpRequest, made: User) -> HttpResponse:
+    context = {"person": made, "link": accounts.link_for(made, request.build_absolute_uri("/"))}
     return render(request, "dashboard/settings/link.html", context)
 
 
 @never_cache
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def person_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then show a one-time link for somebody who can't sign in."""
     found = get_object_or_404(User, pk=pk, is_active=True)
@@ -148,7 +147,7 @@ def person_link(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("settings")
     if request.method != "POST":
         return render(request, "dashboard/settings/person_link.html", {"person": found})
-    audit.note(request.user, found, "made a one-time sign-in link")  # type: ignore[arg-type]
+    audit.note(person(request), found, "made a one-time sign-in link")
     return _link_page(request, found)
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -10,7 +9,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import admin, trader, viewer
+from algotrendy.access import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates, senders
 from dashboard.fragments import Context, fragment
 from webhooks import services
@@ -60,12 +59,12 @@ def first_alert(key: str) -> Context | None:
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def new(request: HttpRequest) -> HttpResponse:
     """Make a source and show its address, once."""
     form = forms.SourceForm(request.POST or None, initial=_initial())
     if request.method == "POST" and form.is_valid():
-        made, token = services.create_source(**form.settings(), by=request.user)
+        made, token = services.create_source(**form.settings(), by=person(request))
         return setup_page(request, made, token)
     return render(request, "dashboard/sources/form.html", {"form": form})
 
@@ -79,13 +78,13 @@ def _initial() -> dict[str, Any]:
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a source. What it may do with money changes at once, for alerts decided from now on."""
     found = get_object_or_404(Source, pk=pk)
     form = forms.SourceForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        services.update_source(source=found, by=request.user, **form.settings())
+        services.update_source(source=found, by=person(request), **form.settings())
         messages.success(request, f"{found.name} is changed.")
         return redirect("source", pk=pk)
     return render(request, "dashboard/sources/form.html", {"form": form, "source": found})
@@ -140,25 +139,25 @@ def _own(pk: int) -> Source:
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then give the source a new token; the old one goes on for a while."""
     found = _own(pk)
     if request.method != "POST":
         return render(request, "dashboard/sources/rotate.html", {"source": found})
-    return setup_page(request, found, services.rotate_token(source=found, by=request.user))
+    return setup_page(request, found, services.rotate_token(source=found, by=person(request)))
 
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a secret in the body of every message of this source, or no longer."""
     found = _own(pk)
     form = forms.SecretForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         value = form.cleaned_data["secret"]
-        services.set_body_secret(source=found, secret=value, by=request.user)
+        services.set_body_secret(source=found, secret=value, by=person(request))
         what = "Every message must carry the new secret from now on." if value else "No body secret is asked for."
         messages.success(request, what)
         return redirect("source", pk=pk)
@@ -167,13 +166,13 @@ def secret(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(READ_AND_POST)
 @admin
-@reauthentication_required
+@password_again
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what revoking does, then end the source's tokens for good."""
     found = _working(pk)
     if request.method != "POST":
         return render(request, "dashboard/sources/revoke.html", {"source": found})
-    services.revoke(source=found, by=request.user)
+    services.revoke(source=found, by=person(request))
     messages.success(request, f"{found.name} is revoked: its address answers 404 from now on.")
     return redirect("sources")
 
@@ -185,7 +184,7 @@ def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
     found = _working(pk)
     form = forms.TestAlertForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        taken = services.send_test(source=found, by=request.user, **form.cleaned_data)
+        taken = services.send_test(source=found, by=person(request), **form.cleaned_data)
         messages.success(request, f"Test alert #{taken.pk} was taken in.")
         return redirect("alert", pk=taken.pk)
     context = {"form": form, "source": found, "live_money": live_money(found)}
@@ -202,7 +201,7 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
         return redirect("sources")
     if request.method != "POST":
         return render(request, "dashboard/sources/remove_demo.html", {"footprint": found})
-    demo.remove(by=request.user)
+    demo.remove(by=person(request))
     messages.success(request, "The demo is gone, with everything it left. It does not come back by itself.")
     return redirect("sources")
 
