@@ -134,10 +134,13 @@ def test_killing_everything_at_once_leaves_a_desk_that_starts_again(tmp_path: Pa
     assert not list((data / "run").glob("*.pid"))
 
 
-def test_children_end_when_only_the_supervisor_is_killed(tmp_path: Path) -> None:
-    with running_desk(tmp_path / "var") as desk:
+def test_a_killed_supervisor_takes_its_children_along_and_up_works_at_once(tmp_path: Path) -> None:
+    data, port = tmp_path / "var", free_port()
+    with running_desk(data, port) as desk:
         children = psutil.Process(desk.supervisor.pid).children(recursive=True)
         desk.supervisor.kill()
         desk.supervisor.wait()
+        with running_desk(data, port) as again:
+            assert again.is_ready()
         _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []

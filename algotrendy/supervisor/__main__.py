@@ -19,11 +19,14 @@ def main() -> int:
     desk.make_folders(options)
     try:
         held = lock.take(options.data / "run", options.url)
+        left = lock.end_leftovers(options.data / "run")  # before listening: a leftover web still holds the port
         listening = desk.listen(options.host, options.port)
     except (lock.AlreadyRunning, desk.CannotStart) as refusal:
         print(f"AlgoTrendy: {refusal}", file=sys.stderr)  # noqa: T201
         return 2
     output = Output(sys.stdout, options.data / "log" / "desk.log")
+    for name in left:
+        output.line("desk", f"{name} was left by a desk that was killed: ended it")
     with held, listening:
         try:
             return asyncio.run(_run(options, output, listening))

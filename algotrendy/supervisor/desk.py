@@ -13,7 +13,7 @@ from algotrendy.embedded.child import die_with_parent
 from algotrendy.embedded.postgres import Postgres
 from algotrendy.embedded.service import Service, private_folder
 from algotrendy.embedded.valkey import Valkey
-from algotrendy.supervisor import lock, processes
+from algotrendy.supervisor import processes
 from algotrendy.supervisor.child import Child, Spec
 from algotrendy.supervisor.output import Output
 
@@ -87,8 +87,6 @@ class Desk:
         from algotrendy import secrets
 
         secrets.load_or_create(self.options.data)
-        for name in lock.end_leftovers(self.run_folder):
-            self.output.line("desk", f"{name} was left by a desk that was killed: ended it")
 
     def _embedded(self) -> Iterable[Service]:
         """Return the services to run, PostgreSQL first (it is stopped last)."""
