@@ -28,6 +28,8 @@ def serve(application: Any, *, host: str, port: int, fd: int | None = None) -> N
         timeout_keep_alive=65,  # above the 60 s after which common proxies let go of an idle connection
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws_max_size=65536,
+        # Live updates are a few rows each: compressing them for every socket costs more than it saves.
+        ws_per_message_deflate=False,
         backlog=2048,
     )
     sockets = None if fd is None else [socket.socket(fileno=fd)]
