@@ -45,6 +45,7 @@ class Fragment:
     template: str
     context: ContextFunction
     keyed: bool
+    pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,22 @@ class Data:
     name: str
     payload: ContextFunction
     keyed: bool
+    pause: float = 0.0
 
 
 _registry: dict[str, Fragment | Data] = {}
 
 
-def fragment(name: str, template: str, *, keyed: bool = False) -> Callable[[ContextFunction], ContextFunction]:
-    """Register the decorated context function as live region `name`."""
+def fragment(
+    name: str, template: str, *, keyed: bool = False, pause: float = 0.0
+) -> Callable[[ContextFunction], ContextFunction]:
+    """Register the decorated context function as live region `name`.
+
+    `pause` is for what every event changes a little: it is rendered at most once in so many seconds.
+    """
 
     def register(context: ContextFunction) -> ContextFunction:
-        _registry[name] = Fragment(name, template, context, keyed)
+        _registry[name] = Fragment(name, template, context, keyed, pause)
         return context
 
     return register
@@ -102,6 +109,12 @@ def render(topic: str) -> SafeString:
     if context is None:
         return SafeString("")
     return render_to_string(found.template, context)
+
+
+def pause_of(topic: str) -> float:
+    """Return the least time between two renderings of a topic, in seconds."""
+    found = _registry.get(topic.partition(":")[0])
+    return found.pause if found else 0.0
 
 
 def element_id(topic: str) -> str:

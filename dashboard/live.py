@@ -74,6 +74,8 @@ class Hub:
         self._watchers: dict[str, set[Subscriber]] = {}
         self._latest: dict[str, Update] = {}
         self._dirty: dict[str, None] = {}
+        self._rendered_at: dict[str, float] = {}
+        self._paused: set[str] = set()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._version = 0
@@ -111,6 +113,7 @@ class Hub:
             if not watchers:
                 self._watchers.pop(topic, None)
                 self._latest.pop(topic, None)
+                self._rendered_at.pop(topic, None)
         if not self._watchers:
             await self.stop()
 
@@ -182,7 +185,23 @@ class Hub:
         watched = set(self._watchers)
         if any(":" in topic for topic in watched):
             changed = changed | await self._in_thread(related, set(changed), watched)
-        return sorted(changed & watched)
+        return [topic for topic in sorted(changed & watched) if self._is_due(topic)]
+
+    def _is_due(self, topic: str) -> bool:
+        """Return whether a topic may be rendered now; if not, it will be when its pause is over."""
+        now = time.monotonic()
+        wait = self._rendered_at.get(topic, 0.0) + fragments.pause_of(topic) - now
+        if wait > 0:
+            if topic not in self._paused:
+                self._paused.add(topic)
+                asyncio.get_running_loop().call_later(wait, self._unpause, topic)
+            return False
+        self._rendered_at[topic] = now
+        return True
+
+    def _unpause(self, topic: str) -> None:
+        self._paused.discard(topic)
+        self.mark([topic])
 
     async def _render_or_skip(self, topic: str) -> None:
         try:

@@ -150,6 +150,26 @@ def test_a_burst_of_hints_is_a_few_renderings_and_ends_with_the_last_state(sourc
     with_hub(source, play)
 
 
+def test_a_region_with_a_pause_is_rendered_at_its_start_and_its_end(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fragments, "pause_of", lambda topic: 0.4)
+    source.contents = {"status": "0"}
+
+    async def play(hub: live.Hub) -> None:
+        subscriber = Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        await next_content(subscriber)
+        for n in range(1, 31):
+            source.contents["status"] = str(n)
+            hub.mark(["status"])
+            await asyncio.sleep(0.01)
+        assert (await next_content(subscriber))["content"] == "30"
+        assert len(source.calls) <= 4
+
+    with_hub(source, play)
+
+
 def test_what_did_not_change_is_not_sent_again_even_if_it_is_older(source: Source) -> None:
     source.contents = {"status": '<p><time class="age nowrap" datetime="x">3 s</time></p>'}
 
