@@ -6,7 +6,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from brokers import adapters, deskstate, execution, ledger, locks, sync
+from algotrendy import locks
+from brokers import adapters, deskstate, execution, ledger, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
 from brokers.orders import end_legs, move

@@ -10,7 +10,7 @@ import pytest
 from brokers_desk import add_candle, enter, make_connection, make_instrument, plan
 from django.db import connections
 
-from brokers import execution, ledger, reconcile, services, sync
+from brokers import execution, gate, ledger, reconcile, services, sync
 from brokers.contract import VenueOrder
 from brokers.models import Connection, Fill, Order, Position
 from brokers.paper import matching
@@ -87,6 +87,27 @@ def test_halt_waits_for_the_answer_of_what_was_already_claimed(calls):
 
     _, seen = in_threads(lambda: execution.submit(entry.pk), halt)
     assert seen == "filled"
+
+
+def test_halt_comes_before_or_after_a_claim_and_never_in_between(calls, monkeypatch):
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    judge = gate.judge
+
+    def slow(*arguments):
+        verdict = judge(*arguments)
+        time.sleep(0.4)  # judged, and not claimed yet
+        return verdict
+
+    monkeypatch.setattr(gate, "judge", slow)
+
+    def halt() -> float:
+        time.sleep(0.15)
+        services.set_desk_state(state="halted", by=None, reason="stop")
+        return time.monotonic()
+
+    _, halted_at = in_threads(lambda: execution.submit(entry.pk), halt)
+    assert [called < halted_at for _, called in calls] == [True]
 
 
 def test_limits_hold_against_entries_that_are_claimed_at_the_same_moment(calls):

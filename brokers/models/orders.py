@@ -14,9 +14,10 @@ class Order(models.Model):
     """What we asked, or are about to ask, of a venue.
 
     pending → submitting → accepted → partially_filled → filled | canceled | rejected | expired
-    pending → denied (a limit or the desk's state, never sent) | canceled (never sent)
+    pending → denied (a limit or the desk's state, never sent) | canceled | expired (never sent)
     submitting → unknown → accepted | rejected | pending (venue proved it never came) | needs_review
 
+    `brokers.states` has the whole table. `filled` is never left; an order thought dead may still turn out filled.
     `submitting` is a claim: exactly one worker may call the venue. A time-out makes `unknown`, never `rejected`.
     Stop and target legs wait as pending with `parent` set and are sent along with their parent.
     """
