@@ -1,13 +1,18 @@
-"""Named advisory locks of the database: one holder at a time on the whole desk, released when it dies."""
+"""Named advisory locks of PostgreSQL: one holder at a time on the whole desk, freed by the server when it dies.
+
+Session locks need a session of their own: they do not survive a connection pooler in transaction mode.
+"""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.db import connection
 
 
-def lock_key(name: str) -> int:
+def key(name: str) -> int:
     """Return the 64-bit number that PostgreSQL knows the lock `name` by."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
 
 
 def try_hold(name: str) -> bool:
@@ -16,7 +21,7 @@ def try_hold(name: str) -> bool:
     A connection that already holds it takes it once more.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock_key(name)])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [key(name)])
         row = cursor.fetchone()
     return bool(row and row[0])
 
@@ -24,4 +29,21 @@ def try_hold(name: str) -> bool:
 def release(name: str) -> None:
     """Give back a lock that `try_hold` took."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_unlock(%s)", [lock_key(name)])
+        cursor.execute("SELECT pg_advisory_unlock(%s)", [key(name)])
+
+
+@contextmanager
+def try_session_lock(name: str) -> Iterator[bool]:
+    """Yield whether this session got the lock; it needs no transaction, and is freed at the end of the block."""
+    mine = try_hold(name)
+    try:
+        yield mine
+    finally:
+        if mine:
+            release(name)
+
+
+def lock_in_transaction(name: str) -> None:
+    """Wait for the lock and hold it until the running transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key(name)])

@@ -7,7 +7,7 @@ from django.db import OperationalError, transaction
 from django.db import connection as database
 from django.utils import timezone
 
-from brokers.locks import lock_in_transaction
+from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection, Fill, Order, Trade
 from brokers.paper.models import PaperAccount, PaperEvent
 from dashboard import audit

@@ -17,6 +17,7 @@ from dashboard.models import Heartbeat, Reconciliation
 from dashboard.selectors import status
 from dashboard.tasks import HEARTBEAT_SECONDS
 from dashboard.templatetags.desk import duration
+from market.bars import timeframe_text
 from market.freshness import FeedFreshness
 from market.selectors import feed_freshness
 from memory.models import Outcome
@@ -99,7 +100,8 @@ def _feed(fresh: FeedFreshness) -> Part:
     if not fresh.feed.enabled:
         return Part(name, "off", value, fresh.text)
     if not fresh.stale:
-        return Part(name, "ok", value, fresh.text, at=fresh.feed.last_candle_at)
+        text = f"candles of {timeframe_text(fresh.feed.timeframe)}"
+        return Part(name, "ok", value, text, at=fresh.feed.last_candle_at)
     todo = (
         "Stops and targets at a venue keep working. New decisions rest on the last price known. "
         "./mem doctor says whether the feed process runs."

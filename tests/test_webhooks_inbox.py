@@ -10,7 +10,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 from webhook_tools import make_source
 
-from brokers.locks import key
+from algotrendy.locks import key
 from brokers.models import Order
 from market.models import Feed, Instrument, MarketKind
 from market.services import ensure_instrument, set_quote

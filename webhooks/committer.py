@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from brokers import locks
+from algotrendy import locks
 from webhooks.link import Connection, Link, Unavailable
 from webhooks.models import ADD_ALERTS_LOCK
 

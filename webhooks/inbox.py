@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
-from brokers.locks import try_session_lock
+from algotrendy.locks import try_session_lock
 from market import selectors as market
 from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Feed, Instrument, MarketKind

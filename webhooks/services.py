@@ -16,8 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from algotrendy.locks import lock_in_transaction
 from algotrendy.nudges import nudge_after_commit
-from brokers.locks import lock_in_transaction
 from brokers.models import Connection
 from webhooks import addresses, keys
 from webhooks.models import ADD_ALERTS_LOCK, Alert, ApiKey, Source

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
+from algotrendy.locks import try_session_lock
 from algotrendy.nudges import nudge
-from brokers.locks import try_session_lock
 from webhooks import demo as strategy
 from webhooks import inbox, services
 

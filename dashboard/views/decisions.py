@@ -23,7 +23,11 @@ FILTERS = ("source", "instrument", "action")
 def decisions(request: HttpRequest) -> HttpResponse:
     """List decisions, newest first, of one source, instrument or action if asked."""
     chosen = {name: request.GET.get(name, "")[:50] for name in FILTERS}
-    rows = memory.decisions(source=chosen["source"], symbol=chosen["instrument"], action=chosen["action"])
+    rows = memory.decisions(source=chosen["source"], action=chosen["action"])
+    if chosen["instrument"]:
+        # The id instead of a join: the index of (instrument, id) serves the order as well.
+        found = Instrument.objects.filter(symbol=chosen["instrument"]).values_list("pk", flat=True).first()
+        rows = rows.filter(instrument_id=found or 0)
     page = requested_page(request, rows.defer("evidence"))
     context = {
         "page": page,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router
 from ninja.errors import HttpError
@@ -33,12 +34,14 @@ def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, Any]:
     key = request.auth  # type: ignore[attr-defined]
     if wanted.state not in Desk.State.values:
         raise HttpError(400, f"The state must be one of {', '.join(Desk.State.values)}.")
-    current = brokers.effective_state(brokers.desk())
-    loosens = _strictness(wanted.state) < _strictness(current)
-    if loosens and key.scope != ApiKey.Scope.ADMIN:
-        raise HttpError(403, f"From {current} to {wanted.state} needs a key of scope admin.")
     reason = wanted.reason or f"by API key {key.name}"
-    return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
+    if wanted.state == Desk.State.HALTED:  # outside of a transaction: it waits until nothing is on its way
+        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
+    with transaction.atomic():
+        current = brokers.effective_state(Desk.objects.select_for_update().get(pk=brokers.desk().pk))
+        if _strictness(wanted.state) < _strictness(current) and key.scope != ApiKey.Scope.ADMIN:
+            raise HttpError(403, f"From {current} to {wanted.state} needs a key of scope admin.")
+        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
 
 
 def _strictness(state: str) -> int:

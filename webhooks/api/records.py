@@ -58,7 +58,7 @@ def alerts(
     source: str | None = None,
 ) -> list[Alert]:
     """Return alerts, optionally of one state or source."""
-    rows = Alert.objects.select_related("source", "instrument")
+    rows = Alert.objects.select_related("source", "instrument").defer("body")
     return _page(rows, before, limit, state=state, source__slug=source)
 
 

@@ -155,7 +155,7 @@ class DecisionDetail(DecisionOut):
 
 
 class AlertOut(Schema):
-    """One alert as it is kept. `body` is what came, less its secret; bytes that are no text show as �."""
+    """One alert as it is kept."""
 
     id: int
     source: str
@@ -167,7 +167,6 @@ class AlertOut(Schema):
     symbol: str | None
     intent: str
     parsed: dict[str, Any] | None
-    body: str
     decision_id: int | None
     replay_of_id: int | None
 
@@ -181,16 +180,17 @@ class AlertOut(Schema):
         """Return the instrument's symbol, once it is known."""
         return str(row.instrument.symbol) if row.instrument else None
 
+
+class AlertDetail(AlertOut):
+    """An alert as it came (`body`, less its secret), with its decision and all that followed."""
+
+    body: str
+    decision: DecisionDetail | None
+
     @staticmethod
     def resolve_body(row: Any) -> str:
         """Return the body as text."""
         return bytes(row.body).decode(errors="replace")
-
-
-class AlertDetail(AlertOut):
-    """An alert with its decision and all that followed from it."""
-
-    decision: DecisionDetail | None
 
 
 class PositionOut(Schema):

@@ -1,4 +1,4 @@
-"""`./mem prepare`: bring the database up to date and make what a new desk needs. `./mem up` does it at every start."""
+"""`./mem prepare`: migrate, and make what a new desk needs. `./mem up` does it at every start."""
 
 import json
 from typing import Any
