@@ -2,9 +2,9 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from webhooks.api import api
 
 from algotrendy import health
+from webhooks.api import api
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),

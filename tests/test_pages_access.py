@@ -5,8 +5,9 @@ import re
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import get_resolver, reverse
+from django.views.defaults import server_error
 from pages_desk import PASSWORD, confirmed, decided, market, person, signed_in, source
 
 from algotrendy.access import Role
@@ -145,3 +146,12 @@ def test_a_viewer_is_shown_no_keys_no_people_and_no_history(addresses) -> None:
     assert "Only an admin can change them" in page
     for heading in ("People", "Keys of the API", "Who changed what"):
         assert heading not in page
+
+
+def test_what_goes_wrong_is_told_in_the_house_style(client) -> None:
+    page = client.get("/nowhere")
+    assert page.status_code == 404
+    assert b"There is nothing here" in page.content
+    browser = Client(enforce_csrf_checks=True)
+    assert b"The form was not accepted" in browser.post("/accounts/login/", {"login": "x"}).content
+    assert b"This page failed" in server_error(RequestFactory().get("/")).content

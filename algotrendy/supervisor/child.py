@@ -13,7 +13,7 @@ from algotrendy.supervisor.output import Output
 
 FIRST_DELAY = 0.2  # seconds
 LONGEST_DELAY = 10.0
-HEALTHY_AFTER = 30.0  # a child that lived this long starts again without delay
+HEALTHY_AFTER = 10.0  # a child that lived this long starts again without delay
 
 
 @dataclass(frozen=True)

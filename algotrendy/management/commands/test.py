@@ -16,8 +16,8 @@ from algotrendy.paths import BASE_DIR
 # Django only warns if there is no database to compare the history of migrations with.
 NO_DATABASE = ("-W", "ignore::RuntimeWarning")
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ruff: lint", ("-m", "ruff", "check", "--quiet", ".")),
-    ("ruff: format", ("-m", "ruff", "format", "--check", "--quiet", ".")),
+    ("ruff: lint", ("-m", "ruff", "check", "--quiet", "--no-cache", ".")),
+    ("ruff: format", ("-m", "ruff", "format", "--check", "--quiet", "--no-cache", ".")),
     ("mypy: types", ("-m", "mypy", ".")),
     ("django: checks", ("manage.py", "check")),
     ("django: migrations", (*NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
