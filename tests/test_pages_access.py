@@ -152,6 +152,7 @@ def test_what_goes_wrong_is_told_in_the_house_style(client) -> None:
     page = client.get("/nowhere")
     assert page.status_code == 404
     assert b"There is nothing here" in page.content
+    assert b"Resolver404" not in page.content
     browser = Client(enforce_csrf_checks=True)
     assert b"The form was not accepted" in browser.post("/accounts/login/", {"login": "x"}).content
     assert b"This page failed" in server_error(RequestFactory().get("/")).content
