@@ -210,7 +210,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = DEBUG
+# An update under a running desk would otherwise be served with the lengths of the old files.
+WHITENOISE_AUTOREFRESH = True
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
