@@ -2,7 +2,8 @@
 
 A hint is a set of topics. Sending one adds them to a set and returns: a thread of its own publishes, at most every
 `GATHER_SECONDS`, so a burst of a thousand fills is a few messages, and a Valkey that is down costs the caller
-nothing. Hints may be lost; the hub asks the database again every few seconds whatever happens.
+nothing. Hints wait for it in memory, and may be lost; the hub asks the database again every few seconds whatever
+happens.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from webhooks.signals import alert_changed
 
 logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.04
+RETRY_SECONDS = 0.5
 TIMEOUT_SECONDS = 0.5
 MAX_WAITING = 2000
 
@@ -55,22 +57,28 @@ class Publisher:
                 self._thread.start()
             self._changed.notify()
 
-    def flush(self) -> None:
-        """Publish now, in this thread, whatever waits. For processes that are about to end, and tests."""
+    def flush(self) -> bool:
+        """Publish now, in this thread, whatever waits; return whether that could be done.
+
+        For processes that are about to end.
+        """
         with self._changed:
             topics, self._waiting = self._waiting, set()
-        if topics:
-            self._publish(topics)
+        if not topics or self._publish(topics):
+            return True
+        with self._changed:
+            self._waiting |= topics
+        return False
 
     def _run(self) -> None:
         while True:
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
-            self.flush()
-            time.sleep(GATHER_SECONDS)
+            time.sleep(GATHER_SECONDS if self.flush() else RETRY_SECONDS)
 
-    def _publish(self, topics: set[str]) -> None:
+    def _publish(self, topics: set[str]) -> bool:
+        """Return whether Valkey took the hint."""
         hint: Hint = {"type": "hint", "topics": sorted(topics)}
         try:
             if self._client is None:
@@ -82,6 +90,8 @@ class Publisher:
             self._client.publish(HINTS_CHANNEL, json.dumps(hint))
         except (redis.RedisError, OSError) as error:
             logger.debug("hint was not sent: %s", error)
+            return False
+        return True
 
 
 publisher = Publisher()

@@ -37,6 +37,8 @@ REFETCH_SECONDS = 10.0
 REFETCH_WITHOUT_HINTS = 2.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 AWAY_SECONDS = 1.0
+# A query without an answer for so long is a database that does not answer.
+PATIENCE_SECONDS = 5.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +78,7 @@ class Hub:
         self._dirty: dict[str, None] = {}
         self._rendered_at: dict[str, float] = {}
         self._paused: set[str] = set()
+        self._busy_since: float | None = None
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._version = 0
@@ -88,6 +91,11 @@ class Hub:
     def is_running(self) -> bool:
         """Whether anybody is subscribed."""
         return bool(self._tasks)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the sockets were told that the database does not answer."""
+        return self._stale_since is not None
 
     def join(self, subscriber: Subscriber) -> None:
         """Start sending to `subscriber`: what is known at once, the rest as soon as it is rendered."""
@@ -102,7 +110,12 @@ class Hub:
             else:
                 self.mark([topic])
         if not self._tasks:
-            loops: tuple[Callable[[], Awaitable[None]], ...] = (self._listen, self._work, self._refetch)
+            loops: tuple[Callable[[], Awaitable[None]], ...] = (
+                self._listen,
+                self._work,
+                self._refetch,
+                self._watch,
+            )
             self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
 
     async def leave(self, subscriber: Subscriber) -> None:
@@ -164,21 +177,30 @@ class Hub:
             await asyncio.sleep(REFETCH_SECONDS if self._hearing else REFETCH_WITHOUT_HINTS)
             self.mark(self._watchers)
 
+    async def _watch(self) -> None:
+        """Notice a database that neither answers nor fails."""
+        while True:
+            await asyncio.sleep(AWAY_SECONDS)
+            if self._busy_since and time.monotonic() - self._busy_since > PATIENCE_SECONDS:
+                self._away("it takes too long")
+
     async def _work(self) -> None:
         """Render what changed: at once after a quiet moment, then at most every 50 ms."""
         while True:
             await self._wake.wait()
             started = time.monotonic()
             self._wake.clear()
+            self._busy_since = started
             changed, self._dirty = set(self._dirty), {}
             try:
                 for topic in await self._to_render(changed):
                     await self._render_or_skip(topic)
                 self._well()
             except (DatabaseError, PoolTimeout) as error:
-                self._away(error)
+                self._away(str(error))
                 self.mark(changed)
                 await asyncio.sleep(AWAY_SECONDS)
+            self._busy_since = None
             await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started)))
 
     async def _to_render(self, changed: set[str]) -> list[str]:
@@ -233,9 +255,9 @@ class Hub:
             self._stale_since = None
             self._tell_state()
 
-    def _away(self, error: Exception) -> None:
-        logger.warning("the database did not answer: %s", error)
+    def _away(self, reason: str) -> None:
         if self._stale_since is None:
+            logger.warning("the database did not answer: %s", reason)
             self._stale_since = self._last_good
             self._tell_state()
 

@@ -1,14 +1,19 @@
 """The pages in a real browser: what somebody sees, clicks and is told, live and under the strict policy."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 
+import psutil
 import pytest
+import redis
 from browser import ARGUMENTS, PATIENCE, PHONE, WIDE, Complaints, Visit, not_reloaded, wait_for
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from algotrendy import paths
 from algotrendy.testing import find_chromium, running_desk
 from benchmarks._desk import Bench
+from dashboard.messages import HINTS_CHANNEL
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)
@@ -228,19 +233,64 @@ def test_the_keyboard_gets_past_the_frame(visit: Visit) -> None:
     expect(page.locator("main")).to_be_focused()
 
 
-def test_a_page_outlives_the_web_process_and_says_so(
-    bench: Bench, chromium: Browser, cookie: str, webhook: str
-) -> None:
-    """The browser itself reports the broken connection, so this page's complaints are not counted."""
+@pytest.fixture
+def witness(bench: Bench, chromium: Browser, cookie: str) -> Iterator[Visit]:
+    """Somebody who watches a failure: the browser itself reports broken connections, so they are not counted."""
     context = chromium.new_context(viewport=WIDE)  # type: ignore[arg-type]
     context.add_cookies([{"name": "sessionid", "value": cookie, "url": bench.desk.url}])
-    visit = Visit(bench, context)
-    page = visit.open("/alerts")
-    bench.desk.kill("web")
-    expect(page.locator("#connection-state")).to_contain_text("Reconnecting… You see data from")
+    yield Visit(bench, context)
     bench.desk.wait_until_ready()
-    alert = visit.alert(webhook, symbol="XRPUSDT", action="buy")
+    context.close()
+
+
+def sees_a_new_alert(visit: Visit, page: Page, webhook: str) -> None:
+    alert = visit.alert(webhook, symbol="XRPUSDT", action="flat")
     expect(page.locator(f"#alert-{alert}")).to_contain_text("Decided")
     expect(page.locator("#connection-state")).to_be_hidden()
     assert not_reloaded(page)
-    context.close()
+
+
+def test_a_page_outlives_the_web_process_and_says_so(witness: Visit, webhook: str) -> None:
+    page = witness.open("/alerts")
+    witness.bench.desk.kill("web")
+    expect(page.locator("#connection-state")).to_contain_text("Reconnecting… You see data from")
+    witness.bench.desk.wait_until_ready()
+    sees_a_new_alert(witness, page, webhook)
+
+
+def test_a_page_outlives_valkey(witness: Visit, webhook: str) -> None:
+    page = witness.open("/alerts")
+    witness.bench.desk.kill("valkey")
+    sees_a_new_alert(witness, page, webhook)
+
+
+def test_a_page_outlives_the_database_and_says_so(witness: Visit, webhook: str) -> None:
+    page = witness.open("/alerts")
+    with frozen(witness.bench.desk.pid("postgres")), valkey_of(witness.bench) as valkey:
+        valkey.publish(HINTS_CHANNEL, '{"type": "hint", "topics": ["alerts"]}')
+        expect(page.locator("#connection-state")).to_contain_text(
+            "The database does not answer. You see data from"
+        )
+    sees_a_new_alert(witness, page, webhook)
+    witness.bench.desk.kill("postgres")
+    witness.bench.desk.wait_until_ready()
+    sees_a_new_alert(witness, page, webhook)
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Hold a process and its children until the block ends: connections stay, answers don't come."""
+    parent = psutil.Process(pid)
+    family = [parent, *parent.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+def valkey_of(bench: Bench) -> redis.Redis:
+    return redis.Redis.from_url(paths.embedded_redis_url(bench.desk.data))

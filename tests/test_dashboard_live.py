@@ -285,6 +285,29 @@ def test_sockets_are_told_while_the_database_is_away_and_when_it_is_back(source:
     with_hub(source, play)
 
 
+def test_sockets_are_told_when_the_database_is_silent(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(live, "AWAY_SECONDS", 0.1)
+    answers = threading.Event()
+
+    def produce(topic: str) -> FragmentMessage:
+        answers.wait(10)
+        return message(topic, "late")
+
+    async def play() -> None:
+        hub = live.Hub(produce)
+        subscriber = Subscriber(frozenset({"status"}))
+        hub.join(subscriber)
+        assert (await next_of(subscriber, "state"))["state"] == "stale"
+        answers.set()
+        async with asyncio.timeout(5):
+            while hub.is_stale:
+                await asyncio.sleep(0.02)
+        await hub.stop()
+
+    asyncio.run(play())
+
+
 def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
     def produce(topic: str) -> Message | None:
         if topic == "broken":

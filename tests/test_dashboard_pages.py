@@ -140,6 +140,14 @@ def test_positions_tell_their_profit_and_offer_the_way_out(viewer: Client, paper
     assert reverse("position_close", args=[held.pk]) in text
 
 
+def test_the_chart_opens_with_what_was_decided_last(viewer: Client, paper: Connection) -> None:
+    make.market("AAAUSDT")
+    make.decided(make.source(), make.market("ZZZUSDT"))
+    assert 'data-symbol="ZZZUSDT"' in text_of(viewer, "/")
+    assert 'data-symbol="AAAUSDT"' in text_of(viewer, "/?instrument=AAAUSDT")
+    assert 'data-symbol="AAAUSDT"' in text_of(viewer, "/?instrument=NOSUCH")
+
+
 def test_the_stream_leads_to_the_permalinks(viewer: Client, paper: Connection) -> None:
     taken = make.decided(make.source(), make.market())
     text = text_of(viewer, "/")

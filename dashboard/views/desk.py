@@ -71,7 +71,7 @@ def chosen(instruments: list[Instrument], symbol: str) -> Instrument | None:
 def desk(request: HttpRequest) -> HttpResponse:
     """Show the desk."""
     instruments = chart.chart_instruments()
-    instrument = chosen(instruments, request.GET.get("instrument", ""))
+    instrument = chosen(instruments, request.GET.get("instrument", "") or stream.newest_symbol())
     feeds: list[FeedFreshness] = feed_freshness() if instrument is None else []
     context = {
         "instruments": instruments,
