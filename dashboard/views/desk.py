@@ -17,7 +17,7 @@ from market.selectors import feed_freshness
 YEAR = 365 * 86_400
 
 
-@fragment("status", "fragments/status.html", pause=0.25)
+@fragment("status", "fragments/status.html", pause=0.5)
 def status_region(key: str) -> Context:
     """The status line of every page."""
     return {"status": status.status()}
