@@ -174,3 +174,35 @@ def test_cancelling_a_stop_warns_that_it_protects(people: Callable[[str], Client
     order = waiting(held)
     Order.objects.update(role="stop", state="accepted")
     assert b"protects a position" in people("trader").get(f"/orders/{order.pk}/cancel").content
+
+
+def in_review(held: Position) -> Order:
+    order = waiting(held)
+    Order.objects.update(state="needs_review", reason="no answer")
+    return order
+
+
+def test_an_order_the_venue_never_had_is_settled_by_hand(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    trader = people("trader")
+    assert f"/orders/{order.pk}/settle" in trader.get(f"/orders/{order.pk}").content.decode()
+    assert f"Settle order #{order.pk}?" in trader.get(f"/orders/{order.pk}/settle").content.decode()
+    trader.post(f"/orders/{order.pk}/settle")
+    order.refresh_from_db()
+    assert (order.state, order.reason) == ("rejected", "settled by trader: the venue has no such order")
+
+
+def test_a_viewer_can_not_settle_an_order(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    assert people("viewer").post(f"/orders/{order.pk}/settle").status_code == 403
+    order.refresh_from_db()
+    assert order.state == "needs_review"
+
+
+def test_nothing_is_settled_while_the_venue_is_away(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    Connection.objects.update(settings={"faults": {"unavailable": 9}})
+    answer = people("trader").post(f"/orders/{order.pk}/settle", follow=True)
+    assert "Not settled" in answer.content.decode()
+    order.refresh_from_db()
+    assert order.state == "needs_review"

@@ -7,8 +7,10 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.access import person, trader, viewer
+from brokers.contract import VenueUnavailable
 from brokers.models import Order
 from brokers.services import CannotCancel, cancel_order
+from brokers.sweeping import resolve_by_hand
 from dashboard.fragments import Context, fragment
 from dashboard.lifetimes import order_life
 from dashboard.paging import page_of, requested_page
@@ -85,8 +87,30 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("order", pk=pk)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@trader
+def settle(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask the venue once more about an order in review; if it has none, reject it in the person's name."""
+    found = ledger.order_detail(pk)
+    if found is None:
+        raise Http404("no such order")
+    if request.method != "POST":
+        return render(request, "dashboard/confirm/settle.html", {"order": found})
+    if found.state != Order.State.NEEDS_REVIEW:
+        messages.info(request, f"Order #{pk} needs no review: it is {found.get_state_display().lower()}.")
+        return redirect("order", pk=pk)
+    try:
+        settled = resolve_by_hand(order=found, by=request.user.get_username())
+    except VenueUnavailable as trouble:
+        messages.error(request, f"Not settled: {trouble}.")
+    else:
+        messages.success(request, f"Order #{pk} is {settled.get_state_display().lower()}: {settled.reason}.")
+    return redirect("order", pk=pk)
+
+
 urlpatterns = [
     path("orders", orders, name="orders"),
     path("orders/<int:pk>", order, name="order"),
     path("orders/<int:pk>/cancel", cancel, name="order_cancel"),
+    path("orders/<int:pk>/settle", settle, name="order_settle"),
 ]
