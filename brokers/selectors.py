@@ -94,18 +94,33 @@ def in_doubt(connection_id: int, instrument_id: int) -> bool:
     return open_orders(connection_id, instrument_id).filter(state__in=Order.IN_DOUBT).exists()
 
 
-def projected_position(connection_id: int, instrument_id: int) -> Decimal:
+def projected_position(connection_id: int, instrument_id: int, held: Decimal | None = None) -> Decimal:
     """Return the signed quantity that will be held once the orders on their way have filled, legs aside.
 
-    Orders count in the order they were made; an exit never goes beyond flat.
+    Orders count in the order they were made; an exit never goes beyond flat. `held` saves a query to whoever has
+    read what is held now.
     """
-    held = position(connection_id, instrument_id)
-    quantity = held.quantity if held else ZERO
-    for order in open_orders(connection_id, instrument_id).filter(parent=None):
-        left = order.quantity - order.filled_quantity
-        if order.reduce_only:
-            left = min(left, max(-quantity, ZERO) if order.side == "buy" else max(quantity, ZERO))
-        quantity += left if order.side == "buy" else -left
+    if held is None:
+        row = position(connection_id, instrument_id)
+        held = row.quantity if row else ZERO
+    return _after_orders(held, _coming(connection_id, instrument_id))
+
+
+def _coming(connection_id: int, instrument_id: int) -> list[tuple[str, bool, Decimal]]:
+    query = """
+        SELECT side, reduce_only, quantity - filled_quantity FROM brokers_order
+        WHERE connection_id = %s AND instrument_id = %s AND parent_id IS NULL
+        AND state IN ('pending', 'submitting', 'unknown', 'needs_review', 'accepted', 'partially_filled')
+        ORDER BY id
+    """
+    return sql.values(query, connection_id, instrument_id)
+
+
+def _after_orders(quantity: Decimal, orders: list[tuple[str, bool, Decimal]]) -> Decimal:
+    for side, reduce_only, left in orders:
+        if reduce_only:
+            left = min(left, max(-quantity, ZERO) if side == "buy" else max(quantity, ZERO))
+        quantity += left if side == "buy" else -left
     return quantity
 
 

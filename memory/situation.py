@@ -1,8 +1,9 @@
 """What is known at the moment of a decision: prices, position, desk and record, all as of now."""
 
 from datetime import datetime
+from decimal import Decimal
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from brokers import risk
@@ -15,36 +16,50 @@ from memory.confidence import Level
 from memory.models import Intent, Tally
 from memory.signal import Signal
 
+ZERO = Decimal(0)
+
 
 def look(signal: Signal) -> tuple[Situation, Quote | None]:
     """Return the situation of `signal` and the quote it rests on (None if the instrument has no price)."""
     quote = market.quote(signal.instrument.pk)
     desk = brokers.desk()
-    equity = brokers.equity(signal.connection)
-    held = brokers.projected_position(signal.connection.pk, signal.instrument.pk)
-    position = brokers.position(signal.connection.pk, signal.instrument.pk)
+    holdings = brokers.holdings(signal.connection.pk)
+    equity = brokers.equity(signal.connection, holdings)
+    held = next((row for row in holdings if row.instrument_id == signal.instrument.pk), None)
+    projected = brokers.projected_position(
+        signal.connection.pk, signal.instrument.pk, held.quantity if held else ZERO
+    )
     return Situation(
         price=quote.price if quote else None,
         sigma=_volatility(quote),
         cost=float(brokers.round_trip_cost(signal.connection)),
-        position=held,
-        average_price=position.average_price if position and position.quantity else held * 0,
+        position=projected,
+        average_price=held.average_price if held and held.quantity else ZERO,
         desk_state=brokers.effective_state(desk),
         desk_reason=desk.reason,
         limits=risk.Limits.of(desk),
         equity=equity.equity,
         day_pnl=equity.day_pnl,
-        open_positions=len(brokers.open_positions(signal.connection.pk)),
-        levels=record(signal.source, signal.instrument.pk, _side(signal, held > 0)),
+        open_positions=sum(row.quantity != 0 for row in holdings),
+        levels=record(signal.source, signal.instrument.pk, _side(signal, projected > 0)),
     ), quote
 
 
 def record(source: str, instrument_id: int, side: str) -> tuple[Level, ...]:
     """Return the resolved cases known now: of the desk, of the source, of its instrument and side."""
-    tallies = Tally.objects.all()
-    narrow = tallies.filter(source=source, instrument_id=instrument_id, side=side)
-    levels = (("desk", tallies), ("source", tallies.filter(source=source)), ("instrument and side", narrow))
-    return tuple(_level(name, query.aggregate(wins=Sum("wins"), cases=Sum("cases"))) for name, query in levels)
+    of_source = Q(source=source)
+    scopes = (
+        ("desk", None),
+        ("source", of_source),
+        ("instrument and side", of_source & Q(instrument_id=instrument_id, side=side)),
+    )
+    wins = {f"wins_{number}": Sum("wins", filter=scope) for number, (_, scope) in enumerate(scopes)}
+    cases = {f"cases_{number}": Sum("cases", filter=scope) for number, (_, scope) in enumerate(scopes)}
+    sums = Tally.objects.aggregate(**wins, **cases)
+    return tuple(
+        Level(name, sums[f"wins_{number}"] or 0, sums[f"cases_{number}"] or 0)
+        for number, (name, _) in enumerate(scopes)
+    )
 
 
 def clock(quote: Quote | None) -> tuple[datetime, str, int]:
@@ -52,10 +67,6 @@ def clock(quote: Quote | None) -> tuple[datetime, str, int]:
     if quote is None:
         return timezone.now(), MarketKind.IMPORTED, 300
     return quote.market_time, quote.kind, quote.timeframe
-
-
-def _level(name: str, sums: dict[str, int | None]) -> Level:
-    return Level(name, sums["wins"] or 0, sums["cases"] or 0)
 
 
 def _side(signal: Signal, is_long: bool) -> str:
