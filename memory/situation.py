@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Q, Sum
+from django.db import connection
 from django.utils import timezone
 
 from brokers import risk
@@ -13,7 +13,7 @@ from market.models import MarketKind, Quote
 from memory import barriers
 from memory.agent import Situation
 from memory.confidence import Level
-from memory.models import Intent, Tally
+from memory.models import Intent
 from memory.signal import Signal
 
 ZERO = Decimal(0)
@@ -45,21 +45,22 @@ def look(signal: Signal) -> tuple[Situation, Quote | None]:
     ), quote
 
 
+_RECORD = """
+    SELECT sum(wins), sum(cases), sum(wins) FILTER (WHERE source = %(source)s),
+           sum(cases) FILTER (WHERE source = %(source)s),
+           sum(wins) FILTER (WHERE source = %(source)s AND instrument_id = %(instrument)s AND side = %(side)s),
+           sum(cases) FILTER (WHERE source = %(source)s AND instrument_id = %(instrument)s AND side = %(side)s)
+    FROM memory_tally
+"""
+
+
 def record(source: str, instrument_id: int, side: str) -> tuple[Level, ...]:
     """Return the resolved cases known now: of the desk, of the source, of its instrument and side."""
-    of_source = Q(source=source)
-    scopes = (
-        ("desk", None),
-        ("source", of_source),
-        ("instrument and side", of_source & Q(instrument_id=instrument_id, side=side)),
-    )
-    wins = {f"wins_{number}": Sum("wins", filter=scope) for number, (_, scope) in enumerate(scopes)}
-    cases = {f"cases_{number}": Sum("cases", filter=scope) for number, (_, scope) in enumerate(scopes)}
-    sums = Tally.objects.aggregate(**wins, **cases)
-    return tuple(
-        Level(name, sums[f"wins_{number}"] or 0, sums[f"cases_{number}"] or 0)
-        for number, (name, _) in enumerate(scopes)
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, {"source": source, "instrument": instrument_id, "side": str(side)})
+        sums = [int(value or 0) for value in cursor.fetchone()]
+    names = ("desk", "source", "instrument and side")
+    return tuple(Level(name, *sums[2 * number : 2 * number + 2]) for number, name in enumerate(names))
 
 
 def clock(quote: Quote | None) -> tuple[datetime, str, int]:

@@ -44,7 +44,9 @@ RETURNING id, attempts, set_config('synchronous_commit', 'off', true)
 
 def waiting() -> bool:
     """Return whether an alert is not decided yet."""
-    return Alert.objects.filter(state=Alert.State.RECEIVED).exists()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM webhooks_alert WHERE state = 'received')")
+        return bool(cursor.fetchone()[0])
 
 
 def drain(seconds: float = TURN_SECONDS) -> int:
