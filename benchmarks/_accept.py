@@ -69,6 +69,9 @@ def steady(bench: Bench) -> Iterator[Figure]:
     yield Figure(
         "accept_p99", round(p99, 2), "ms", against, f"≤ {P99_MS}", p99 <= P99_MS and result.accepted == 1000
     )
+    yield Figure(
+        "generator_late", round(result.late_ms, 2), "ms", "the load generator itself, at most: a busy machine"
+    )
     bench.wait_until_decided(300)
 
 
