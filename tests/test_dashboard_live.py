@@ -393,7 +393,7 @@ def test_hints_are_sent_from_the_process_and_thread_where_it_happened(
     thread = threading.Thread(target=hints.send, args=("status",))
     thread.start()
     thread.join()
-    assert heard(pubsub, 2) == {"type": "hint", "topics": ["status"]}
+    assert heard(pubsub, 20) == {"type": "hint", "topics": ["status"]}
     pubsub.close()
 
 
