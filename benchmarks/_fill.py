@@ -40,8 +40,8 @@ INSERT INTO brokers_order (id, client_order_id, venue_order_id, role, side, type
     accepted_at, closed_at, updated_at, connection_id, instrument_id)
 SELECT i, 'b' || i, 'v' || i, CASE WHEN entry THEN 'entry' ELSE 'exit' END, CASE WHEN entry THEN 'buy' ELSE
     'sell' END,
-    'market', 1, price, NOT entry, CASE WHEN i % 997 = 0 THEN 'rejected' ELSE 'filled' END,
-    CASE WHEN i % 997 = 0 THEN 'refused' ELSE '' END, 'simulated', CASE WHEN i % 997 = 0 THEN 0 ELSE 1 END,
+    'market', 1, price, NOT entry, CASE WHEN i % 97 = 0 THEN 'rejected' ELSE 'filled' END,
+    CASE WHEN i % 97 = 0 THEN 'refused' ELSE '' END, 'simulated', CASE WHEN i % 97 = 0 THEN 0 ELSE 1 END,
     price, 0.05,
     0, at, at, at, at, at, connection_id, instrument_id FROM history;
 INSERT INTO brokers_order (client_order_id, venue_order_id, role, side, type, quantity, stop_price,
@@ -112,9 +112,9 @@ INSERT INTO webhooks_alert (id, idempotency_key, body, content_type, received_at
     parsed,
     intent, decided_at, decision_id, instrument_id, source_id, attempts)
 SELECT i, 'key' || i, convert_to('{{"symbol": "BTCUSDT", "action": "buy", "id": "' || i || '"}}', 'UTF8'),
-    'application/json', at, 0, CASE WHEN i % 997 = 0 THEN 'failed' ELSE 'decided' END,
-    CASE WHEN i % 997 = 0 THEN 'not understood' ELSE '' END, '{{"symbol": "BTCUSDT", "action": "buy"}}',
-    CASE WHEN entry THEN 'long' ELSE 'flat' END, at, CASE WHEN i % 997 = 0 THEN NULL ELSE i END, instrument_id,
+    'application/json', at, 0, CASE WHEN i % 97 = 0 THEN 'failed' ELSE 'decided' END,
+    CASE WHEN i % 97 = 0 THEN 'not understood' ELSE '' END, '{{"symbol": "BTCUSDT", "action": "buy"}}',
+    CASE WHEN entry THEN 'long' ELSE 'flat' END, at, CASE WHEN i % 97 = 0 THEN NULL ELSE i END, instrument_id,
     (SELECT id FROM webhooks_source s WHERE s.name = history.source), 0 FROM history;
 INSERT INTO webhooks_alert (idempotency_key, body, content_type, received_at, duplicates, state, reason, intent,
     source_id, attempts)
