@@ -14,7 +14,6 @@ import pytest
 import redis
 from asgiref.sync import sync_to_async
 from channels.testing import WebsocketCommunicator
-from django.conf import settings
 from django.db import OperationalError, connections, transaction
 from django.test import Client
 from hypothesis import given
@@ -340,8 +339,8 @@ def test_the_last_to_leave_stops_the_hub(source: Source) -> None:
     with_hub(source, play)
 
 
-def listener() -> Any:
-    client = redis.Redis.from_url(settings.REDIS_URL)
+def listener(client: redis.Redis) -> Any:
+    """Return a subscription to hints. The client must outlive it: a client that is collected hangs up."""
     pubsub = client.pubsub()
     pubsub.subscribe(HINTS_CHANNEL)
     while pubsub.get_message(timeout=2) is None:
@@ -361,7 +360,7 @@ def heard(pubsub: Any, seconds: float) -> Json | None:
 
 
 def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> None:
-    pubsub = listener()
+    pubsub = listener(valkey)
     publisher = hints.Publisher()
     for n in range(500):
         publisher.add({f"order:{n % 10}", "orders"})
@@ -389,11 +388,11 @@ def test_hints_are_sent_from_the_process_and_thread_where_it_happened(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hints, "publisher", hints.Publisher())
-    pubsub = listener()
+    pubsub = listener(valkey)
     thread = threading.Thread(target=hints.send, args=("status",))
     thread.start()
     thread.join()
-    assert heard(pubsub, 20) == {"type": "hint", "topics": ["status"]}
+    assert heard(pubsub, 5) == {"type": "hint", "topics": ["status"]}
     pubsub.close()
 
 
@@ -557,7 +556,7 @@ def test_signing_out_elsewhere_closes_the_socket(valkey: redis.Redis, monkeypatc
 
 @pytest.mark.django_db(transaction=True)
 def test_hints_of_a_transaction_that_was_rolled_back_are_never_sent(valkey: redis.Redis) -> None:
-    pubsub = listener()
+    pubsub = listener(valkey)
     with transaction.atomic():
         set_desk_state(state="reducing", by=None, reason="test")
         transaction.set_rollback(True)
