@@ -44,8 +44,8 @@ def process(bench: Bench, *arguments: str, pipes: bool = False) -> "Iterator[sub
     pipe = subprocess.PIPE if pipes else None
     running = subprocess.Popen(
         [sys.executable, *arguments], env=bench.desk.environment | {"PYTHONWARNINGS": "ignore"},
-        cwd=paths.BASE_DIR, stdin=pipe or subprocess.DEVNULL, stdout=pipe or subprocess.DEVNULL, text=True, bufsize=1,
-        start_new_session=True,
+        cwd=paths.BASE_DIR, stdin=pipe or subprocess.DEVNULL, stdout=pipe or subprocess.DEVNULL,
+        text=True, bufsize=1, start_new_session=True,
     )  # fmt: skip
     try:
         yield running
