@@ -56,42 +56,48 @@ def plan_entry(
     quantity = to_step(quantity, instrument.step_size)
     if quantity <= 0:
         raise ValueError(f"quantity is below one step of {instrument.step_size.normalize():f} {instrument}")
-    common = {"connection": connection, "instrument": instrument, "quantity": quantity, "market": market}
     uid = selectors.desk().uid
     entry = Order.objects.create(
-        **common,
+        connection=connection,
+        instrument=instrument,
         role=Order.Role.ENTRY,
         side=side,
+        quantity=quantity,
+        market=market,
         client_order_id=client_order_id(uid, reference, "entry"),
         reference_price=price,
         good_until=good_until,
         after=after,
     )
-    common |= {"side": OPPOSITE[side], "parent": entry, "reduce_only": True, "reference_price": price}
     legs = []
     if stop is not None:
-        legs.append(
-            Order(
-                **common,
-                role=Order.Role.STOP,
-                type=Order.Type.STOP,
-                stop_price=to_tick(stop, instrument.tick_size),
-                client_order_id=client_order_id(uid, reference, "stop"),
-            )
-        )
+        legs.append(_leg(entry, Order.Role.STOP, client_order_id(uid, reference, "stop"), stop))
     if target is not None:
-        legs.append(
-            Order(
-                **common,
-                role=Order.Role.TARGET,
-                type=Order.Type.LIMIT,
-                limit_price=to_tick(target, instrument.tick_size),
-                client_order_id=client_order_id(uid, reference, "target"),
-            )
-        )
+        legs.append(_leg(entry, Order.Role.TARGET, client_order_id(uid, reference, "target"), target))
     Order.objects.bulk_create(legs)
     announce(entry.pk, entry.state)
     return [entry, *legs]
+
+
+def _leg(entry: Order, role: Order.Role, client_id: str, price: Decimal) -> Order:
+    """Return the unsaved stop or target that closes `entry` at `price`, rounded to a tick."""
+    level = to_tick(price, entry.instrument.tick_size)
+    is_stop = role == Order.Role.STOP
+    return Order(
+        connection=entry.connection,
+        instrument=entry.instrument,
+        role=role,
+        type=Order.Type.STOP if is_stop else Order.Type.LIMIT,
+        side=OPPOSITE[entry.side],
+        quantity=entry.quantity,
+        market=entry.market,
+        client_order_id=client_id,
+        reference_price=entry.reference_price,
+        stop_price=level if is_stop else None,
+        limit_price=None if is_stop else level,
+        parent=entry,
+        reduce_only=True,
+    )
 
 
 def plan_exit(
