@@ -157,16 +157,16 @@ def _resume(bench: Bench) -> None:
 
 def test_a_list_being_read_does_not_move_until_the_pointer_leaves(visit: Visit, webhook: str) -> None:
     visit.alert(webhook, symbol="BNBUSDT", action="buy")
+    visit.bench.wait_until_settled()
+    first = f"stream-{visit.bench.value('SELECT max(id) FROM memory_decision')}"
     page = visit.open("/")
-    expect(page.locator(".stream li").first).to_contain_text("BNBUSDT")
-    page.wait_for_timeout(1000)
-    first = page.locator(".stream li").first.get_attribute("id")
+    expect(page.locator(".stream li").first).to_have_id(first)
     page.locator(".stream li").first.hover()
     visit.alert(webhook, symbol="BNBUSDT", action="flat")
     expect(page.locator(".desk-stream .held")).to_contain_text("new")
     assert page.locator(".stream li").first.get_attribute("id") == first
     page.mouse.move(5, 5)
-    expect(page.locator(".stream li").first).not_to_have_id(first or "")
+    expect(page.locator(".stream li").first).not_to_have_id(first)
     expect(page.locator(".desk-stream .held")).to_be_hidden()
 
 
