@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "memory",
     "brokers",
     "brokers.paper",
+    "mlmodels",
     "market",
     "channels",
     "django_htmx",
@@ -47,6 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.humanize",
+    "django.contrib.postgres",
     "django.contrib.staticfiles",
 ]
 if PROCESS in ("web", "command"):
