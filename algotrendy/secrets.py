@@ -1,35 +1,61 @@
 """Secrets made at first start and kept in one file that only its owner can read."""
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-NAMES = ("SECRET_KEY", "TOKEN_PEPPER")
+NAMES = ("SECRET_KEY", "TOKEN_PEPPER", "ARTEFACT_KEY")
 
 
 def load_or_create(data: Path) -> dict[str, str]:
     """Return the secrets of `data/secrets.json`, making the folder (0700) and file (0600) first.
 
-    Values are URL-safe text of 64 random bytes. Two processes that start at once agree: the file is
-    linked into place atomically, and the loser reads the winner's.
+    Values are URL-safe text of 64 random bytes. A file of an older version gets the names that it lacks. Two
+    processes that start at once agree: one at a time looks and writes, and the file is replaced atomically.
     """
     path = data / "secrets.json"
-    if not path.exists():
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_once(path, {name: secrets.token_urlsafe(64) for name in NAMES})
-    values: dict[str, str] = json.loads(path.read_text())
+    values = _read(path)
+    if all(name in values for name in NAMES):
+        return values
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(data):
+        values = _read(path)
+        missing = [name for name in NAMES if name not in values]
+        if missing:
+            values |= {name: secrets.token_urlsafe(64) for name in missing}
+            _replace(path, values)
     return values
 
 
-def _write_once(path: Path, values: dict[str, str]) -> None:
+def _read(path: Path) -> dict[str, str]:
+    try:
+        values: dict[str, str] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    return values
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here for this folder; the kernel frees the lock of one that dies."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, values: dict[str, str]) -> None:
     temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         json.dump(values, file)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
+        file.flush()
+        os.fsync(handle)
+    temporary.replace(path)

@@ -17,6 +17,7 @@ PROCESS = env.str("ALGOTRENDY_PROCESS", "command")
 _secrets = secrets.load_or_create(DATA_DIR)
 SECRET_KEY = env.str("SECRET_KEY", _secrets["SECRET_KEY"])
 TOKEN_PEPPER = env.str("TOKEN_PEPPER", _secrets["TOKEN_PEPPER"])
+ARTEFACT_KEY = env.str("ARTEFACT_KEY", _secrets["ARTEFACT_KEY"])
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list("ALGOTRENDY_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("ALGOTRENDY_ORIGINS", [])
@@ -88,6 +89,9 @@ TEMPLATES = [
     },
 ]
 
+# Candles that the simulated market of a new desk begins with: sixty days of its movement, enough for a first model.
+SIMULATED_HISTORY = env.int("ALGOTRENDY_SIMULATED_HISTORY", 17_280)
+
 DATABASE_URL = env.str("DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
 DATABASES = {"default": env.dj_db_url("DATABASE_URL", paths.embedded_database_url(DATA_DIR))}
@@ -128,6 +132,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "trade"
+# Nudges name a task only.
+CELERY_TASK_ROUTES = {"mlmodels.*": {"queue": "training"}}
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_PUBLISH_RETRY = False
@@ -147,6 +153,10 @@ _SWEEPS = {
     "brokers.sweep_orders": (2, "trade"),
     "brokers.mark_equity": (10, "training"),
     "memory.resolve_all": (10, "training"),
+    "mlmodels.watch_training": (5, "training"),
+    "mlmodels.sweep_predictions": (10, "training"),
+    "mlmodels.watch_skill": (3600, "training"),
+    "mlmodels.forget_predictions": (3600, "training"),
     "dashboard.reconcile": (600, "training"),
 }
 CELERY_BEAT_SCHEDULE = {

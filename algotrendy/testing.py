@@ -166,7 +166,11 @@ def running_desk(
 def desk_environment(data: Path, port: int) -> dict[str, str]:
     """Return this process's environment without its own desk's variables, naming the desk in `data` instead."""
     own = {name: value for name, value in os.environ.items() if not _names_a_desk(name)}
-    return own | {"ALGOTRENDY_DATA": str(data), "ALGOTRENDY_URL": f"http://127.0.0.1:{port}"}
+    return own | {
+        "ALGOTRENDY_DATA": str(data),
+        "ALGOTRENDY_URL": f"http://127.0.0.1:{port}",
+        "ALGOTRENDY_SIMULATED_HISTORY": "2000",  # too short for a model: nothing trains unless a test wants it to
+    }
 
 
 def _names_a_desk(variable: str) -> bool:

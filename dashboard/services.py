@@ -1,5 +1,6 @@
 """What happens once in a desk's life: preparing it, and taking the demo away again."""
 
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
@@ -11,6 +12,7 @@ from dashboard.accounts import FIRST_ADMIN
 from dashboard.models import Setup
 from market.models import Feed
 from market.services import assign_feed, ensure_instrument
+from mlmodels.schedule import ensure_schedule
 from webhooks.demo import create_demo_source
 from webhooks.models import Source
 
@@ -28,7 +30,7 @@ def prepare_desk(clean: bool = False) -> list[str]:
     """
     desk()
     setup, first = Setup.objects.get_or_create(id=1)
-    steps = [_first_admin(), _paper_connection(), _simulated_market()]
+    steps = [_first_admin(), _paper_connection(), _simulated_market(), _retrain_schedule()]
     if first and not clean:
         steps.append(_demo(setup))
     return [step for step in steps if step]
@@ -55,9 +57,16 @@ def _paper_connection() -> str:
 def _simulated_market() -> str:
     if Feed.objects.exists():
         return ""
-    feed = Feed.objects.create(name=SIMULATED_FEED, driver=Feed.Driver.SIMULATOR, timeframe=SIMULATED_TIMEFRAME)
+    feed = Feed.objects.create(
+        name=SIMULATED_FEED, driver=Feed.Driver.SIMULATOR, timeframe=SIMULATED_TIMEFRAME,
+        settings={"history": settings.SIMULATED_HISTORY},
+    )  # fmt: skip
     assign_feed(feed=feed, instruments=[ensure_instrument(symbol) for symbol in SYMBOLS])
     return f"Started a simulated market of {', '.join(SYMBOLS)}"
+
+
+def _retrain_schedule() -> str:
+    return "Models are trained again each day at 03:10 UTC (change it in the admin)" if ensure_schedule() else ""
 
 
 def _demo(setup: Setup) -> str:

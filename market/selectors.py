@@ -77,3 +77,11 @@ def market_kinds() -> set[MarketKind]:
     """Return how real the prices of the desk's instruments are: the kinds of enabled feeds that have any."""
     drivers = Instrument.objects.filter(feed__enabled=True).values_list("feed__driver", flat=True)
     return {Feed(driver=driver).kind for driver in drivers.distinct().order_by()}
+
+
+def simulated_speed(timeframe: int) -> float:
+    """Return how many seconds of movement a second of the simulated market in this timeframe brings."""
+    from market.feeds.simulated import DEFAULT_SPEED
+
+    feed = Feed.objects.filter(driver=Feed.Driver.SIMULATOR, timeframe=timeframe).order_by("id").first()
+    return float((feed.settings if feed else {}).get("speed", DEFAULT_SPEED))

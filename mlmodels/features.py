@@ -1,9 +1,9 @@
 """Features of candles: one pure function for training, backfill and live. Arrays in, arrays out.
 
 TA-Lib is the engine. Where 2.5's definition differs from TA-Lib's (RSI by simple means, Bollinger bands by the
-sample's σ), 2.5's is computed from TA-Lib's parts. What depends on a window that crosses a gap is missing (NaN), and
-so is everything before `look_back` bars of a gap-free stretch, so that a feature never depends on how long ago the
-history happens to begin (beyond 1e-6 of an exponential average's memory).
+sample's σ), 2.5's is computed from TA-Lib's parts. What depends on a window that crosses a gap is missing (NaN),
+and so is everything before `look_back` bars of a gap-free stretch, so that a feature does not depend on how long
+ago the history happens to begin (beyond a millionth of an exponential average's memory).
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import talib
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from market.bars import Bars
 
+DAY = 86_400  # seconds
 # A long stretch is computed in pieces that fit the processor's cache, each with `look_back` bars before it.
 BLOCK = 32_768
 BLOCKS_WORTH_THREADS = 4
@@ -67,7 +69,7 @@ def segments(open_time: NDArray[np.int64], timeframe: int) -> list[slice]:
         where = int(np.flatnonzero(steps <= 0)[0]) + 1
         raise BadCandles(f"candle {where} (open time {int(open_time[where])}) is not later than the one before it")
     edges = [0, *(np.flatnonzero(steps != timeframe) + 1).tolist(), len(open_time)]
-    return [slice(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def compute(schema: Schema, bars: Bars, timeframe: int) -> Floats:
@@ -186,4 +188,60 @@ V25 = Schema(
     250,
     _v25,
     "the twelve features of AlgoTrendy 2.5, in prices",
+)  # fmt: skip
+
+
+def _desk_1(bars: Bars, out: Floats) -> None:
+    """Moves in units of the instrument's own volatility, so that symbols and years can be compared.
+
+    While the price stands still for the whole look-back there is no such unit, and the features are missing.
+    """
+    close, high, low = bars.close, bars.high, bars.low
+    sigma = _sigma(close, 288)
+    unit = sigma * math.sqrt(5)
+    _move(close, _before(talib.MIN(close, 5)), unit, out[:, 0])
+    _move(_before(talib.MAX(close, 5)), close, unit, out[:, 1])
+    _move(high, _before(talib.MIN(low, 5)), unit, out[:, 2])
+    _move(_before(talib.MAX(high, 5)), low, unit, out[:, 3])
+    _move(close, talib.SMA(close, 20), unit, out[:, 4])
+    np.divide(talib.ATR(high, low, close, 12) / close, sigma, out=out[:, 5])
+    out[:, 6] = sigma
+    angle = (bars.open_time % DAY) * (2 * np.pi / DAY)
+    np.sin(angle, out=out[:, 7])
+    np.cos(angle, out=out[:, 8])
+
+
+def _before(column: Floats) -> Floats:
+    """Return each bar's value of the bar before it."""
+    shifted = np.empty_like(column)
+    shifted[0] = np.nan
+    shifted[1:] = column[:-1]
+    return shifted
+
+
+def _sigma(close: Floats, period: int) -> Floats:
+    """Return the standard deviation of the last `period` log-returns; NaN where the price stood still."""
+    returns = np.zeros_like(close)
+    np.log(close[1:] / close[:-1], out=returns[1:])
+    spread = talib.STDDEV(returns, period)
+    spread[spread <= 0] = np.nan
+    return np.asarray(spread)
+
+
+def _move(to: Floats, start: Floats, unit: Floats, out: Floats) -> None:
+    """Write the log-return from `start` to `to` in units of `unit`."""
+    np.divide(to, start, out=out)
+    np.log(out, out=out)
+    np.divide(out, unit, out=out)
+
+
+DESK_1 = Schema(
+    "desk-1",
+    (
+        "left_up", "left_down", "reach_up", "reach_down", "sma_20_distance", "atr_ratio", "volatility", "hour_sin",
+        "hour_cos",
+    ),
+    300,
+    _desk_1,
+    "nine scale-free features: the moves that a reversal would turn, volatility, and the hour",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Labels: whether the close of a bar was a peak or a trough. Pure: arrays in, arrays out.
 
-The inventory's rule: bar i is a *peak* when its close is above the lowest close of the `window` bars before it and
-above the lowest of the `window` bars after it, both by the threshold; a *trough* when it is below both highest ones.
+The inventory's rule: bar i is a *peak* when its close is above the lowest close of the `window` bars before it
+and above the lowest of the `window` bars after it, both by the threshold; a *trough* when below both highest ones.
 Half of that is known at bar i: where the left side holds, the bar is a *candidate* with a side. Only there is
 anything to predict.
 """
@@ -25,8 +25,8 @@ PEAK, NONE, TROUGH = 1, 0, -1
 class LabelRule:
     """How large a move counts.
 
-    *fixed*: `threshold` is a fraction of the price. *scaled*: it counts standard deviations of `window` bars' move,
-    by the log-returns of the last `look_back` bars. `window` and `look_back` are in bars.
+    *fixed*: `threshold` is a fraction of the price. *scaled*: it counts standard deviations of a move of `window`
+    bars, by the log-returns of the last `look_back` bars. `window` and `look_back` are in bars.
     """
 
     kind: Kind = "scaled"

@@ -1,15 +1,15 @@
 """Scores of probabilities, each with its base rate and its interval. Pure.
 
 Rows next to each other in time, and instruments at the same time, are alike: intervals come from a circular block
-bootstrap over the clock, joint over instruments (Politis and Romano 1992), blocks of 12 bars.
+bootstrap over the clock, joint over instruments (Politis and Romano 1992), blocks of 12 bars. scikit-learn is only
+imported where a ranking is scored: most processes read the names here and nothing else.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from mlmodels.features import Floats
 from mlmodels.report import Curve, Interval, ReliabilityBin, Scores
@@ -44,7 +44,7 @@ class Bootstrap:
 
     def means(self, values: Floats) -> Floats:
         """Return the mean of `values` over the rows of each resample."""
-        sums = self._block_sums(np.bincount(self.bar, weights=values, minlength=self.bars))
+        sums = self._block_sums(np.bincount(self.bar, weights=values, minlength=self.bars).astype(float))
         counts = self._block_sums(np.bincount(self.bar, minlength=self.bars).astype(float))
         total = np.maximum(counts[self.starts].sum(axis=1), 1.0)
         return np.asarray(sums[self.starts].sum(axis=1) / total)
@@ -52,7 +52,7 @@ class Bootstrap:
     def weights(self, number: int) -> Floats:
         """Return how often each row occurs in resample `number`."""
         blocks = np.add.outer(self.starts[number], np.arange(self.block)).ravel() % self.bars
-        return np.bincount(blocks, minlength=self.bars)[self.bar].astype(float)
+        return np.asarray(np.bincount(blocks, minlength=self.bars)[self.bar], float)
 
     def _block_sums(self, by_bar: Floats) -> Floats:
         """Return the sum of each block, by the bar it begins with; the clock is a circle."""
@@ -70,13 +70,15 @@ def lower_bound(resampled: Floats, alpha: float) -> float:
     """Return the `alpha` quantile; where too few resamples lie below it, by the normal approximation."""
     if alpha * len(resampled) >= 20:
         return float(np.quantile(resampled, alpha))
-    return float(resampled.mean() + norm.ppf(alpha) * resampled.std(ddof=1))
+    return float(resampled.mean() + NormalDist().inv_cdf(alpha) * resampled.std(ddof=1))
 
 
 def average_precision(outcome: Outcomes, probability: Floats, weights: Floats | None = None) -> float:
     """Return the area under the precision-recall curve; NaN without a positive."""
     if not (outcome == 1).any():
         return float("nan")
+    from sklearn.metrics import average_precision_score
+
     return float(average_precision_score(outcome, probability, sample_weight=weights))
 
 
@@ -152,6 +154,8 @@ def best_threshold(outcome: Outcomes, probability: Floats) -> float:
     """Return the threshold with the highest F1; 0.5 without a positive."""
     if not (outcome == 1).any():
         return 0.5
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, thresholds = precision_recall_curve(outcome, probability)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return float(thresholds[int(np.argmax(f1[:-1]))])
@@ -161,6 +165,8 @@ def curve(outcome: Outcomes, probability: Floats) -> Curve:
     """Return at most `CURVE_POINTS` points of the precision-recall curve, from recall 1 to 0."""
     if not (outcome == 1).any():
         return []
+    from sklearn.metrics import precision_recall_curve
+
     precision, recall, _ = precision_recall_curve(outcome, probability)
     chosen = np.unique(np.linspace(0, len(recall) - 2, CURVE_POINTS).astype(int))
     return [[round(float(recall[i]), 4), round(float(precision[i]), 4)] for i in chosen]

@@ -5,6 +5,7 @@ one `window` bars are purged and `embargo` more left out. López de Prado, Advan
 ch. 7.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from mlmodels.recipe import Recipe
 #: Share of the development period that walk-forward predicts; what comes before it is only trained on.
 PREDICTED = 0.6
 LEAST_TRAINING_BARS = 500
+LEAST_FOLD_BARS = 288
 
 
 class Window(NamedTuple):
@@ -50,14 +52,20 @@ def plan(data: Dataset, recipe: Recipe) -> Plan:
     first, end = int(data.time[0]), int(data.time[-1]) + 1
     start = end - recipe.holdout_bars
     development = Window(first, start - recipe.purge)
-    if development.bars < LEAST_TRAINING_BARS + recipe.folds * 2 * recipe.purge:
-        days = (end - first) / recipe.bars_per_day
-        least = LEAST_TRAINING_BARS + recipe.folds * 2 * recipe.purge + recipe.purge + recipe.holdout_bars
+    if end - first < least_bars(recipe):
         raise NotEnough(
-            f"{days:.1f} days of candles are too few: {least / recipe.bars_per_day:.0f} are needed, "
+            f"{(end - first) / recipe.bars_per_day:.1f} days of candles are too few: "
+            f"{least_bars(recipe) / recipe.bars_per_day:.1f} are needed, "
             f"{recipe.holdout_days} of them for the gate alone"
         )
     return Plan(tuple(walk_forward(development, recipe)), development, Window(start, end))
+
+
+def least_bars(recipe: Recipe) -> int:
+    """Return how many bars of the clock known rows must span."""
+    first_fold = LEAST_TRAINING_BARS + recipe.purge
+    development = max(math.ceil(first_fold / (1 - PREDICTED)), recipe.folds * LEAST_FOLD_BARS)
+    return development + recipe.purge + recipe.holdout_bars
 
 
 def walk_forward(development: Window, recipe: Recipe) -> list[Split]:

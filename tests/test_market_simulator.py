@@ -35,10 +35,12 @@ def test_the_same_seed_gives_the_same_market_and_another_seed_another() -> None:
     assert not np.array_equal(first.close, other.close)
 
 
-@given(cut=st.integers(1, 699), start=st.integers(0, 10**9), regimes=st.booleans())
+@given(cut=st.integers(1, 699), start=st.integers(0, 10**9), regimes=st.booleans(), clusters=st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_a_stretch_made_in_two_pieces_is_the_stretch_made_at_once(cut: int, start: int, regimes: bool) -> None:
-    common = {"seed": 5, "bar_seconds": 60.0, "regimes": regimes}
+def test_a_stretch_made_in_two_pieces_is_the_stretch_made_at_once(
+    cut: int, start: int, regimes: bool, clusters: bool
+) -> None:
+    common = {"seed": 5, "bar_seconds": 60.0, "regimes": regimes, "clusters": clusters}
     whole, end = walk(BTC, start=start, count=700, state=first_state(BTC), **common)
     left, state = walk(BTC, start=start, count=cut, state=first_state(BTC), **common)
     right, last = walk(BTC, start=start + cut, count=700 - cut, state=state, **common)
@@ -91,6 +93,15 @@ def test_wild_bars_come_in_clusters_and_with_fat_tails(honest: dict[str, Bars]) 
         moves = returns(bars)
         assert all(correlation_with_lag(np.abs(moves), lag) > 0.08 for lag in (1, 5, 20))
         assert np.mean((moves / moves.std()) ** 4) > 4
+
+
+def test_without_clusters_not_even_the_size_of_the_next_move_is_told_by_anything_before_it() -> None:
+    made = simulate(["BTCUSDT", "ETHUSDT"], seed=3, count=60_000, regimes=False, clusters=False)
+    for bars in made.values():
+        sizes = np.minimum(np.abs(returns(bars)), 4 * returns(bars).std())
+        for known in (sizes, bars.volume[1:], (bars.high - bars.low)[1:]):
+            for lag in (1, 2, 5, 20, 288):
+                assert abs(np.corrcoef(known[:-lag], sizes[lag:])[0, 1]) < 4 / np.sqrt(len(sizes))
 
 
 def test_instruments_move_together_but_not_as_one(honest: dict[str, Bars]) -> None:

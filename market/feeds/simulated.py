@@ -18,7 +18,8 @@ DEFAULT_SPEED = 60.0  # a 5-second candle moves like five minutes of a real mark
 
 
 class SimulatorDriver:
-    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 60), `regimes` (true).
+    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 60), `regimes` (true), `history`
+    (candles: what a new instrument begins with, and how far a pause is caught up; 2,000).
 
     `progress` holds each symbol's state and the open time of its next bar, so that a restart goes on where the
     last commit ended.
@@ -29,6 +30,7 @@ class SimulatorDriver:
         self.seed = int(settings.get("seed", 1))
         self.bar_seconds = feed.timeframe * float(settings.get("speed", DEFAULT_SPEED))
         self.regimes = bool(settings.get("regimes", True))
+        self.history = max(1, int(settings.get("history", BACKFILL)))
         self.checked: set[int] = set()
 
     def close(self) -> None:
@@ -66,7 +68,7 @@ class SimulatorDriver:
         self, feed: Feed, instrument: Instrument, known: dict[str, Any] | None, end: int
     ) -> tuple[State, int, bool]:
         """Return the state to go on from, the open time of the next bar, and whether bars are left out."""
-        earliest = end - BACKFILL * feed.timeframe
+        earliest = end - self.history * feed.timeframe
         if known:
             state, begin = State(**{key: known[key] for key in known if key != "next"}), int(known["next"])
         else:

@@ -4,7 +4,8 @@ Each bar moves by `σ·√h·(m·z + d)`: `z` is a normal number that is partly 
 GARCH(1,1) around 1, so that wild bars come in clusters, and now and then there is a jump. With regimes `m` and
 `d` come from a chain of trends, ranges and volatile times, and prices are gently pulled home, so that there is
 something to find. Without regimes `d` is 0 and `m` is 1: what comes next can't be known, only how far it may go.
-The price is then a martingale and no honest strategy can earn from it.
+The price is then a martingale and no honest strategy can earn from it. Without clusters `h` stays what it was as
+well: each bar's move is independent of all before it, and not even its size can be known.
 
 The random numbers of a bar are a function of seed, asset and bar index (`open_time // timeframe`) alone; its price
 also of the state it started from. However a stretch is cut into calls, the result is the same.
@@ -104,8 +105,9 @@ def first_state(asset: Asset, price: float | None = None) -> State:
 
 
 def walk(
-    asset: Asset, *, seed: int, start: int, count: int, state: State, bar_seconds: float, regimes: bool = True
-) -> tuple[Walk, State]:
+    asset: Asset, *, seed: int, start: int, count: int, state: State, bar_seconds: float, regimes: bool = True,
+    clusters: bool = True,
+) -> tuple[Walk, State]:  # fmt: skip
     """Return the bars `start` to `start + count` of `asset` and the state after them.
 
     `start` is a bar index, `bar_seconds` how much real time's movement a bar has.
@@ -115,17 +117,19 @@ def walk(
     z = asset.correlation * common.normal[0] + math.sqrt(1 - asset.correlation**2) * own.normal[0]
     z = z + JUMP_SIZE * own.normal[1] * (own.uniform[0] < JUMP_CHANCE)
     z = z + JUMP_SIZE * common.normal[1] * (common.uniform[0] < COMMON_JUMP_CHANCE)
-    closes, spreads, kinds, state = _march(asset, z, own.uniform[1:3], state, sigma, regimes)
+    closes, spreads, kinds, state = _march(asset, z, own.uniform[1:3], state, sigma, regimes, clusters)
     opens = np.concatenate([[closes[0]], closes[1:-1]]) if count else closes[:0]
     return _candles(asset, opens, closes[1:], spreads, own, kinds, bar_seconds), state
 
 
 def simulate(
-    symbols: Sequence[str], *, seed: int, count: int, timeframe: int = 300, start: int = 0, regimes: bool = True
-) -> dict[str, Bars]:
+    symbols: Sequence[str], *, seed: int, count: int, timeframe: int = 300, start: int = 0, regimes: bool = True,
+    clusters: bool = True,
+) -> dict[str, Bars]:  # fmt: skip
     """Return `count` bars of `timeframe` seconds for each symbol, beginning with bar index `start`.
 
     With `regimes=False` they are correlated martingales with volatility clusters: nothing in them predicts a sign.
+    With `clusters=False` too, nothing predicts anything: a market without signal.
     """
     times = (np.arange(start, start + count) * timeframe).astype(np.int64)
     bars = {}
@@ -133,7 +137,7 @@ def simulate(
         what = asset(symbol)
         made, _ = walk(
             what, seed=seed, start=start, count=count, state=first_state(what), bar_seconds=timeframe,
-            regimes=regimes,
+            regimes=regimes, clusters=clusters,
         )  # fmt: skip
         bars[symbol] = Bars(times, made.open, made.high, made.low, made.close, made.volume)
     return bars
@@ -166,7 +170,7 @@ def _block(seed: int, name: str, number: int) -> Draws:
 
 
 def _march(
-    asset: Asset, z: Floats, chances: Floats, state: State, sigma: float, regimes: bool
+    asset: Asset, z: Floats, chances: Floats, state: State, sigma: float, regimes: bool, clusters: bool
 ) -> tuple[Floats, Floats, NDArray[np.int64], State]:
     """Go bar by bar; return closes (with the first open before them), standard deviations and regimes."""
     price, variance, number, anchor = state.price, state.variance, state.regime, state.anchor or state.price
@@ -180,7 +184,8 @@ def _march(
         if regimes:
             move -= regime.pull * math.log(price / anchor) + HOME_PULL * math.log(price / asset.price)
         price *= 1 + min(max(move, -LARGEST_MOVE), LARGEST_MOVE)
-        variance = min(1 - ALPHA - BETA + (ALPHA * shock * shock + BETA) * variance, LARGEST_VARIANCE)
+        if clusters:
+            variance = min(1 - ALPHA - BETA + (ALPHA * shock * shock + BETA) * variance, LARGEST_VARIANCE)
         closes.append(price)
         spreads.append(spread)
         kinds.append(number)

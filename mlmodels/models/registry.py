@@ -1,10 +1,17 @@
 """What a model is, which one speaks, and who decided so on what evidence."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from market.models import MarketKind
+
+#: A champion older than this stops speaking: what it learned is no longer the market's.
+LONGEST_REIGN = timedelta(days=90)
+#: The note of a version that can't be opened begins so; mlmodels.voices writes and removes it.
+CANT_SPEAK = "It can't speak: "
 
 
 class ModelVersion(models.Model):
@@ -67,6 +74,16 @@ class ModelVersion(models.Model):
     def market(self) -> str:
         """How real the prices were that it learned from, for the badge beside its name."""
         return MarketKind.SIMULATED.value if self.simulated else "real"
+
+    @property
+    def expires_at(self) -> datetime:
+        """Wall time from which on it does not speak any more, should it be champion."""
+        return (self.promoted_at or self.created_at) + LONGEST_REIGN
+
+    @property
+    def cant_speak_because(self) -> str:
+        """Why it can't be opened, as far as a worker has tried; empty if it can."""
+        return next((note.removeprefix(CANT_SPEAK) for note in self.notes if note.startswith(CANT_SPEAK)), "")
 
 
 class Artefact(models.Model):

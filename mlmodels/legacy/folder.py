@@ -1,0 +1,182 @@
+"""A model folder of 2.5: what is in it, in all its dialects, without looking into its joblib files."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mlmodels.labels import PROFILES, LabelRule
+from mlmodels.legacy.errors import BadFolder
+
+MODEL, SCALER = "reversal_model.joblib", "reversal_scaler.joblib"
+SCALERS = (SCALER, "scaler.joblib")
+CONFIG, LATEST = "config.json", "latest"
+METRICS = ("model_metrics.json", "metrics.json")
+SCORES = ("accuracy", "precision", "recall", "f1")
+NAME = re.compile(r"\d{8}_\d{6}")
+LARGEST_MODEL, LARGEST_JSON = 128 * 1024**2, 1024**2  # bytes
+MOST_FEATURES, LONGEST_NAME = 500, 64
+_SAFE = "Nothing was stored."
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a folder brings. `files` are the model's bytes and its scaler's, in this order; `claimed` is unproven.
+
+    `digest` is the same for the same model with the same features.
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    features: tuple[str, ...]
+    label: LabelRule
+    parameters: Mapping[str, Any]
+    claimed: dict[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the files and the list of features."""
+        whole = hashlib.sha256(json.dumps(self.features).encode())
+        for data in self.files.values():
+            whole.update(hashlib.sha256(data).digest())
+        return whole.hexdigest()
+
+
+def read(path: Path) -> Folder:
+    """Return what the folder at `path` (or the one that `latest` there names) brings. Raises BadFolder."""
+    folder = find(path)
+    config = _json(folder, CONFIG)
+    features = _features(config)
+    model = _bytes(folder, MODEL)
+    if model is None:
+        raise BadFolder(f"{folder} has no {MODEL}. {_SAFE} Give the folder of one model, such as 20251020_215713.")
+    found = {name: data for name in SCALERS if (data := _bytes(folder, name)) is not None}
+    scaler = dict(list(found.items())[:1])
+    claimed = _claimed(folder, config)
+    return Folder(
+        folder.name,
+        {MODEL: model, **scaler},
+        features,
+        _label(config),
+        _mapping(config, "parameters"),
+        claimed,
+        tuple(_notes(claimed, scaler, found)),
+    )
+
+
+def find(path: Path) -> Path:
+    """Return the folder that is meant: `path`, where a link or file `latest` points, or `latest` in it."""
+    if path.is_dir() and not (path / CONFIG).exists() and (path / LATEST).exists():
+        path = path / LATEST
+    if path.is_file() and path.name == LATEST:
+        name = path.read_bytes()[:256].decode(errors="replace").strip()
+        path = path.parent / (Path(name).name or LATEST)
+    if not path.is_dir():
+        raise BadFolder(f"There is no folder {path}. {_SAFE}")
+    return path.resolve()
+
+
+def _bytes(folder: Path, name: str, largest: int = LARGEST_MODEL) -> bytes | None:
+    """Return a file of the folder, or None if there is none."""
+    path = folder / name
+    if not path.exists():
+        return None
+    if path.resolve().parent != folder or not path.is_file():
+        raise BadFolder(f"{name} is not a file of this folder, but leads out of it. {_SAFE} Copy the file itself.")
+    if path.stat().st_size > largest:
+        raise BadFolder(f"{name} is larger than {largest:,} bytes. {_SAFE}")
+    with path.open("rb") as file:
+        return file.read(largest + 1)
+
+
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    data = _bytes(folder, name, LARGEST_JSON)
+    if data is None:
+        raise BadFolder(f"{folder} has no {name}. {_SAFE}")
+    try:
+        found = json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise BadFolder(f"{name} can't be read: {error!s:.200}. {_SAFE}") from error
+    if not isinstance(found, dict):
+        raise BadFolder(f"{name} holds no object. {_SAFE}")
+    return found
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number: write null instead")
+
+
+def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
+    listed = config.get("features")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_FEATURES:
+        raise BadFolder(f"{CONFIG} has no list of features: what the model looks at is unknown. {_SAFE}")
+    if not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME for name in listed):
+        raise BadFolder(f"{CONFIG} has features that are no names. {_SAFE}")
+    if twice := sorted({name for name in listed if listed.count(name) > 1}):
+        raise BadFolder(f"{CONFIG} lists {', '.join(twice)} more than once. {_SAFE}")
+    return tuple(listed)
+
+
+def _label(config: Mapping[str, Any]) -> LabelRule:
+    """Return the label that the folder names, as we write it; else the inventory's, by which 2.5 trained."""
+    stored = config.get("label")
+    if not isinstance(stored, dict):
+        return PROFILES["inventory"]
+    try:
+        return LabelRule(**stored)
+    except (TypeError, ValueError) as error:
+        raise BadFolder(f"{CONFIG} has a label that can't be used: {error!s:.200}. {_SAFE}") from error
+
+
+def _claimed(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores that each file of the folder claims; those of the metrics' own file come first."""
+    by_file = {name: _json(folder, name) for name in METRICS if (folder / name).exists()}
+    by_file[CONFIG] = {"validation_metrics": _mapping(config, "metrics")}
+    claims = {name: scores for name, said in by_file.items() if (scores := _scores(said))}
+    first = next(iter(claims), None)
+    told: dict[str, Any] = {"from": first, **claims[first]} if first else {}
+    for key in ("trained_at", "training_rows", "best_model"):
+        values = (said[key] for said in (*by_file.values(), config) if isinstance(said.get(key), int | str))
+        if (value := next(values, None)) is not None:
+            told[key] = value if isinstance(value, int) else value[:100]
+    told["others"] = {name: scores for name, scores in claims.items() if name != first}
+    told |= {key: str(config[key])[:100] for key in ("model_type", "data_source") if config.get(key)}
+    symbols = config.get("symbols")
+    told["symbols"] = [str(name)[:40] for name in symbols[:100]] if isinstance(symbols, list) else []
+    return told
+
+
+def _scores(said: Mapping[str, Any]) -> dict[str, float]:
+    inner = said.get("validation_metrics")
+    table = inner if isinstance(inner, dict) else said
+    return {key: float(table[key]) for key in SCORES if _is_number(table.get(key))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _mapping(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _notes(claimed: Mapping[str, Any], used: Mapping[str, bytes], found: Mapping[str, bytes]) -> Iterator[str]:
+    if not claimed.get("from"):
+        yield "The folder claims no scores."
+    for name, scores in claimed["others"].items():
+        if differing := [key for key, value in scores.items() if value != claimed.get(key)]:
+            told = ", ".join(
+                f"{key} {scores[key]:.4g} against {claimed.get(key, math.nan):.4g}" for key in differing
+            )
+            yield f"Its own files disagree: {name} says {told} in {claimed['from']}."
+    if not used:
+        yield "The folder has no scaler: the model is given the features as they are."
+    for name in found:
+        if name not in used and found[name] != next(iter(used.values())):
+            yield f"{name} is another scaler than {next(iter(used))}; it was left aside."

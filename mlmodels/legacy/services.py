@@ -1,0 +1,120 @@
+"""Importing a model folder of 2.5: read, convert, score, and keep as an archived version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+
+from algotrendy.locks import lock_in_transaction
+from market.bars import Bars
+from mlmodels import artefacts, estimators, families, registry, training
+from mlmodels.families import FamilyKey
+from mlmodels.legacy import folder as folders
+from mlmodels.legacy import parent, scoring
+from mlmodels.legacy.folder import Folder
+from mlmodels.legacy.parent import Converted
+from mlmodels.legacy.scoring import Scored
+from mlmodels.models import ModelVersion
+from mlmodels.recipe import Recipe
+from mlmodels.schemas import Recognised, recognise
+
+TIMEFRAME = 300  # seconds: all models of 2.5 are for 5m candles
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The version, and whether it had been imported before."""
+
+    version: ModelVersion
+    again: bool
+
+
+def import_folder(path: Path, *, series: Mapping[str, Bars] | None = None) -> Imported:
+    """Keep the model in a folder as an archived version, scored on real candles (of `series`, if given).
+
+    The folder that was imported before is told, not stored twice. Raises BadFolder or RefusedFile, with nothing
+    stored.
+    """
+    folder = folders.read(path)
+    if known := _known(folder):
+        return Imported(known, True)
+    converted = parent.convert(folder.files, folder.features)
+    found = recognise(folder.features)
+    key = FamilyKey(TIMEFRAME, False, folder.label)
+    recipe = _recipe(folder, converted, found, key)
+    scored = _score(converted, found, recipe, training.candles(key, recipe) if series is None else series)
+    with transaction.atomic():
+        lock_in_transaction("mlmodels.import")
+        if known := _known(folder):
+            return Imported(known, True)
+        return Imported(_keep(folder, converted, found, key, recipe, scored), False)
+
+
+def _known(folder: Folder) -> ModelVersion | None:
+    imported = ModelVersion.objects.filter(origin=ModelVersion.Origin.IMPORTED)
+    return imported.filter(claimed__digest=folder.digest).first()
+
+
+def _recipe(folder: Folder, converted: Converted, found: Recognised, key: FamilyKey) -> Recipe:
+    return Recipe(
+        schema=found.name,
+        label=folder.label,
+        estimator=converted.estimator,
+        parameters=folder.parameters,
+        bars_per_day=families.bars_per_day(key),
+    )
+
+
+def _score(converted: Converted, found: Recognised, recipe: Recipe, series: Mapping[str, Bars]) -> Scored:
+    if found.schema is None:
+        return Scored(None, ("Not scored on candles of this desk.",))
+    return scoring.score(
+        lambda rows: estimators.probability(converted.model, rows), found.schema, recipe, series, TIMEFRAME
+    )
+
+
+def _keep(
+    folder: Folder, converted: Converted, found: Recognised, key: FamilyKey, recipe: Recipe, scored: Scored
+) -> ModelVersion:
+    report: Any = scored.report or {}
+    holdout = report.get("holdout") or {}
+    version = ModelVersion.objects.create(
+        name=registry.free_name(_made_at(folder.name)),
+        family=key.slug,
+        timeframe=key.timeframe,
+        simulated=False,
+        state=ModelVersion.State.ARCHIVED,
+        origin=ModelVersion.Origin.IMPORTED,
+        schema=found.name,
+        schema_hash=found.hash,
+        recipe=recipe.as_json(),
+        threshold=holdout["model"]["threshold"] if holdout else None,
+        report=report,
+        claimed=folder.claimed
+        | {"digest": folder.digest, "folder": folder.name, "features": list(folder.features)},
+        notes=[found.text, *_about_versions(converted), *folder.notes, *scored.notes],
+    )
+    artefacts.keep(version, converted.packed)
+    registry.announce(version.family)
+    return version
+
+
+def _made_at(name: str) -> datetime | None:
+    """Return the time in a folder's name, if it has one."""
+    if not folders.NAME.fullmatch(name):
+        return None
+    try:
+        return datetime.strptime(name, registry.NAME_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _about_versions(converted: Converted) -> list[str]:
+    ours = artefacts.libraries()["scikit-learn"]
+    others = [version for version in converted.versions if version != ours]
+    if not others:
+        return []
+    return [f"Made by scikit-learn {', '.join(others)} and read by {ours}: its probabilities may differ slightly."]

@@ -1,0 +1,104 @@
+"""`./mem retrain`: train a challenger now, with a bar, and print what the gate said of it."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from market.bars import parse_timeframe
+from mlmodels import estimators, families, runs
+from mlmodels.families import FamilyKey
+from mlmodels.labels import PROFILES
+from mlmodels.models import TrainingRun
+from mlmodels.retrain_text import tables
+
+
+class Command(BaseCommand):
+    """Train in this process. The gate decides whether the new version speaks; the champion is safe meanwhile."""
+
+    help = "Train a model on the desk's candles and have the gate judge it. Ctrl-C stops it, with nothing changed."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--timeframe", help="5m, 1h …: of the candles (those of which there are most)")
+        parser.add_argument(
+            "--simulated", action="store_true", help="the simulated market instead of real candles"
+        )
+        parser.add_argument(
+            "--label", choices=sorted(PROFILES), default="default", help="what counts as a reversal"
+        )
+        parser.add_argument("--estimator", choices=estimators.NAMES, default="HistGradientBoosting")
+        parser.add_argument("--schema", choices=["desk-1", "v25"], default="desk-1", help="which features")
+        parser.add_argument("--seed", type=int, default=42)
+        parser.add_argument("--days", type=int, default=365, help="of history, the newest")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Train, print the report; exit with 1 if nothing came of it."""
+        key = _family(options)
+        recipe = families.recipe_of(
+            key, estimator=options["estimator"], schema=options["schema"], seed=options["seed"],
+            history_days=options["days"],
+        )  # fmt: skip
+        with runs.training_lock() as mine:
+            if not mine:
+                raise CommandError("another training runs: see it on the page Models, or wait for its end")
+            runs.settle_dead()
+            run = self._train(runs.begin(family_key=key, trigger=runs.Trigger.MANUAL, recipe=recipe))
+        self._say(run, as_json=options["json"])
+
+    def _train(self, run: TrainingRun) -> TrainingRun:
+        from mlmodels import training  # with it comes scikit-learn
+
+        columns = (TextColumn("{task.description:<13}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        console = Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=140)
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("load", total=1.0)
+
+            def show(step: Any, share: float, text: str) -> None:
+                bar.update(task, completed=share, description=str(step))
+                if text:
+                    bar.console.print(f"  {text}", highlight=False)
+
+            try:
+                return training.execute(run, show)
+            except KeyboardInterrupt:
+                runs.end(run.pk, runs.State.CANCELED)
+                raise CommandError("stopped; the champion was not touched") from None
+
+    def _say(self, run: TrainingRun, *, as_json: bool) -> None:
+        if run.state != runs.State.SUCCEEDED or run.version is None:
+            raise CommandError(run.error or "the training was stopped; the champion was not touched")
+        version = run.version
+        if as_json:
+            told = {
+                "version": version.name,
+                "state": version.state,
+                "verdict": version.verdict,
+                "report": version.report,
+            }
+            self.stdout.write(json.dumps(told))
+            return
+        console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
+        with console.capture() as captured:
+            for table in tables(version):
+                console.print(table)
+        self.stdout.write(captured.get())
+
+
+def _family(options: dict[str, Any]) -> FamilyKey:
+    """Return the family to train for. Raises CommandError if there are no such candles."""
+    try:
+        wanted = parse_timeframe(options["timeframe"]) if options["timeframe"] else None
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    label = PROFILES[options["label"]]
+    found = families.most_candles(simulated=options["simulated"], timeframe=wanted)
+    if found is None:
+        kind = "simulated" if options["simulated"] else "real"
+        raise CommandError(f"there are no such {kind} candles: ./mem import_candles FILE…, or --simulated")
+    return FamilyKey(found, options["simulated"], label)

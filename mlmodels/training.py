@@ -1,0 +1,166 @@
+"""From a run's row to a version: candles out of the database, the pipeline, all kept in one transaction."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from market.bars import Bars
+from market.series import load_bars
+from mlmodels import artefacts, estimators, families, registry, runs
+from mlmodels.dataset import NotEnough
+from mlmodels.families import FamilyKey
+from mlmodels.features import BadCandles
+from mlmodels.models import ModelVersion, TrainingRun
+from mlmodels.recipe import Recipe
+from mlmodels.retrainer import Incumbent, ModelRetrainer, Step, Tell, Trained
+from mlmodels.schemas import SCHEMAS
+
+#: Progress is written at most so often (seconds); what has a sentence is written at once.
+WRITE_EVERY = 0.3
+#: What a training may fail with: told in its own words, without a traceback.
+EXPECTED = (NotEnough, BadCandles, estimators.UnknownEstimator, ValueError)
+
+
+def execute(run: TrainingRun, also: Tell = lambda step, share, text: None) -> TrainingRun:
+    """Train `run` in this process, which holds the lock, and return its row as it ended. Never raises Exception.
+
+    `also` is told of progress besides the row. Whatever goes wrong leaves the champion as it was.
+    """
+    try:
+        trainer = _trainer(run, _teller(run.pk, also))
+        trainer.run()
+    except runs.Canceled:
+        runs.end(run.pk, runs.State.CANCELED)
+    except EXPECTED as error:
+        _fail(run, f"{error}. The champion was not touched.")
+    except Exception as error:  # a row without an end would be taken for a killed process
+        _fail(run, f"{type(error).__name__}: {error}. The champion was not touched; the log has the details.")
+        raise
+    run.refresh_from_db()
+    return run
+
+
+def _fail(run: TrainingRun, text: str) -> None:
+    runs.write(run.pk, text)
+    runs.end(run.pk, runs.State.FAILED, error=text[:1].upper() + text[1:])
+
+
+def _trainer(run: TrainingRun, tell: Tell) -> ModelRetrainer:
+    recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
+    if recipe.schema not in SCHEMAS:
+        raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
+    rival = registry.speaking(key.slug).champion if not registry.speaking(key.slug).expired else None
+    return ModelRetrainer(
+        recipe,
+        SCHEMAS[recipe.schema],
+        key.timeframe,
+        load=lambda: candles(key, recipe),
+        save=lambda trained: keep(run, key, rival, trained),
+        incumbent=lambda: incumbent(rival),
+        attempt=registry.attempts(key.slug) + 1,
+        tell=tell,
+    )
+
+
+def candles(key: FamilyKey, recipe: Recipe) -> dict[str, Bars]:
+    """Return the newest `history_days` of candles of every instrument of a family, by symbol."""
+    series = families.series_of(key)
+    if not series:
+        return {}
+    length = timedelta(seconds=key.timeframe * recipe.bars_per_day * recipe.history_days)
+    since = max(one.last for one in series) - length
+    return {one.symbol: load_bars(one.instrument_id, one.timeframe, since) for one in series}
+
+
+def incumbent(version: ModelVersion | None) -> Incumbent | None:
+    """Return the champion as somebody to be beaten; None if there is none, or it can't be opened any more."""
+    if version is None or version.schema not in SCHEMAS:
+        return None
+    try:
+        model = artefacts.load(version)
+    except artefacts.BadArtefact:
+        return None
+    seen = int(version.trained_to.timestamp()) // version.timeframe if version.trained_to else None
+    schema = SCHEMAS[version.schema]
+    return Incumbent(version.name, schema, lambda rows: estimators.probability(model, rows), seen)
+
+
+@transaction.atomic
+def keep(run: TrainingRun, key: FamilyKey, rival: ModelVersion | None, trained: Trained) -> ModelVersion:
+    """Store a version with its artefact, do what the gate said, and end its run: all or nothing.
+
+    Raises Canceled if the run was stopped meanwhile.
+    """
+    version = ModelVersion.objects.create(
+        name=registry.free_name(), family=key.slug, timeframe=key.timeframe, simulated=key.simulated,
+        schema=trained.schema.name, schema_hash=trained.schema.hash, recipe=trained.recipe.as_json(),
+        threshold=trained.threshold, trained_from=_moment(trained.first, key), training_rows=trained.rows,
+        trained_to=_moment(trained.trained_to, key), report=trained.report, verdict=trained.verdict,
+    )  # fmt: skip
+    artefacts.store(version, trained.model, trained.golden)
+    promoted = registry.settle(version=version, verdict=trained.verdict, compared_with=rival)
+    words = "promoted" if promoted else trained.verdict["text"]
+    if not runs.end(run.pk, runs.State.SUCCEEDED, verdict=words, version=version):
+        raise runs.Canceled
+    TrainingRun.objects.filter(pk=run.pk).update(peak_memory=peak_memory())
+    return version
+
+
+def _moment(bar: int, key: FamilyKey) -> datetime:
+    return datetime.fromtimestamp(bar * key.timeframe, UTC)
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process was resident with, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _teller(run_id: int, also: Tell) -> Callable[[Step, float, str], None]:
+    """Return what the pipeline calls: writes the row, and stops the run if somebody asked for it."""
+    written_at, written_step = 0.0, ""
+
+    def tell(step: Step, share: float, text: str) -> None:
+        nonlocal written_at, written_step
+        if runs.must_stop(run_id):
+            raise runs.Canceled
+        also(step, share, text)
+        now = time.monotonic()
+        if not text and step == written_step and now - written_at < WRITE_EVERY:
+            return
+        written_at, written_step = now, step
+        runs.write(run_id, text, step=step.value, progress=min(share, 1.0))
+
+    return tell
+
+
+def needed_bars(recipe: Recipe) -> int:
+    """Return how long a history (bars of the clock) the recipe needs at least."""
+    from mlmodels.validation import least_bars
+
+    return least_bars(recipe) + SCHEMAS[recipe.schema].look_back + 2 * recipe.label.window
+
+
+def has_history(key: FamilyKey) -> bool:
+    """Tell whether the candles of a family span enough time for a first training."""
+    return longest_history(key) >= needed_bars(families.recipe_of(key))
+
+
+def longest_history(key: FamilyKey) -> int:
+    """Return the bars from the first to the last candle of the family's longest series."""
+    return max((one.bars for one in families.series_of(key)), default=0)
+
+
+def has_news(key: FamilyKey) -> bool:
+    """Tell whether a candle came since the family's last training began."""
+    last = TrainingRun.objects.filter(family=key.slug, state=runs.State.SUCCEEDED).first()
+    if last is None or last.version is None:
+        return True
+    known = max((row["last"] for row in last.version.report["data"]["symbols"]), default="")
+    newest = max((one.last for one in families.series_of(key)), default=timezone.now())
+    return not known or newest > datetime.fromisoformat(known)
