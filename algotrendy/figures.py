@@ -36,13 +36,13 @@ FILLED_QUERY = """
 
 
 class DeskCollector(Collector):
-    """Queue age, alert→filled latency, age of feeds, orders by state, desk state."""
+    """Queue age, alert→filled latency, age of feeds, orders by state, desk state, models."""
 
     def collect(self) -> Iterable[Metric]:
         """Yield the figures; a database that does not answer yields only that it does not."""
         up = GaugeMetricFamily("algotrendy_database_up", "1 if the database answered this scrape.")
         try:
-            found = [*_queue(), *_filled(), *_feeds(), *_orders(), *_desk()]
+            found = [*_queue(), *_filled(), *_feeds(), *_orders(), *_desk(), *_models()]
         except DatabaseError:
             found = []
         up.add_metric([], 1.0 if found else 0.0)
@@ -129,3 +129,9 @@ def _desk() -> Iterator[Metric]:
     for name in Desk.State.values:
         state.add_metric([name], 1.0 if name == now else 0.0)
     yield state
+
+
+def _models() -> Iterator[Metric]:
+    from mlmodels.figures import figures
+
+    yield from figures()

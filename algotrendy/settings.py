@@ -89,7 +89,7 @@ TEMPLATES = [
     },
 ]
 
-# Candles that the simulated market of a new desk begins with: sixty days of its movement, enough for a first model.
+# Candles that the simulated market of a new desk begins with: sixty days of its movement, for a first model.
 SIMULATED_HISTORY = env.int("ALGOTRENDY_SIMULATED_HISTORY", 17_280)
 
 DATABASE_URL = env.str("DATABASE_URL", "")

@@ -13,6 +13,7 @@ from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
 from memory.signal import Signal
+from mlmodels.fresh import Fresh
 
 ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
@@ -24,7 +25,7 @@ class Situation:
     """What is known when a signal is decided. Money in the account's currency, `position` signed.
 
     `position` counts orders still on their way. `sigma` is the volatility of one bar, `cost` the round-trip cost
-    as a fraction of the price.
+    as a fraction of the price. `prediction` is None without a price.
     """
 
     price: Decimal | None
@@ -39,6 +40,7 @@ class Situation:
     day_pnl: Decimal
     open_positions: int
     levels: tuple[Level, ...]
+    prediction: Fresh | None = None
 
 
 @dataclass(frozen=True, slots=True)

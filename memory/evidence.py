@@ -1,6 +1,6 @@
 """The shape of the evidence stored with every decision: what the agent knew, number by number."""
 
-from typing import NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class LevelEvidence(TypedDict):
@@ -63,6 +63,23 @@ class SizingEvidence(TypedDict):
     text: str
 
 
+class PredictionEvidence(TypedDict):
+    """What the market's champion said of the newest closed bar; it has no weight in the confidence yet.
+
+    `probability` is P(reversal | the bar is a candidate). `open_time` is market time (ISO 8601, UTC). While nobody
+    speaks, `version` is empty, and `text` says why.
+    """
+
+    version: str
+    family: str
+    probability: float | None
+    side: str
+    candidate: bool
+    stance: Literal["supports", "opposes", "silent"]
+    open_time: str | None
+    text: str
+
+
 class Evidence(TypedDict):
     """Everything behind one decision. Probabilities are fractions of one."""
 
@@ -80,3 +97,4 @@ class Evidence(TypedDict):
     notes: list[str]
     signal: dict[str, str | float]
     sizing: NotRequired[SizingEvidence]
+    prediction: NotRequired[PredictionEvidence]

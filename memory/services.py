@@ -7,7 +7,7 @@ from django.db import transaction
 from brokers import services as brokers
 from brokers.models import Order
 from market.models import Quote
-from memory import agent, outcomes, situation
+from memory import agent, foresight, outcomes, situation
 from memory.agent import Plan, Situation
 from memory.evidence import Evidence
 from memory.models import Decision, DecisionOrder, Intent, Policy
@@ -94,6 +94,8 @@ def _evidence(signal: Signal, plan: Plan, found: Situation, quote: Quote | None)
             "market_time": quote.market_time.isoformat(),
             "kind": quote.kind,
         }
+    if found.prediction:
+        evidence["prediction"] = foresight.evidence(found.prediction, plan.side)
     if plan.sizing and plan.barriers:
         evidence["sizing"] = {
             "method": signal.sizing,

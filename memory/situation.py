@@ -15,6 +15,7 @@ from memory.agent import Situation
 from memory.confidence import Level
 from memory.models import Intent
 from memory.signal import Signal
+from mlmodels.fresh import Fresh, fresh
 
 ZERO = Decimal(0)
 
@@ -42,6 +43,7 @@ def look(signal: Signal) -> tuple[Situation, Quote | None]:
         day_pnl=equity.day_pnl,
         open_positions=sum(row.quantity != 0 for row in holdings),
         levels=record(signal.source, signal.instrument.pk, _side(signal, projected > 0)),
+        prediction=_prediction(quote),
     ), quote
 
 
@@ -83,3 +85,9 @@ def _volatility(quote: Quote | None) -> float | None:
         quote.instrument_id, quote.timeframe, until=quote.market_time, count=barriers.LOOK_BACK + 1
     )
     return barriers.volatility(bars.close)
+
+
+def _prediction(quote: Quote | None) -> Fresh | None:
+    if quote is None:
+        return None
+    return fresh(quote.instrument_id, quote.timeframe, quote.kind, quote.market_time)

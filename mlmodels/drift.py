@@ -13,6 +13,7 @@ import numpy as np
 from mlmodels.features import Floats
 
 BINS = 10
+MOST_DOUBT = 0.099  # a little less than a tenth: no bin is expected to be empty
 #: Usual readings of the index (Siddiqi, Credit Risk Scorecards, 2006).
 MOVED, FAR = 0.1, 0.25
 LEAST_ROWS = 100
@@ -38,14 +39,15 @@ def deciles(rows: Floats, names: Sequence[str]) -> dict[str, list[float]]:
 def psi(reference: Sequence[float], values: Floats) -> float:
     """Return the population stability index of `values` against the deciles of a reference.
 
-    Deciles that are equal make one bin of the share of all of them. Each bin counts half a row more than it has,
-    so that an empty one is no infinity.
+    Deciles that are equal make one bin, whose share they tell only within a tenth: it gets the benefit of the doubt.
+    Each bin counts half a row more than it has, so that an empty one is no infinity.
     """
-    edges, last = np.unique(np.asarray(reference)[::-1], return_index=True)
-    below = np.append((BINS - 1 - last) / BINS, 1.0)
-    expected = np.diff(below, prepend=0.0)
-    counts = np.bincount(np.searchsorted(edges, values), minlength=len(expected)) + 0.5
+    edges, first, ties = np.unique(reference, return_index=True, return_counts=True)
+    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) + 0.5
     found = counts / counts.sum()
+    least = (first + ties) / BINS
+    below = np.clip(found.cumsum()[:-1], least, least + np.where(ties > 1, MOST_DOUBT, 0.0))
+    expected = np.diff(below, prepend=0.0, append=1.0)
     return float(((found - expected) * np.log(found / expected)).sum())
 
 

@@ -16,7 +16,8 @@ from mlmodels.report import Curve, Interval, ReliabilityBin, Scores
 
 BLOCK_BARS = 12
 RESAMPLES = 2000
-RANKING_RESAMPLES = 200  # average precision sorts all rows each time
+RANKING_RESAMPLES = 200  # of all rows, for the ranking
+AT_A_TIME = 25
 INTERVAL = (0.05, 0.95)
 BINS = 10
 SMALLEST = 1e-6  # no forecast is believed to be certain
@@ -73,13 +74,47 @@ def lower_bound(resampled: Floats, alpha: float) -> float:
     return float(resampled.mean() + NormalDist().inv_cdf(alpha) * resampled.std(ddof=1))
 
 
-def average_precision(outcome: Outcomes, probability: Floats, weights: Floats | None = None) -> float:
+def average_precision(outcome: Outcomes, probability: Floats) -> float:
     """Return the area under the precision-recall curve; NaN without a positive."""
-    if not (outcome == 1).any():
-        return float("nan")
-    from sklearn.metrics import average_precision_score
+    return float(average_precisions(outcome, probability, np.ones((1, len(outcome))))[0])
 
-    return float(average_precision_score(outcome, probability, sample_weight=weights))
+
+def average_precisions(outcome: Outcomes, probability: Floats, weights: Floats) -> Floats:
+    """Return the average precision for each row of `weights` (m, n), as scikit-learn's with sample_weight.
+
+    All at once, as the ranking is the same for every resample. NaN where no positive has weight.
+    """
+    order = np.argsort(-probability, kind="stable")
+    last_of_ties = np.flatnonzero(np.diff(probability[order], append=np.nan) != 0)
+    weighed = weights[:, order]
+    seen = np.cumsum(weighed, axis=1)[:, last_of_ties]
+    hits = np.cumsum(weighed * (outcome[order] == 1), axis=1)[:, last_of_ties]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(seen > 0, hits / seen, 0.0)
+        return np.asarray((np.diff(hits, axis=1, prepend=0.0) * precision).sum(axis=1) / hits[:, -1])
+
+
+def precision_or_none(outcome: Outcomes, probability: Floats) -> float | None:
+    """Return the average precision; None without a positive."""
+    value = average_precision(outcome, probability)
+    return value if np.isfinite(value) else None
+
+
+def _precision_interval(outcome: Outcomes, probability: Floats, boot: "Bootstrap") -> Interval | None:
+    value = precision_or_none(outcome, probability)
+    return None if value is None else interval(value, _ranked(outcome, probability, boot))
+
+
+def _ranked(outcome: Outcomes, probability: Floats, boot: "Bootstrap") -> Floats:
+    """Return the average precision of resamples, some at a time to save memory."""
+    found = [
+        average_precisions(
+            outcome, probability, np.stack([boot.weights(number) for number in range(first, first + AT_A_TIME)])
+        )
+        for first in range(0, RANKING_RESAMPLES, AT_A_TIME)
+    ]
+    ranked = np.concatenate(found)
+    return np.asarray(ranked[np.isfinite(ranked)])
 
 
 def reliability(outcome: Outcomes, probability: Floats, bins: int = BINS) -> list[ReliabilityBin]:
@@ -186,9 +221,6 @@ def scores(
     """
     losses, errors = log_loss(outcome, probability), (probability - outcome) ** 2
     said = Said.of(outcome, probability, threshold)
-    ranked = np.array(
-        [average_precision(outcome, probability, boot.weights(number)) for number in range(RANKING_RESAMPLES)]
-    )
     resampled = boot.means(losses)
     made: Scores = {
         "rows": len(outcome),
@@ -196,7 +228,7 @@ def scores(
         "base_rate": float((outcome == 1).mean()),
         "log_loss": interval(losses.mean(), resampled),
         "brier": interval(errors.mean(), boot.means(errors)),
-        "pr_auc": interval(average_precision(outcome, probability), ranked[np.isfinite(ranked)]),
+        "pr_auc": _precision_interval(outcome, probability, boot),
         "ece": calibration_error(outcome, probability),
         "threshold": threshold,
         "precision": said.precision,

@@ -27,14 +27,17 @@ class ReliabilityBin(TypedDict):
 
 
 class Scores(TypedDict):
-    """A forecast on some rows. `skill` is 1 − log-loss / log-loss of the constant forecast."""
+    """A forecast on some rows. `skill` is 1 − log-loss / log-loss of the constant forecast.
+
+    `pr_auc` is None where nothing was a reversal.
+    """
 
     rows: int
     positives: int
     base_rate: float
     log_loss: Interval
     brier: Interval
-    pr_auc: Interval
+    pr_auc: Interval | None
     ece: float
     threshold: float
     precision: float | None
@@ -86,7 +89,7 @@ class Fold(TypedDict):
     log_loss: float
     constant: float
     left_move: float
-    pr_auc: float
+    pr_auc: float | None
 
 
 class Importance(TypedDict):
@@ -113,7 +116,10 @@ class Holdout(TypedDict):
 
 
 class Report(TypedDict):
-    """What a version was made of and how it did. An imported version has no folds."""
+    """What a version was made of and how it did. An imported version has no folds.
+
+    `deciles` are each feature's over the candidates it was trained on: what drift is measured against.
+    """
 
     data: Data
     label: str
@@ -122,6 +128,7 @@ class Report(TypedDict):
     walk_forward: Scores | None
     holdout: Holdout | None
     importance: list[Importance]
+    deciles: NotRequired[dict[str, list[float]]]
     seconds: dict[str, float]
 
 

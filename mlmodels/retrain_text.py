@@ -71,7 +71,7 @@ def _folds(report: Report) -> Table:
         table.add_row(
             f"{fold['test']['first'][:10]} to {fold['test']['last'][:10]}", f"{fold['test']['days']:g}",
             f"{fold['candidates']:,}", f"{fold['positives']:,}", f"{fold['log_loss']:.4f}",
-            f"{fold['constant']:.4f}", f"{fold['left_move']:.4f}", f"{fold['pr_auc']:.3f}",
+            f"{fold['constant']:.4f}", f"{fold['left_move']:.4f}", _share(fold["pr_auc"]),
         )  # fmt: skip
     return table
 

@@ -9,64 +9,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from market.bars import Bars
-from mlmodels import dataset, estimators, evaluation, gate, metrics
+from mlmodels import dataset, drift, estimators, evaluation, gate, leaks, metrics
 from mlmodels.baselines import Constant, LeftMove
 from mlmodels.dataset import Dataset, NotEnough
 from mlmodels.evaluation import Forecasts
 from mlmodels.features import Floats, Schema
+from mlmodels.incumbent import Incumbent
 from mlmodels.labels import REVERSAL
 from mlmodels.recipe import Recipe
 from mlmodels.report import Fold, Report, Scores, Verdict
+from mlmodels.steps import BEGINS, Step, Tell
 from mlmodels.validation import Plan, Split, Window, plan, unseen
 
 GOLDEN_ROWS = 16
 LEAST_TRAINING_POSITIVES = 50
-
-
-class Step(StrEnum):
-    """The steps of a run, in order."""
-
-    LOAD = "load"
-    FEATURES = "features"
-    LABELS = "labels"
-    PREPARE = "prepare"
-    WALK_FORWARD = "walk-forward"
-    FIT = "fit"
-    EVALUATE = "evaluate"
-    GATE = "gate"
-    SAVE = "save"
-
-
-#: Share of a run that is over when a step begins.
-BEGINS = {
-    Step.LOAD: 0.0,
-    Step.FEATURES: 0.08,
-    Step.LABELS: 0.12,
-    Step.PREPARE: 0.14,
-    Step.WALK_FORWARD: 0.16,
-    Step.FIT: 0.66,
-    Step.EVALUATE: 0.78,
-    Step.GATE: 0.94,
-    Step.SAVE: 0.97,
-}
-#: Called with the step, the share of the run that is over, and a sentence for the log (or nothing).
-Tell = Callable[[Step, float, str], None]
-
-
-@dataclass(frozen=True)
-class Incumbent:
-    """Who has to be beaten. `trained_to` is the first bar of the clock that it saw in no way."""
-
-    name: str
-    schema: Schema
-    predict: evaluation.Predict
-    trained_to: int | None
 
 
 @dataclass(frozen=True)
@@ -90,7 +52,7 @@ class ModelRetrainer:
     """One training. `load` returns closed candles by symbol, `save` keeps the result; `timeframe` is in seconds.
 
     `attempt` counts the looks at the incumbent since its promotion, this one included. Raises NotEnough,
-    BadCandles or UnknownEstimator, with nothing saved.
+    BadCandles, LeakFound or UnknownEstimator, with nothing saved.
     """
 
     recipe: Recipe
@@ -138,21 +100,18 @@ class ModelRetrainer:
             return dataset.features_of(series, self.timeframe, self.schema)
 
     def detect_reversals(self, series: Mapping[str, Bars], known: Mapping[str, Floats]) -> Dataset:
-        """Return all rows with their labels."""
+        """Return all rows with their labels. Raises LeakFound if a feature knows the future."""
         with self._step(Step.LABELS):
-            return dataset.gather(series, self.timeframe, self.schema, self.recipe.label, known)
+            data = dataset.gather(series, self.timeframe, self.schema, self.recipe.label, known)
+            leaks.check(self.schema, series, known, data, self.recipe.seed)
+            return data
 
     def prepare_training_data(self, data: Dataset) -> Plan:
         """Cut the history into folds, development and hold-out; nothing is scaled by what lies ahead."""
         with self._step(Step.PREPARE):
             cut = plan(data, self.recipe)
             self.tell(Step.PREPARE, BEGINS[Step.WALK_FORWARD], _counted(data))
-            before = data.between(*cut.development).candidates
-            if before.positives < LEAST_TRAINING_POSITIVES:
-                raise NotEnough(
-                    f"{before.positives} reversals before the hold-out, {LEAST_TRAINING_POSITIVES} are needed: "
-                    "more history, or a label with a smaller threshold"
-                )
+            _require(data, cut)
         return cut
 
     def validate(self, data: Dataset, cut: Plan) -> tuple[list[Fold], Scores, float]:
@@ -185,7 +144,7 @@ class ModelRetrainer:
             "log_loss": losses[0],
             "constant": losses[1],
             "left_move": losses[2],
-            "pr_auc": metrics.average_precision(test.reversal, said),
+            "pr_auc": metrics.precision_or_none(test.reversal, said),
         }, (said, flat)
 
     def train_model(self, train: Dataset) -> estimators.Estimator:
@@ -221,13 +180,14 @@ class ModelRetrainer:
             "walk_forward": None,
             "holdout": scored,
             "importance": weighed,
+            "deciles": drift.deciles(data.between(*cut.development).candidates.features, self.schema.features),
             "seconds": self.seconds,
         }
 
     def judge(self, model: estimators.Estimator, series: Mapping[str, Bars], data: Dataset, cut: Plan) -> Verdict:
         """Have the gate compare on the rows that neither the model nor the incumbent has seen."""
         with self._step(Step.GATE):
-            rival = self._incumbent
+            rival = self._rival
             window = unseen(cut.holdout, rival.trained_to if rival else None, self.recipe.embargo)
             found = self._forecasts(model, series, data, cut, window)
             verdict = gate.judge(
@@ -260,42 +220,28 @@ class ModelRetrainer:
         model = estimators.make(self.recipe.estimator, self.recipe.parameters, self.recipe.seed)
         return model.fit(train.features, (train.reversal == REVERSAL).astype(np.int8)) or model
 
-    @property
-    def _incumbent(self) -> Incumbent | None:
-        if not hasattr(self, "_rival"):
-            self._rival = self.incumbent()
-        return self._rival
+    @cached_property
+    def _rival(self) -> Incumbent | None:
+        """The incumbent, opened once."""
+        return self.incumbent()
 
     def _forecasts(
         self, model: estimators.Estimator, series: Mapping[str, Bars], data: Dataset, cut: Plan, window: Window
     ) -> Forecasts:
         before, rows = data.between(*cut.development).candidates, data.between(*window).candidates
-        rival = self._incumbent
-        said = self._of_rival(rival, series, rows) if rival else None
+        rival = self._rival
         return Forecasts(
             rows,
             estimators.probability(model, rows.features),
             Constant(before).predict(rows),
             LeftMove(before).predict(rows),
-            said,
+            rival.forecast(rows, self.schema, series) if rival else None,
             rival.name if rival else "",
         )
 
-    def _of_rival(self, rival: Incumbent, series: Mapping[str, Bars], rows: Dataset) -> Floats:
-        """Return the incumbent's forecast of the same rows, from features of its own schema."""
-        if rival.schema.hash == self.schema.hash:
-            return rival.predict(rows.features) if len(rows) else np.empty(0)
-        theirs = dataset.features_of(series, self.timeframe, rival.schema)
-        table = np.empty((len(rows), len(rival.schema.features)))
-        for number, symbol in enumerate(rows.symbols):
-            mine = rows.instrument == number
-            place = np.searchsorted(series[symbol].open_time, rows.time[mine] * self.timeframe)
-            table[mine] = theirs[symbol][place]
-        return np.asarray(rival.predict(table)) if len(rows) else np.empty(0)
-
     def _golden(self, train: Dataset) -> Floats:
         """Return a few rows that the stored model must reproduce exactly."""
-        return train.features[np.linspace(0, len(train) - 1, GOLDEN_ROWS).astype(int)]
+        return np.asarray(train.features[np.linspace(0, len(train) - 1, GOLDEN_ROWS).astype(int)])
 
     def _period(self, window: Window) -> Any:
         return evaluation.period(window, self.timeframe, self.recipe.bars_per_day)
@@ -312,6 +258,19 @@ class ModelRetrainer:
 def _loaded(series: Mapping[str, Bars]) -> str:
     parts = ", ".join(f"{symbol} {len(bars):,}" for symbol, bars in series.items())
     return f"{sum(len(bars) for bars in series.values()):,} candles: {parts}"
+
+
+def _require(data: Dataset, cut: Plan) -> None:
+    """Raise NotEnough if there is too little to learn from, or nothing to predict in a period."""
+    before = data.between(*cut.development).candidates
+    if before.positives < LEAST_TRAINING_POSITIVES:
+        raise NotEnough(
+            f"{before.positives} reversals before the hold-out, {LEAST_TRAINING_POSITIVES} are needed: "
+            "more history, or a label with a smaller threshold"
+        )
+    for window in (*(fold.test for fold in cut.folds), cut.holdout):
+        if not len(data.between(*window).candidates):
+            raise NotEnough("a whole test period has no candidate: the candles have long gaps, or hardly move")
 
 
 def _counted(data: Dataset) -> str:

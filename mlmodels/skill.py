@@ -80,7 +80,7 @@ class _Bars:
 
 
 def weekly(version_id: int, weeks: int = WEEKS) -> list[WeekSkill]:
-    """Return the last `weeks` weeks in which a version's predictions met their labels, oldest first. Four queries."""
+    """Return the last `weeks` weeks of a version's labelled predictions, oldest first. Four queries."""
     version = ModelVersion.objects.defer("report", "verdict", "claimed").get(pk=version_id)
     newest = Prediction.objects.filter(version=version_id).aggregate(at=Max("open_time"))["at"]
     if newest is None:

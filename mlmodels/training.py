@@ -15,10 +15,12 @@ from mlmodels import artefacts, estimators, families, registry, runs
 from mlmodels.dataset import NotEnough
 from mlmodels.families import FamilyKey
 from mlmodels.features import BadCandles
+from mlmodels.incumbent import Incumbent
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.recipe import Recipe
-from mlmodels.retrainer import Incumbent, ModelRetrainer, Step, Tell, Trained
+from mlmodels.retrainer import ModelRetrainer, Trained
 from mlmodels.schemas import SCHEMAS
+from mlmodels.steps import Step, Tell
 
 #: Progress is written at most so often (seconds); what has a sentence is written at once.
 WRITE_EVERY = 0.3

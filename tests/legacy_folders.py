@@ -46,7 +46,8 @@ def fitted(model=None, count=12):
     table = rows(count)
     scaler = StandardScaler().fit(table)
     outcome = (table[:, 0] > 50) ^ (np.random.default_rng(4).random(len(table)) < 0.2)
-    model = model or GradientBoostingClassifier(n_estimators=12, max_depth=3, subsample=0.8, random_state=42)
+    if model is None:
+        model = GradientBoostingClassifier(n_estimators=12, max_depth=3, subsample=0.8, random_state=42)
     return scaler, model.fit(scaler.transform(table), outcome.astype(int))
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import zlib
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -90,19 +91,16 @@ def test_what_comes_before_damage_is_still_named(marker, parts):
     assert "posix.system" in refused(whole[:-500])
 
 
-def test_an_allowed_name_used_as_a_tool_is_never_called(marker, parts):
+def test_allowed_names_used_as_tools_are_never_called(marker):
     class Gadget:
-        """Names only what is allowed, in an order in which it would do something."""
-
         def __reduce__(self):
-            return np.dtype, (Bad.__new__(Bad) if False else "O8", False, True)
+            return np.dtype, ("O8", False, True)
 
     class Shadow:
         def __reduce__(self):
             return DecisionTreeClassifier, (), {"__class__": "x", "predict_proba": "y", "tree_": Gadget()}
 
-    text = refused(dumped(Shadow()), kind=BadFolder)
-    assert "Nothing in it was run" in text
+    assert "Nothing in it was run" in refused(dumped(Shadow()), kind=BadFolder)
 
 
 def test_a_dtype_that_denies_to_hold_objects_is_not_believed():
@@ -126,7 +124,6 @@ def test_a_dtype_that_denies_to_hold_objects_is_not_believed():
         b"\x80\x05\x97.",  # NEXT_BUFFER
         b"\x80\x04]}b.",  # BUILD of a list
         b"\x80\x04K\x01)R.",  # REDUCE of a number
-        b"\x80\x04K\x01K\x02\x93.",  # STACK_GLOBAL of numbers
     ],
 )
 def test_instructions_that_joblib_does_not_write_are_refused(stream):
@@ -137,8 +134,8 @@ def test_instructions_that_joblib_does_not_write_are_refused(stream):
     "stream",
     [
         b"", b"hello, this is text", b"\x80\x04", b"\x80\x04\x96\xff\xff\xff\xff\xff\xff\xff\x7f.", b"\x80\x63.",
-        b"\x80\x04\x8b\xff\xff\xff\x7f.", b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff.", b"\x80\x04r\xff\xff\xff\xff.",
-        b"\x80\x04]\x94h\x00a.",
+        b"\x80\x04\x8b\xff\xff\xff\x7f.", b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff.",
+        b"\x80\x04r\xff\xff\xff\xff.", b"\x80\x04]\x94h\x00a.", b"\x80\x04K\x01K\x02\x93.",
     ],
 )  # fmt: skip
 def test_damage_and_text_are_told_as_such(stream):
@@ -237,24 +234,24 @@ sys.path.append({root!r})
 from mlmodels.legacy import confine
 confine.bound()
 confine.close_doors()
-def tries(what):
+def tried(what, *arguments):
     try:
-        what()
+        what(*arguments)
     except OSError:
         return "refused"
     return "done"
-open_file = lambda: open("/etc/hosts")
-for what in (open_file, socket.socket, os.pipe, os.fork, lambda: os.execv("/bin/true", ["true"]), lambda: os.kill(os.getppid(), 0)):
-    os.write(1, tries(what).encode() + b" ")
-os.write(1, (open and "OUT").encode())
+everywhere = [tried(open, "/etc/hosts"), tried(socket.socket), tried(os.pipe)]
+on_linux = [tried(os.fork), tried(os.execv, "/bin/true", ["true"]), tried(os.kill, os.getppid(), 0)]
+os.write(1, " ".join(everywhere + on_linux * (sys.platform == "linux")).encode())
 """
 
 
 def test_the_process_can_open_send_start_and_signal_nothing(monkeypatch):
     monkeypatch.setattr(parent, "_CODE", CONFINED.format(root=str(parent._ROOT)))
-    with io.BytesIO() as _, open(os.devnull, "rb") as nothing:
+    with Path(os.devnull).open("rb") as nothing:
         said = parent._run(nothing, "/").decode().split()
-    assert said == ["refused"] * 6 + ["OUT"]
+    assert len(said) >= 3
+    assert set(said) == {"refused"}
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ DEFAULT_SPEED = 60.0  # a 5-second candle moves like five minutes of a real mark
 
 
 class SimulatorDriver:
-    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 60), `regimes` (true), `history`
-    (candles: what a new instrument begins with, and how far a pause is caught up; 2,000).
+    """Settings: `seed` (1), `speed` (how many seconds of movement a second brings, 60), `regimes` (true),
+    `history` (candles: what a new instrument begins with, and how far a pause is caught up; 2,000).
 
     `progress` holds each symbol's state and the open time of its next bar, so that a restart goes on where the
     last commit ended.

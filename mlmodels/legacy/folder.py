@@ -3,14 +3,15 @@
 import hashlib
 import json
 import math
+import operator
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from mlmodels.labels import PROFILES, LabelRule
-from mlmodels.legacy.errors import BadFolder
+from mlmodels.legacy.errors import BadFolder, shown
 
 MODEL, SCALER = "reversal_model.joblib", "reversal_scaler.joblib"
 SCALERS = (SCALER, "scaler.joblib")
@@ -19,7 +20,7 @@ METRICS = ("model_metrics.json", "metrics.json")
 SCORES = ("accuracy", "precision", "recall", "f1")
 NAME = re.compile(r"\d{8}_\d{6}")
 LARGEST_MODEL, LARGEST_JSON = 128 * 1024**2, 1024**2  # bytes
-MOST_FEATURES, LONGEST_NAME = 500, 64
+MOST_FEATURES, LONGEST_NAME, LONGEST_NUMBER = 500, 64, 18
 _SAFE = "Nothing was stored."
 
 
@@ -59,11 +60,11 @@ def read(path: Path) -> Folder:
     scaler = dict(list(found.items())[:1])
     claimed = _claimed(folder, config)
     return Folder(
-        folder.name,
+        shown(folder.name),
         {MODEL: model, **scaler},
         features,
         _label(config),
-        _mapping(config, "parameters"),
+        _parameters(config),
         claimed,
         tuple(_notes(claimed, scaler, found)),
     )
@@ -99,7 +100,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
     if data is None:
         raise BadFolder(f"{folder} has no {name}. {_SAFE}")
     try:
-        found = json.loads(data, parse_constant=_no_number)
+        found = json.loads(data, parse_constant=_no_number, parse_float=_finite, parse_int=_small)
     except (ValueError, RecursionError) as error:
         raise BadFolder(f"{name} can't be read: {error!s:.200}. {_SAFE}") from error
     if not isinstance(found, dict):
@@ -111,11 +112,19 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a number: write null instead")
 
 
+def _finite(text: str) -> float:
+    return value if math.isfinite(value := float(text)) else _no_number(text[:20])
+
+
+def _small(text: str) -> int:
+    return int(text) if len(text) <= LONGEST_NUMBER else _no_number(f"{text[:20]}…")
+
+
 def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
     listed = config.get("features")
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_FEATURES:
         raise BadFolder(f"{CONFIG} has no list of features: what the model looks at is unknown. {_SAFE}")
-    if not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME for name in listed):
+    if not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME and name.isprintable() for name in listed):
         raise BadFolder(f"{CONFIG} has features that are no names. {_SAFE}")
     if twice := sorted({name for name in listed if listed.count(name) > 1}):
         raise BadFolder(f"{CONFIG} lists {', '.join(twice)} more than once. {_SAFE}")
@@ -128,7 +137,8 @@ def _label(config: Mapping[str, Any]) -> LabelRule:
     if not isinstance(stored, dict):
         return PROFILES["inventory"]
     try:
-        return LabelRule(**stored)
+        rule = LabelRule(**stored)
+        return replace(rule, window=operator.index(rule.window), look_back=operator.index(rule.look_back))
     except (TypeError, ValueError) as error:
         raise BadFolder(f"{CONFIG} has a label that can't be used: {error!s:.200}. {_SAFE}") from error
 
@@ -143,11 +153,11 @@ def _claimed(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("trained_at", "training_rows", "best_model"):
         values = (said[key] for said in (*by_file.values(), config) if isinstance(said.get(key), int | str))
         if (value := next(values, None)) is not None:
-            told[key] = value if isinstance(value, int) else value[:100]
+            told[key] = value if isinstance(value, int) else shown(value)
     told["others"] = {name: scores for name, scores in claims.items() if name != first}
-    told |= {key: str(config[key])[:100] for key in ("model_type", "data_source") if config.get(key)}
+    told |= {key: shown(str(config[key])) for key in ("model_type", "data_source") if config.get(key)}
     symbols = config.get("symbols")
-    told["symbols"] = [str(name)[:40] for name in symbols[:100]] if isinstance(symbols, list) else []
+    told["symbols"] = [shown(str(name), 40) for name in symbols[:100]] if isinstance(symbols, list) else []
     return told
 
 
@@ -164,6 +174,16 @@ def _is_number(value: Any) -> bool:
 def _mapping(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = config.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are numbers, words or nothing; the model itself knows all of them."""
+    kept = {shown(key): value for key, value in _mapping(config, "parameters").items()}
+    return {
+        key: shown(value) if isinstance(value, str) else value
+        for key, value in kept.items()
+        if isinstance(value, str | int | float | None)
+    }
 
 
 def _notes(claimed: Mapping[str, Any], used: Mapping[str, bytes], found: Mapping[str, bytes]) -> Iterator[str]:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from mlmodels import artefacts
-from mlmodels.legacy.errors import BadFolder, RefusedFile
+from mlmodels.legacy.building import MODELS
+from mlmodels.legacy.errors import BadFolder, RefusedFile, shown
 
 SECONDS = 90  # of wall time
 LARGEST_ANSWER = 128 * 1024**2  # bytes
@@ -43,14 +44,15 @@ def convert(files: Mapping[str, bytes], features: Sequence[str]) -> Converted:
     """
     head, data = _ask(files, features)
     if "refused" in head:
-        raise (RefusedFile if head.get("hostile") else BadFolder)(str(head["refused"]))
+        raise (RefusedFile if head.get("hostile") else BadFolder)(shown(str(head["refused"]), 1000))
     try:
         model = artefacts.parse(data)
         golden = np.array(head["golden"], float)
         packed = artefacts.pack(model, golden)
         same = packed.golden["probabilities"] == head["probabilities"]
-        versions, estimator = tuple(str(item) for item in head["versions"]), str(head["estimator"])
-    except (artefacts.BadArtefact, KeyError, TypeError, ValueError) as error:
+        versions = tuple(shown(str(item), 40) for item in head["versions"][:10])
+        estimator = next(name for name in MODELS.values() if name == head["estimator"])
+    except (artefacts.BadArtefact, KeyError, TypeError, ValueError, StopIteration) as error:
         raise BadFolder(f"The converted model can't be used: {error} {_SAFE}") from error
     if not same:
         raise BadFolder(f"The converted model gives other probabilities than the original. {_SAFE}")

@@ -14,7 +14,7 @@ from mlmodels.report import Report
 
 #: Share of the days that it is scored on; in the ones before them the baselines are fitted.
 SCORED = 0.6
-LEAST_POSITIVES = 10
+LEAST_POSITIVES = 30  # fewer, and a resample of the interval may have none
 Rescore = Callable[[evaluation.Predict, Schema, Recipe, Mapping[str, Bars], int], Report]
 
 

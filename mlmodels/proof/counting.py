@@ -68,7 +68,8 @@ def promotions(
     unjudged = len(verdicts) - len(judged)
     notes = [*detail, *([f"{unjudged} more trials had too little evidence to judge"] if unjudged else [])]
     result = counted(name, claim, count, len(judged), rule, share, words="promoted", detail=notes)
-    return result | {"ok": result["ok"] and len(judged) * 2 >= len(verdicts)}
+    result["ok"] = result["ok"] and len(judged) * 2 >= len(verdicts)
+    return result
 
 
 def mean_of(values: Sequence[float]) -> Interval:
@@ -77,3 +78,8 @@ def mean_of(values: Sequence[float]) -> Interval:
     middle = float(sample.mean())
     half = NORMAL_90 * float(sample.std(ddof=1)) / math.sqrt(len(sample)) if len(sample) > 1 else math.inf
     return {"value": middle, "low": middle - half, "high": middle + half}
+
+
+def in_words(found: Interval) -> str:
+    """Return a skill with its interval."""
+    return f"{found['value']:+.4f} (90 % interval {found['low']:+.4f} to {found['high']:+.4f})"

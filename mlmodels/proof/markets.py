@@ -1,6 +1,7 @@
 """Simulated markets whose truth is known: one without any signal, and one in which an effect begins. Pure."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,15 +9,22 @@ from market.bars import Bars
 from market.feeds.simulator import simulate
 from mlmodels.features import Floats
 from mlmodels.labels import PROFILES, LabelRule
+from mlmodels.recipe import Recipe
 
 SYMBOLS = ("ALPHA", "BETA", "GAMMA", "DELTA")
-TIMEFRAME = 300
+TIMEFRAME, BARS_PER_DAY = 300, 288
 #: A fixed threshold. One that is estimated from the last 288 moves is too wide or too narrow by chance, and where
 #: the volatility is in truth constant that can be seen: reversals would honestly be a little predictable.
 RULE: LabelRule = PROFILES["half-percent"]
 #: The effect: as soon as a price is STRETCH standard deviations of a bar away from its mean of MEAN bars, each of
 #: the next PULLED bars is pulled back by PULL standard deviations.
 MEAN, STRETCH, PULLED, PULL = 20, 3.0, 5, 0.4
+
+
+def recipe(base: Recipe, bars: int) -> Recipe:
+    """Return `base` for these markets of `bars` 5-minute bars: the gate has two weeks of them."""
+    history = -(-bars // BARS_PER_DAY)
+    return replace(base, label=RULE, holdout_days=14, history_days=history, bars_per_day=float(BARS_PER_DAY))
 
 
 def without_signal(seed: int, bars: int) -> dict[str, Bars]:

@@ -8,7 +8,7 @@ import numpy as np
 from mlmodels import labels
 from mlmodels.dataset import Dataset
 from mlmodels.proof import markets
-from mlmodels.proof.counting import MOST_WRONG, mean_of, promotions
+from mlmodels.proof.counting import MOST_WRONG, in_words, mean_of, promotions
 from mlmodels.proof.exact import Share
 from mlmodels.proof.subject import WINDOW_BARS, Subject
 from mlmodels.proof.trials import Trial, attempt
@@ -17,28 +17,19 @@ from mlmodels.report import ProofResult
 SHUFFLE, RANDOM_WALK = "shuffle", "random walk"
 #: Candidates whose labels move together: more than the reach of a label, so that neighbours stay alike.
 TOGETHER = 48
+HOW_SHUFFLED = f"labels of candidates are permuted in blocks of {TOGETHER} over the whole window, each time anew"
 
 
 def shuffle(subject: Subject, trials: int, tell: Share) -> ProofResult:
     """Show that the gate does not promote what was trained and judged on permuted labels."""
     verdicts = []
     for number in range(trials):
-        made = attempt(
-            subject.window(number, trials), subject.timeframe, subject.schema, subject.recipe.with_seed(number),
-            change=permuted(number),
-        )  # fmt: skip
+        window, recipe = subject.window(number, trials), subject.recipe.with_seed(number)
+        made = attempt(window, subject.timeframe, subject.schema, recipe, change=permuted(number))
         verdicts.append(made.verdict)
         tell((number + 1) / trials)
-    return promotions(
-        SHUFFLE,
-        "with permuted labels, at most 5 % of models are promoted",
-        verdicts,
-        "at most",
-        MOST_WRONG,
-        [
-            f"labels of candidates are permuted over the whole window, in blocks of {TOGETHER}, another way each time",
-        ],
-    )
+    claim = "with permuted labels at most 5 % of models are promoted"
+    return promotions(SHUFFLE, claim, verdicts, "at most", MOST_WRONG, [HOW_SHUFFLED])
 
 
 def permuted(seed: int) -> Callable[[Dataset], Dataset]:
@@ -57,8 +48,7 @@ def permuted(seed: int) -> Callable[[Dataset], Dataset]:
 
 def random_walk(subject: Subject, trials: int, tell: Share) -> ProofResult:
     """Show that on a market without signal the gate does not promote, and that no skill is measured."""
-    recipe = replace(subject.recipe, label=markets.RULE, holdout_days=14, history_days=35, bars_per_day=288.0)
-    made: list[Trial] = []
+    recipe, made = markets.recipe(subject.recipe, WINDOW_BARS), list[Trial]()
     for number in range(trials):
         series = markets.without_signal(1000 + number, WINDOW_BARS)
         made.append(attempt(series, markets.TIMEFRAME, subject.schema, recipe.with_seed(number)))
@@ -67,15 +57,10 @@ def random_walk(subject: Subject, trials: int, tell: Share) -> ProofResult:
         "the constant forecast": mean_of([trial.over_constant for trial in made]),
         "the left move": mean_of([trial.over_left_move for trial in made]),
     }
+    claim = "on a simulated market of independent moves at most 5 % are promoted; mean skill is not above zero"
+    words = [f"mean skill over {name}: {in_words(skill)}" for name, skill in skills.items()]
     result = promotions(
-        RANDOM_WALK,
-        "on a simulated market of independent moves at most 5 % are promoted, and mean skill is not above zero",
-        [trial.verdict for trial in made],
-        "at most",
-        MOST_WRONG,
-        [
-            f"mean skill over {name} {skill['value']:+.4f}, 90 % interval {skill['low']:+.4f} to {skill['high']:+.4f}"
-            for name, skill in skills.items()
-        ],
-    )
-    return result | {"ok": result["ok"] and all(skill["low"] <= 0 for skill in skills.values())}
+        RANDOM_WALK, claim, [trial.verdict for trial in made], "at most", MOST_WRONG, words
+    )  # fmt: skip
+    result["ok"] = result["ok"] and all(skill["low"] <= 0 for skill in skills.values())
+    return result

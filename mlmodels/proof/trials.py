@@ -11,9 +11,10 @@ from mlmodels import estimators, metrics
 from mlmodels.baselines import Constant, LeftMove
 from mlmodels.dataset import Dataset
 from mlmodels.features import Floats, Schema
+from mlmodels.incumbent import Incumbent
 from mlmodels.recipe import Recipe
 from mlmodels.report import Verdict
-from mlmodels.retrainer import Incumbent, ModelRetrainer
+from mlmodels.retrainer import ModelRetrainer
 from mlmodels.validation import Plan
 
 #: What an experiment may do to the rows before anything is trained.

@@ -4,6 +4,7 @@ from ninja import NinjaAPI
 
 from webhooks.api.auth import Key, read
 from webhooks.api.desk import router as desk
+from webhooks.api.models import router as models
 from webhooks.api.records import router as records
 
 __all__ = ["Key", "api"]
@@ -12,11 +13,12 @@ api = NinjaAPI(
     title="AlgoTrendy",
     version="1",
     description=(
-        "Alerts, decisions, orders, fills, positions, trades and the state of the desk. Send a key as "
-        "`Authorization: Bearer …`. Money is text, times are UTC, lists run newest first: ask for the next "
-        "page with `before` = the last id you saw."
+        "Alerts, decisions, orders, fills, positions, trades, models, predictions and the state of the desk. "
+        "Send a key as `Authorization: Bearer …`. Money is text, times are UTC, lists run newest first: ask for "
+        "the next page with `before` = the last id you saw."
     ),
     auth=read,
 )
 api.add_router("", records)
 api.add_router("", desk)
+api.add_router("", models)

@@ -1,39 +1,19 @@
 """Reads of the API: lists by key set, newest first, each with a constant number of queries."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
-from ninja import Query, Router
-from ninja.errors import HttpError
+from ninja import Router
 
 from brokers import selectors as brokers
 from brokers.models import Connection, Fill, Order, Trade
 from memory.models import Decision
 from webhooks.api import schemas
+from webhooks.api.paging import Before, Limit, found, page, upper
 from webhooks.models import Alert
 
 router = Router(tags=["records"])
-LARGEST_PAGE = 200
-Before = Annotated[int | None, Query(ge=1, description="Only rows with a smaller id.")]
-Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
-
-
-def _page(rows: QuerySet[Any], before: int | None, limit: int, **filters: str | None) -> list[Any]:
-    wanted = {name: value for name, value in filters.items() if value}
-    if before is not None:
-        wanted["id__lt"] = str(before)
-    return list(rows.filter(**wanted).order_by("-id")[:limit])
-
-
-def _found(row: Any, what: str) -> Any:
-    if row is None:
-        raise HttpError(404, f"There is no such {what}.")
-    return row
-
-
-def _symbol(text: str | None) -> str | None:
-    return text.upper() if text else None
 
 
 def _orders() -> QuerySet[Order]:
@@ -59,7 +39,7 @@ def alerts(
 ) -> list[Alert]:
     """Return alerts, optionally of one state or source."""
     rows = Alert.objects.select_related("source", "instrument").defer("body")
-    return _page(rows, before, limit, state=state, source__slug=source)
+    return page(rows, before, limit, state=state, source__slug=source)
 
 
 @router.get("/alerts/{int:alert_id}", response={200: schemas.AlertDetail, 404: schemas.Problem})
@@ -67,8 +47,8 @@ def alert(request: HttpRequest, alert_id: int) -> Alert:
     """Return one alert with its state, its decision, and that decision's orders and fills."""
     decision = Prefetch("decision", _with_orders(_decisions()))
     rows = Alert.objects.select_related("source", "instrument").prefetch_related(decision)
-    found: Alert = _found(rows.filter(pk=alert_id).first(), "alert")
-    return found
+    row: Alert = found(rows.filter(pk=alert_id).first(), "alert")
+    return row
 
 
 @router.get("/decisions", response=list[schemas.DecisionOut])
@@ -81,15 +61,15 @@ def decisions(
     action: str | None = None,
 ) -> list[Decision]:
     """Return decisions, optionally of one symbol, source or action."""
-    chosen = {"instrument__symbol": _symbol(symbol), "source": source, "action": action and action.upper()}
-    return _page(_decisions(), before, limit, **chosen)
+    chosen = {"instrument__symbol": upper(symbol), "source": source, "action": action and action.upper()}
+    return page(_decisions(), before, limit, **chosen)
 
 
 @router.get("/decisions/{int:decision_id}", response={200: schemas.DecisionDetail, 404: schemas.Problem})
 def decision(request: HttpRequest, decision_id: int) -> Decision:
     """Return one decision with its evidence, orders, fills and outcome."""
-    found: Decision = _found(_with_orders(_decisions()).filter(pk=decision_id).first(), "decision")
-    return found
+    row: Decision = found(_with_orders(_decisions()).filter(pk=decision_id).first(), "decision")
+    return row
 
 
 @router.get("/orders", response=list[schemas.OrderOut])
@@ -101,21 +81,21 @@ def orders(
     symbol: str | None = None,
 ) -> list[Order]:
     """Return orders with their fills, optionally of one state or symbol."""
-    return _page(_orders(), before, limit, state=state, instrument__symbol=_symbol(symbol))
+    return page(_orders(), before, limit, state=state, instrument__symbol=upper(symbol))
 
 
 @router.get("/orders/{int:order_id}", response={200: schemas.OrderOut, 404: schemas.Problem})
 def order(request: HttpRequest, order_id: int) -> Order:
     """Return one order with its fills."""
-    found: Order = _found(_orders().filter(pk=order_id).first(), "order")
-    return found
+    row: Order = found(_orders().filter(pk=order_id).first(), "order")
+    return row
 
 
 @router.get("/fills", response=list[schemas.FillOut])
 def fills(request: HttpRequest, before: Before = None, limit: Limit = 50, symbol: str | None = None) -> list[Fill]:
     """Return fills, optionally of one symbol."""
     rows = Fill.objects.select_related("instrument")
-    return _page(rows, before, limit, instrument__symbol=_symbol(symbol))
+    return page(rows, before, limit, instrument__symbol=upper(symbol))
 
 
 @router.get("/trades", response=list[schemas.TradeOut])
@@ -128,7 +108,7 @@ def trades(
 ) -> list[Trade]:
     """Return round trips, optionally of one state or symbol."""
     rows = Trade.objects.select_related("instrument", "connection")
-    return _page(rows, before, limit, state=state, instrument__symbol=_symbol(symbol))
+    return page(rows, before, limit, state=state, instrument__symbol=upper(symbol))
 
 
 @router.get("/positions", response=list[schemas.PositionOut])

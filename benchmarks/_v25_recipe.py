@@ -1,0 +1,53 @@
+"""AlgoTrendy 2.5's training recipe as it was, pandas and a loop: oracle of tests, floor of measurements."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from market.bars import Bars
+
+WINDOW, THRESHOLD = 5, 0.02
+#: Its GradientBoosting's parameters are `mlmodels.estimators.INVENTORY`.
+SEED = 42
+
+
+def frame(bars: Bars) -> Any:
+    """Return the candles as 2.5 read them."""
+    names = ("open", "high", "low", "close", "volume")
+    return pd.DataFrame({name: getattr(bars, name) for name in names})
+
+
+def features(df: Any) -> Any:
+    """Return the twelve features of retrain_model.py, in its order."""
+    out = pd.DataFrame(index=df.index)
+    for period in (5, 20, 50):
+        out[f"sma_{period}"] = df["close"].rolling(period).mean()
+    delta = df["close"].diff()
+    gain = delta.where(delta > 0, 0.0).rolling(14).mean()
+    loss = (-delta.where(delta < 0, 0.0)).rolling(14).mean()
+    out["rsi"] = 100 - 100 / (1 + gain / loss)
+    out["macd"] = df["close"].ewm(span=12).mean() - df["close"].ewm(span=26).mean()
+    out["macd_signal"] = out["macd"].ewm(span=9).mean()
+    out["macd_hist"] = out["macd"] - out["macd_signal"]
+    middle, spread = df["close"].rolling(20).mean(), df["close"].rolling(20).std()
+    lower, upper = middle - 2 * spread, middle + 2 * spread
+    out["bb_position"] = (df["close"] - lower) / (upper - lower)
+    out["volume_ratio"] = df["volume"] / df["volume"].rolling(20).mean()
+    out["hl_range"] = df["high"] - df["low"]
+    out["close_position"] = (df["close"] - df["low"]) / (df["high"] - df["low"])
+    out["oc_range"] = (df["close"] - df["open"]).abs() / (df["high"] - df["low"])
+    return out
+
+
+def reversals(close: NDArray[np.float64], threshold: float = THRESHOLD, window: int = WINDOW) -> NDArray[np.int8]:
+    """Return 1 where a close is a peak or a trough by `threshold`, row by row as 2.5 did; 0 elsewhere."""
+    found = np.zeros(len(close), np.int8)
+    for i in range(window, len(close) - window):
+        before, after = close[i - window : i], close[i + 1 : i + window + 1]
+        peak = close[i] > min(before) * (1 + threshold) and close[i] > min(after) * (1 + threshold)
+        trough = close[i] < max(before) * (1 - threshold) and close[i] < max(after) * (1 - threshold)
+        if peak or trough:
+            found[i] = 1
+    return found

@@ -1,0 +1,90 @@
+"""`./mem prove`: show on your own candles that the pipeline does not fool anybody."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from market.bars import parse_timeframe
+from mlmodels.models import ProofRun
+from mlmodels.report import ProofResult
+
+
+class Command(BaseCommand):
+    """Run the honesty suite; the exit code is 1 if a test does not hold."""
+
+    help = (
+        "Run the honesty suite on the desk's candles: seven experiments that a pipeline which fools itself fails."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--simulated", action="store_true", help="on the simulated market; no candles needed")
+        parser.add_argument("--timeframe", help="5m, 1h …: of the candles (those of which there are most)")
+        parser.add_argument("--quick", action="store_true", help="few trials: a first look, no evidence")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Prove, print, and fail if something does not hold."""
+        from mlmodels import proving  # with it comes scikit-learn
+        from mlmodels.proof import suite
+
+        trials = suite.QUICK if options["quick"] else suite.FULL
+        subject = proving.subject(simulated=options["simulated"], timeframe=_timeframe(options["timeframe"]))
+        with _bar() as bar:
+            task = bar.add_task("begin", total=1.0)
+            bar.console.print(f"on {subject.text}", highlight=False)
+
+            def show(name: str, share: float, results: list[ProofResult]) -> None:
+                bar.update(task, completed=share, description=name)
+
+            try:
+                run = proving.prove(subject, trials, show)
+            except proving.ProofRuns as error:
+                raise CommandError(str(error)) from error
+        self._say(run, quick=options["quick"], as_json=options["json"])
+        if run.state != ProofRun.State.PASSED:
+            sys.exit(1)
+
+    def _say(self, run: ProofRun, *, quick: bool, as_json: bool) -> None:
+        if as_json:
+            told = {"proof": run.pk, "state": run.state, "subject": run.subject, "quick": quick}
+            self.stdout.write(json.dumps(told | {"results": run.results}, ensure_ascii=False))
+            return
+        console = Console() if sys.stdout.isatty() else Console(width=140, color_system=None)
+        with console.capture() as captured:
+            console.print(_table(run), highlight=False)
+            if quick:
+                console.print("Quick: too few trials for evidence. Leave out --quick for that.", highlight=False)
+        self.stdout.write(captured.get())
+
+
+def _timeframe(text: str | None) -> int | None:
+    try:
+        return parse_timeframe(text) if text else None
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=140)
+    return Progress(*columns, console=console, transient=True)
+
+
+def _table(run: ProofRun) -> Table:
+    table = Table(title=run.subject, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Test", no_wrap=True)
+    table.add_column("Claim")
+    table.add_column("Found")
+    table.add_column("Holds", no_wrap=True)
+    for result in run.results:
+        found = "\n".join([result["found"], *result.get("detail", [])])
+        table.add_row(result["name"], result["claim"], found, "✓ yes" if result["ok"] else "✗ no")
+    return table
