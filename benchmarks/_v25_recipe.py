@@ -41,13 +41,24 @@ def features(df: Any) -> Any:
     return out
 
 
-def reversals(close: NDArray[np.float64], threshold: float = THRESHOLD, window: int = WINDOW) -> NDArray[np.int8]:
-    """Return 1 where a close is a peak or a trough by `threshold`, row by row as 2.5 did; 0 elsewhere."""
-    found = np.zeros(len(close), np.int8)
-    for i in range(window, len(close) - window):
-        before, after = close[i - window : i], close[i + 1 : i + window + 1]
-        peak = close[i] > min(before) * (1 + threshold) and close[i] > min(after) * (1 + threshold)
-        trough = close[i] < max(before) * (1 - threshold) and close[i] < max(after) * (1 - threshold)
-        if peak or trough:
-            found[i] = 1
+def reversals(df: Any, threshold: float = THRESHOLD, window: int = WINDOW) -> NDArray[np.int8]:
+    """Return 1 where a close is a peak or a trough by `threshold`, else 0; row by row like `detect_reversals`."""
+    close, found = df["close"], np.zeros(len(df), np.int8)
+    for i in range(window, len(df) - window):
+        before, after = close.iloc[i - window : i], close.iloc[i + 1 : i + window + 1]
+        found[i] = _reversal(close.iloc[i], before, after, threshold)
     return found
+
+
+def reversals_of_array(close: NDArray[np.float64]) -> NDArray[np.int8]:
+    """Return the same by the same loop, for a reader who would have taken the closes out of the frame first."""
+    found = np.zeros(len(close), np.int8)
+    for i in range(WINDOW, len(close) - WINDOW):
+        found[i] = _reversal(close[i], close[i - WINDOW : i], close[i + 1 : i + WINDOW + 1], THRESHOLD)
+    return found
+
+
+def _reversal(price: float, before: Any, after: Any, threshold: float) -> bool:
+    peak = price > min(before) * (1 + threshold) and price > min(after) * (1 + threshold)
+    trough = price < max(before) * (1 - threshold) and price < max(after) * (1 - threshold)
+    return bool(peak or trough)

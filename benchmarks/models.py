@@ -31,9 +31,9 @@ from mlmodels.recipe import Recipe
 from mlmodels.retrainer import ModelRetrainer, Trained
 from mlmodels.validation import Window
 
-ROWS, LOOP_ROWS, TRAINING_ROWS = 1_000_000, 20_000, 45_000
-ONE_BAR_ROWS = 200  # that 2.5 computed anew for one new bar
-REPEATS = 5
+ROWS, LOOP_ROWS, TRAINING_ROWS = 1_000_000, 4_000, 45_000
+ONE_BAR_ROWS, CALLS = 200, 20  # rows that 2.5 computed anew for one new bar
+REPEATS = 7
 BATCHES = (4, 1_000)
 MOST_MEMORY = 1.5  # GB
 END_TO_END = "from benchmarks.models import end_to_end; end_to_end()"
@@ -77,7 +77,7 @@ def feature_figures(bars: Bars, kind: str) -> Iterator[Figure]:
     """The twelve features of 2.5 on a million rows, three ways."""
     df = v25.frame(bars)
     ours, bare_calls, pandas = least(
-        lambda: features.compute(V25, bars, TIMEFRAME), lambda: bare(bars), lambda: v25.features(df), repeats=3
+        lambda: features.compute(V25, bars, TIMEFRAME), lambda: bare(bars), lambda: v25.features(df)
     )  # fmt: skip
     yield Figure("features_rate", round(ROWS / ours), "rows/s", f"v25, {ROWS:,} rows, {kind}")
     yield at_least("features_against_pandas", pandas / ours, 4, f"2.5's pandas recipe took {pandas:.3f} s")
@@ -101,25 +101,37 @@ def one_bar_figures(bars: Bars) -> Iterator[Figure]:
     """One new bar: the features of a live window against the whole recipe on as much as 2.5 kept."""
     window = features.cut(bars, slice(V25.look_back + 1))
     df = v25.frame(features.cut(bars, slice(ONE_BAR_ROWS)))
+    # Many calls a turn: else each side is timed with the other's code and data in the processor's cache.
     ours, pandas = least(
-        lambda: features.compute(V25, window, TIMEFRAME), lambda: v25.features(df), repeats=60
-    )  # fmt: skip
-    yield Figure("one_bar", round(ours * 1e6, 1), "µs", f"v25 of the newest bar, from {len(window)} bars")
-    yield at_least("one_bar_against_pandas", pandas / ours, 30,
-                   f"2.5's recipe on {ONE_BAR_ROWS} bars took {pandas * 1e6:,.0f} µs")  # fmt: skip
+        lambda: [features.compute(V25, window, TIMEFRAME) for _ in range(CALLS)],
+        lambda: [v25.features(df) for _ in range(CALLS)],
+        repeats=15,
+    )
+    ours, pandas = ours / CALLS * 1e6, pandas / CALLS * 1e6
+    yield Figure("one_bar", round(ours, 1), "µs", f"v25 of the newest bar, from {len(window)} bars")
+    against = f"2.5's recipe on {ONE_BAR_ROWS} bars took {pandas:,.0f} µs; {CALLS} calls a turn"
+    yield at_least("one_bar_against_pandas", pandas / ours, 30, against)
 
 
 def label_figures(bars: Bars, kind: str) -> Iterator[Figure]:
     """The inventory's labels: ours on a million rows, the loop on fewer, by row; equal where both were made."""
-    rule, few = PROFILES["inventory"], bars.close[:LOOP_ROWS]
-    ours, loop = least(
-        lambda: labels.label(bars, TIMEFRAME, rule), lambda: v25.reversals(few), repeats=3
-    )  # fmt: skip
-    made = labels.label(features.cut(bars, slice(LOOP_ROWS)), TIMEFRAME, rule).reversal
-    differ = int((np.maximum(made, 0) != v25.reversals(few)).sum())
-    ratio = (loop / LOOP_ROWS) / (ours / ROWS)
-    against = f"per row: 2.5's loop on {LOOP_ROWS:,} rows took {loop:.3f} s, ours on {ROWS:,} {ours:.3f} s, {kind}"
-    yield at_least("labels_against_loop", ratio, 200, against)
+    rule, few = PROFILES["inventory"], features.cut(bars, slice(LOOP_ROWS))
+    df = v25.frame(few)
+    ours, loop, array_loop = least(
+        lambda: labels.label(bars, TIMEFRAME, rule),
+        lambda: v25.reversals(df),
+        lambda: v25.reversals_of_array(few.close),
+        repeats=3,
+    )
+    ours, loop, array_loop = ours / ROWS * 1e6, loop / LOOP_ROWS * 1e6, array_loop / LOOP_ROWS * 1e6
+    against = (
+        f"µs a row: 2.5's loop over a frame {loop:.1f} ({LOOP_ROWS:,} rows), ours {ours:.3f} ({ROWS:,}), {kind}"
+    )
+    yield at_least("labels_against_loop", loop / ours, 200, against)
+    yield Figure("labels_against_array_loop", round(array_loop / ours, 1), "×",
+                 f"the same loop over an array, {array_loop:.1f} µs a row")  # fmt: skip
+    made = labels.label(few, TIMEFRAME, rule).reversal
+    differ = int((np.maximum(made, 0) != v25.reversals(df)).sum())
     yield Figure("labels_that_differ", differ, "rows", f"of {LOOP_ROWS:,}", "= 0", differ == 0)
 
 

@@ -30,6 +30,7 @@ PAGES = (
     ("decisions", "Decisions", False),
     ("trades", "Trades", True),
     ("orders", "Orders", False),
+    ("models", "Models", True),
     ("sources", "Sources", True),
     ("brokers", "Brokers", True),
     ("health", "Health", True),

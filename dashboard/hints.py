@@ -24,6 +24,7 @@ from brokers.signals import desk_changed, equity_marked, fill_recorded, order_ch
 from dashboard.messages import HINTS_CHANNEL, Hint
 from market.signals import candle_closed, feed_changed
 from memory.signals import decided, outcomes_resolved
+from mlmodels.signals import predicted, proof_changed, registry_changed, training_changed
 from webhooks.signals import alert_changed
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,22 @@ def _on_alert(alert_id: int, **_: Any) -> None:
     send(f"alert:{alert_id}", "alerts", "status", "sources", "health", "desk-health")
 
 
+def _on_training(run_id: int, **_: Any) -> None:
+    send(f"training-run:{run_id}", "training", "models", "desk-models")
+
+
+def _on_registry(**_: Any) -> None:
+    send("registry", "models", "desk-models", "health")
+
+
+def _on_predictions(**_: Any) -> None:
+    send("predicted")
+
+
+def _on_proof(**_: Any) -> None:
+    send("proof", "models")
+
+
 RECEIVERS: tuple[tuple[Signal, Any], ...] = (
     (candle_closed, _on_candle),
     (feed_changed, _on_feed),
@@ -169,6 +186,10 @@ RECEIVERS: tuple[tuple[Signal, Any], ...] = (
     (decided, _on_decision),
     (outcomes_resolved, _on_outcomes),
     (alert_changed, _on_alert),
+    (training_changed, _on_training),
+    (registry_changed, _on_registry),
+    (predicted, _on_predictions),
+    (proof_changed, _on_proof),
 )
 
 

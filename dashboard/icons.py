@@ -7,6 +7,7 @@ ICONS: dict[str, str] = {
     "decisions": "M8 2v4M8 6l-4 4M8 6l4 4M4 10v4M12 10v4",
     "trades": "M2 5.5h11M10 2.5l3 3-3 3M14 10.5H3M6 7.5l-3 3 3 3",
     "orders": "M3.5 2h9v12h-9zM6 5.5h4M6 8h4M6 10.5h2.5",
+    "models": "M1.5 13.5h13M1.5 11c3.5 0 4-8.5 6.5-8.5s3 8.5 6.5 8.5",
     "sources": "M2.5 8h7M7 5l3 3-3 3M10 2.5h3.5v11H10",
     "brokers": "M2 6.5 8 2.5l6 4M3.5 6.5v6M6.5 6.5v6M9.5 6.5v6M12.5 6.5v6M2 13.5h12",
     "health": "M1.5 8.5h3l2-5 3 9 2-4h3",

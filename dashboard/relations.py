@@ -11,7 +11,7 @@ from webhooks.models import Alert
 
 Ids = set[int]
 # A change of the first concerns every page of the second.
-FAMILIES = {"marks": "chart", "brokers": "broker"}
+FAMILIES = {"marks": "chart", "brokers": "broker", "registry": "model", "predicted": "predictions"}
 
 
 def ids_of(topics: Iterable[str], name: str) -> Ids:

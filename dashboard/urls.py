@@ -11,6 +11,8 @@ from dashboard.views import (
     decisions,
     desk,
     health,
+    model_actions,
+    models,
     orders,
     settings,
     sources,
@@ -27,6 +29,9 @@ urlpatterns: list[URLPattern] = [
     *alerts.urlpatterns,
     *decisions.urlpatterns,
     *sources.urlpatterns,
+    # Before `models`: its page of one version takes any name.
+    *model_actions.urlpatterns,
+    *models.urlpatterns,
     *health.urlpatterns,
     *settings.urlpatterns,
     *accounts.urlpatterns,

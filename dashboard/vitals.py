@@ -14,13 +14,14 @@ from algotrendy.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.models import Heartbeat, Reconciliation
-from dashboard.selectors import status
+from dashboard.selectors import models, status
 from dashboard.tasks import HEARTBEAT_SECONDS
 from dashboard.templatetags.desk import duration
 from market.bars import timeframe_text
 from market.freshness import FeedFreshness
 from market.selectors import feed_freshness
 from memory.models import Outcome
+from mlmodels.models import TrainingRun
 from webhooks.models import Alert
 
 State = Literal["ok", "warn", "bad", "off"]
@@ -65,6 +66,7 @@ def parts() -> list[Part]:
         doubt_part(),
         *venue_parts(),
         memory_part(),
+        *model_parts(),
     ]
 
 
@@ -204,6 +206,29 @@ def memory_part() -> Part:
     running = Outcome.objects.filter(state=Outcome.State.OPEN).order_by()[:1000].count()
     text = f"{'1,000 or more' if running >= 1000 else running} outcomes run"
     return Part("Memory", "ok", "Learning", text, link=reverse("decisions"))
+
+
+def model_parts() -> list[Part]:
+    """Each market with who speaks about it, whether that is out of date, and how the last training went."""
+    return [_model(found) for found in models.family_states()]
+
+
+def _model(found: models.FamilyState) -> Part:
+    name, speaking, last = f"Model {found.key.slug}", found.speaking, found.last
+    link = reverse("models")
+    champion = speaking.champion
+    if last is not None and last.state == TrainingRun.State.FAILED:
+        safe = (
+            f"{champion.name} still speaks." if champion and not speaking.expired else "Decisions go on without."
+        )
+        todo = f"{safe} The training's page says what to do; the next one runs by itself."
+        return Part(name, "warn", "Training failed", last.error[:300], todo, reverse("model_run", args=[last.pk]))
+    if champion is None:
+        return Part(name, "off", "Nobody speaks", found.silent_because, link=link)
+    if found.silent_because:
+        todo = "Decisions go on without a model. A retrain that passes the gate speaks at once: Models → Train."
+        return Part(name, "warn", "Silent", found.silent_because, todo, link, champion.promoted_at)
+    return Part(name, "ok", "Speaks", champion.name, link=link, at=champion.promoted_at)
 
 
 def troubles() -> list[Trouble]:

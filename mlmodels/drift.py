@@ -39,8 +39,8 @@ def deciles(rows: Floats, names: Sequence[str]) -> dict[str, list[float]]:
 def psi(reference: Sequence[float], values: Floats) -> float:
     """Return the population stability index of `values` against the deciles of a reference.
 
-    Deciles that are equal make one bin, whose share they tell only within a tenth: it gets the benefit of the doubt.
-    Each bin counts half a row more than it has, so that an empty one is no infinity.
+    Deciles that are equal make one bin, whose share they tell only within a tenth: it gets the benefit of the
+    doubt. Each bin counts half a row more than it has, so that an empty one is no infinity.
     """
     edges, first, ties = np.unique(reference, return_index=True, return_counts=True)
     counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) + 0.5

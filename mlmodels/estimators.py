@@ -40,6 +40,13 @@ class Estimator(Protocol):
         """Return probabilities."""
 
 
+REFUSED = {
+    "class_weight": "confidence would no longer be a probability",
+    "n_jobs": "the same model would not always give the same numbers",
+    "random_state": "the recipe has a seed",
+}
+
+
 class Maker(NamedTuple):
     """Where an estimator is defined, its defaults here, and whether its inputs are scaled first."""
 
@@ -67,12 +74,14 @@ class UnknownEstimator(ValueError):
 def make(name: str, parameters: Mapping[str, Any], seed: int) -> Estimator:
     """Return an untrained estimator with its own defaults and `parameters` over them. Raises UnknownEstimator.
 
-    No class weights: they would make a probability something else.
+    No class weights: they would make a probability something else. No threads: sums in another order are other
+    numbers, and a stored model has to give the same ones for ever.
     """
     if name not in _MAKERS:
         raise UnknownEstimator(f"there is no estimator {name!r}; there are {', '.join(NAMES)}")
-    if "class_weight" in parameters:
-        raise UnknownEstimator("class weights are not used here: confidence would no longer be a probability")
+    for refused, why in REFUSED.items():
+        if refused in parameters:
+            raise UnknownEstimator(f"{refused} is not used here: {why}")
     maker = _MAKERS[name]
     try:
         made: Estimator = getattr(import_module(maker.module), maker.name)(

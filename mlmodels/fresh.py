@@ -7,17 +7,24 @@ scikit-learn is imported only by a process that has to compute.
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from django.db import transaction
-from django.db.models import F, FilteredRelation, Q
+from django.db import connection, transaction
 from django.utils import timezone
 
 from market.bars import last_closed
 from mlmodels.families import FamilyKey, is_simulated
 from mlmodels.models import ModelVersion
+from mlmodels.models.registry import LONGEST_REIGN
 
 log = logging.getLogger(__name__)
+
+_SAID = """
+    SELECT champion.id, champion.name, champion.promoted_at, said.probability, said.side
+    FROM mlmodels_modelversion AS champion
+    LEFT JOIN mlmodels_prediction AS said
+      ON said.version_id = champion.id AND said.instrument_id = %s AND said.timeframe = %s AND said.open_time = %s
+    WHERE champion.family = %s AND champion.state = 'champion'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +54,27 @@ def fresh(instrument_id: int, timeframe: int, kind: str, as_of: datetime) -> Fre
     Nothing later than `as_of` is read. `timeframe` is in seconds, `kind` how real the prices are. Never raises
     Exception, and leaves the caller's transaction usable.
     """
-    key = FamilyKey(timeframe, is_simulated(kind))
+    family = FamilyKey(timeframe, is_simulated(kind)).slug
     newest = last_closed(as_of, timeframe)
-    champion = _champion(key, instrument_id, newest)
-    if champion is None:
-        return Fresh(key.slug, silent_because="no model speaks for these candles yet")
-    if timezone.now() >= champion.expires_at:
-        return Fresh(key.slug, silent_because=f"the model {champion.name} is too old to speak")
-    if champion.side is not None:
-        return Fresh(key.slug, champion.name, newest, champion.probability, champion.side)
-    if champion.cant_speak_because:
-        return Fresh(key.slug, silent_because=f"the model {champion.name} can't be opened")
-    return _ask(champion, instrument_id, kind, as_of)
-
-
-def _champion(key: FamilyKey, instrument_id: int, open_time: datetime) -> Any:
-    """Return the champion of a family with `probability` and `side` of one bar, both None if it was not asked."""
-    about = Q(predictions__instrument=instrument_id, predictions__timeframe=key.timeframe)
-    said = FilteredRelation("predictions", condition=about & Q(predictions__open_time=open_time))
-    rows = ModelVersion.objects.filter(family=key.slug, state=ModelVersion.State.CHAMPION)
-    rows = rows.annotate(said=said, probability=F("said__probability"), side=F("said__side"))
-    return rows.only("name", "family", "promoted_at", "created_at", "notes").first()
+    with connection.cursor() as cursor:
+        cursor.execute(_SAID, [instrument_id, timeframe, newest, family])
+        row = cursor.fetchone()
+    if row is None:
+        return Fresh(family, silent_because="no model speaks for these candles yet")
+    version_id, name, promoted_at, probability, side = row
+    if timezone.now() >= promoted_at + LONGEST_REIGN:
+        return Fresh(family, silent_because=f"the model {name} is too old to speak")
+    if side is not None:
+        return Fresh(family, name, newest, probability, side)
+    return _ask(ModelVersion.objects.get(pk=version_id), instrument_id, kind, as_of)
 
 
 def _ask(champion: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> Fresh:
     """Return what the champion says when it is asked now."""
     from mlmodels import prediction
 
+    if champion.cant_speak_because:
+        return Fresh(champion.family, silent_because=f"the model {champion.name} can't be opened")
     try:
         with transaction.atomic():
             said = prediction.score_one(champion, instrument_id, kind, as_of)

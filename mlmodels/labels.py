@@ -37,8 +37,8 @@ class LabelRule:
     def __post_init__(self) -> None:
         if self.kind not in ("fixed", "scaled") or not self.threshold > 0:
             raise ValueError(f"a label needs a kind (fixed, scaled) and a threshold above 0, not {self}")
-        if not 1 <= self.window <= 500 or not 20 <= self.look_back <= 5000:
-            raise ValueError("a label's window is 1 to 500 bars, its look-back 20 to 5,000")
+        if not 2 <= self.window <= 500 or not 20 <= self.look_back <= 5000:
+            raise ValueError("a label's window is 2 to 500 bars, its look-back 20 to 5,000")
 
     @property
     def text(self) -> str:

@@ -34,7 +34,7 @@ class ProofRuns(Exception):
 def subject(*, simulated: bool = False, timeframe: int | None = None) -> Subject:
     """Return the desk's real candles in the timeframe (seconds) with most of them, else the simulated market.
 
-    Enough for a trial is five weeks and 10,000 bars of one instrument at least.
+    Enough for a trial are five weeks, and 10,080 bars, of one instrument at least.
     """
     found = None if simulated else _most(timeframe)
     if found is None:

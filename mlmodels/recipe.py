@@ -13,6 +13,7 @@ from mlmodels.labels import LabelRule
 class Recipe:
     """What to train and how to judge it.
 
+    `symbols` are the instruments to learn from; none named: all that have such candles.
     `history_days` of candles are read at most. The last `holdout_days` are the gate's; in what is left before them
     `folds` periods of equal length are predicted one after another from what came before each. Times are in days
     of `bars_per_day` bars. `embargo` (bars) is left out between training and what is predicted, on top of the
@@ -24,6 +25,7 @@ class Recipe:
     estimator: str = "HistGradientBoosting"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 42
+    symbols: tuple[str, ...] = ()
     history_days: int = 365
     holdout_days: int = 21
     folds: int = 5
@@ -68,6 +70,7 @@ class Recipe:
         if unknown := sorted(set(stored) - known):
             raise ValueError(f"a recipe has no {', '.join(unknown)}")
         values = dict(stored)
+        values["symbols"] = tuple(values.get("symbols", ()))
         if "label" in values:
             values["label"] = LabelRule(**values["label"])
         return cls(**values)

@@ -34,7 +34,7 @@ def tables(version: ModelVersion) -> Iterator[Table | str]:
 
 def _table(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(columns[0])
+    table.add_column(columns[0], no_wrap=True)
     for name in columns[1:]:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -70,8 +70,15 @@ def _trainer(run: TrainingRun, tell: Tell) -> ModelRetrainer:
 
 
 def candles(key: FamilyKey, recipe: Recipe) -> dict[str, Bars]:
-    """Return the newest `history_days` of candles of every instrument of a family, by symbol."""
+    """Return the newest `history_days` of candles of a family's instruments, by symbol.
+
+    Raises NotEnough naming the symbols of the recipe that have no such candles.
+    """
     series = families.series_of(key)
+    if recipe.symbols:
+        series = [one for one in series if one.symbol in recipe.symbols]
+        if missing := sorted(set(recipe.symbols) - {one.symbol for one in series}):
+            raise NotEnough(f"there are no candles of {', '.join(missing)} among {key.text}")
     if not series:
         return {}
     length = timedelta(seconds=key.timeframe * recipe.bars_per_day * recipe.history_days)

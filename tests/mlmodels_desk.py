@@ -68,7 +68,7 @@ def clock_after(bars: int) -> datetime:
 @lru_cache(maxsize=1)
 def learned() -> tuple[estimators.Estimator, Floats]:
     """Return a small model trained on simulated bars of another time, and rows that it must reproduce."""
-    series = bars_of(["BTCUSDT", "ETHUSDT"], 3000, seed=9, start=START - timedelta(days=60))
+    series = bars_of(["BTCUSDT", "ETHUSDT"], 1800, seed=9, start=START - timedelta(days=60))
     known = dataset.features_of(series, TIMEFRAME, DESK_1)
     rows = dataset.gather(series, TIMEFRAME, DESK_1, KEY.label, known).candidates
     model = estimators.make("HistGradientBoosting", {"max_iter": 10, "min_samples_leaf": 20}, seed=1)

@@ -6,10 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 
 from mlmodels import registry
 from mlmodels.models import Prediction
-from tests.mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 from webhooks import services
 from webhooks.models import ApiKey
 

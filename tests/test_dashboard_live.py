@@ -28,7 +28,7 @@ from dashboard.updates import MAX_PENDING, Subscriber, Update, changes, next_upd
 
 Json = dict[str, Any]
 SIGNAL_FIELDS = ("instrument_id", "timeframe", "open_time", "feed_id", "order_id", "fill_id", "trade_id",
-                 "connection_id", "decision_id", "alert_id")  # fmt: skip
+                 "connection_id", "decision_id", "alert_id", "run_id", "proof_id", "family")  # fmt: skip
 
 
 def message(topic: str, content: str) -> FragmentMessage:
@@ -414,7 +414,7 @@ def test_every_hinted_topic_is_a_region_of_some_page() -> None:
     with chart, mock.patch.object(hints, "send", lambda *topics: sent.update(topics)):
         for _, receiver in hints.RECEIVERS:
             receiver(**dict.fromkeys(SIGNAL_FIELDS, 1), decision_ids=[1], state="filled")
-    for topic in sent - {"marks"}:
+    for topic in sent - {"marks", "registry", "predicted"}:
         fragments.find(topic)
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from mlmodels_desk import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
 
 from brokers.models import Connection
 from memory import foresight
@@ -15,7 +16,6 @@ from memory.signal import Signal
 from mlmodels import artefacts, prediction
 from mlmodels.fresh import Fresh
 from mlmodels.models import Artefact, ModelVersion, Prediction
-from tests.mlmodels_desk import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
 
 pytestmark = pytest.mark.django_db
 

@@ -1,20 +1,25 @@
 """Prediction: each closed bar is scored once, by what was known then, and meets its label later."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import connections
 from django.utils import timezone
+from mlmodels_desk import KEY, NEED, START, TIMEFRAME, bars_of, clock_after, make_version, set_clock, store
 
 from market.models import Candle, Quote
 from market.signals import candle_closed
-from mlmodels import artefacts, labelling, labels, prediction
+from mlmodels import artefacts, labelling, labels, prediction, tasks
 from mlmodels.fresh import fresh
 from mlmodels.models import Artefact, ModelVersion, Prediction, TrainingRun
 from mlmodels.models.registry import LONGEST_REIGN
 from mlmodels.signals import predicted
-from tests.mlmodels_desk import KEY, NEED, START, TIMEFRAME, bars_of, clock_after, make_version, set_clock, store
 
 pytestmark = pytest.mark.django_db
 SYMBOLS = ["BNBUSDT", "BTCUSDT", "ETHUSDT", "XRPUSDT"]
@@ -100,13 +105,13 @@ def test_the_side_is_that_of_the_label() -> None:
 
 def test_bars_missed_by_an_absent_worker_are_scored_as_if_it_had_been_there() -> None:
     make_version()
-    (instrument,) = desk(NEED + 40)
-    let_pass([instrument], NEED + 10, NEED + 40)
+    (instrument,) = desk(NEED + 25)
+    let_pass([instrument], NEED + 10, NEED + 25)
     live = said(scored())
     Prediction.objects.filter(open_time__gt=clock_after(NEED + 10)).delete()
     score()
     assert said(scored()) == live
-    assert len(live) == 31
+    assert len(live) == 16
 
 
 def test_a_prediction_at_t_is_the_same_whether_later_candles_are_there_or_not() -> None:
@@ -229,9 +234,9 @@ def test_features_defined_otherwise_than_in_training_are_never_given_to_a_model(
 
 def test_each_prediction_meets_its_label_a_window_later() -> None:
     make_version()
-    series = bars_of(["BTCUSDT"], NEED + 80)["BTCUSDT"]
+    series = bars_of(["BTCUSDT"], NEED + 45)["BTCUSDT"]
     instrument = store("BTCUSDT", series)
-    let_pass([instrument], NEED + 20, NEED + 80)
+    let_pass([instrument], NEED + 20, NEED + 45)
     wanted = labels.label(series, TIMEFRAME, KEY.label).reversal[NEED + 19 :]
     rows = scored()
     assert [row.label for row in rows[:-5]] == [bool(value) for value in wanted[:-5]]
@@ -314,10 +319,10 @@ def test_the_agent_reads_what_a_worker_stored_with_one_query(django_assert_num_q
 def test_the_agent_computes_what_is_not_there_and_gets_what_a_worker_would_say() -> None:
     make_version()
     (instrument,) = desk(NEED + 60)
-    let_pass([instrument], NEED + 20, NEED + 40)
+    let_pass([instrument], NEED + 20, NEED + 30)
     live = said(scored())
     Prediction.objects.all().delete()
-    for bars in range(NEED + 20, NEED + 41):
+    for bars in range(NEED + 20, NEED + 31):
         fresh(instrument.pk, TIMEFRAME, "live", clock_after(bars))
     assert said(scored()) == live
 
@@ -368,6 +373,46 @@ def test_only_old_predictions_of_made_up_markets_are_deleted() -> None:
     assert sorted(Prediction.objects.values_list("market", flat=True)) == ["live", "simulated"]
 
 
+def test_the_tasks_predict_sweep_and_forget() -> None:
+    make_version()
+    (instrument,) = desk(NEED + 40)
+    set_clock(instrument, clock_after(NEED + 30))
+    assert (tasks.predict(60), tasks.predict(TIMEFRAME), tasks.predict(TIMEFRAME)) == (0, 1, 0)
+    set_clock(instrument, clock_after(NEED + 40))
+    assert tasks.sweep_predictions() == 10
+    assert (tasks.forget_predictions(), tasks.watch_skill()) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_and_the_agent_at_once_store_each_prediction_once() -> None:
+    make_version()
+    instruments = desk(NEED + 5, symbols=SYMBOLS[:3])
+    jobs = [
+        score,
+        score,
+        *(partial(fresh, one.pk, TIMEFRAME, "live", clock_after(NEED + 5)) for one in instruments),
+    ]
+    answers = in_threads(*jobs)
+    assert len(answers[0]) + len(answers[1]) <= 3
+    assert all(answer.version for answer in answers[2:])
+    assert Prediction.objects.count() == 3
+
+
+def in_threads(*jobs: Callable[[], Any]) -> list[Any]:
+    """Start all jobs at the same moment, each with a connection of its own."""
+    start = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], Any]) -> Any:
+        try:
+            start.wait()
+            return job()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return list(pool.map(run, jobs))
+
+
 def test_a_tick_of_many_instruments_nudges_once(monkeypatch) -> None:
     from mlmodels import apps
 
@@ -393,4 +438,3 @@ def test_many_instruments_are_read_at_once_and_kept_apart() -> None:
     assert {one: len(bars) for one, bars in found.items()} == {ids["ETHUSDT"]: 7, ids["BTCUSDT"]: 1}
     assert np.allclose(found[ids["ETHUSDT"]].close, made["ETHUSDT"].close[3:10], rtol=1e-9)
     assert load_spans({}, TIMEFRAME) == {}
-    assert connection.is_usable()

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from training_desk import REAL, SYMBOLS, import_market, small_recipe, training_process, waiting_run
+from mlmodels_desk import make_version
+from training_desk import REAL, SYMBOLS, database_url, import_market, small_recipe, training_process, waiting_run
 
 from algotrendy.testing import wait_until
 from market.models import Candle
@@ -18,6 +19,12 @@ from mlmodels.steps import Step
 pytestmark = pytest.mark.django_db(transaction=True)
 State = TrainingRun.State
 PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def address(services: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the processes that are started here find the test database."""
+    monkeypatch.setenv("DATABASE_URL", database_url())
 
 
 @pytest.fixture
@@ -33,6 +40,11 @@ def trained(**changes: Any) -> TrainingRun:
 
 
 def a_champion() -> ModelVersion:
+    """Return a champion that was trained on other candles."""
+    return make_version(REAL)
+
+
+def a_champion_of_these_candles() -> ModelVersion:
     """Train a model and make it champion, whatever the gate says."""
     version = trained().version
     assert version is not None
@@ -60,7 +72,7 @@ def test_a_run_ends_with_a_version_a_report_a_verdict_and_a_sealed_artefact(mark
 
 
 def test_a_second_run_is_compared_with_the_champion_on_rows_that_neither_has_seen(market: None) -> None:
-    champion = a_champion()
+    champion = a_champion_of_these_candles()
     version = trained(seed=7).version
     assert version is not None
     assert version.verdict["against"] == champion.name
@@ -182,6 +194,18 @@ def test_too_few_reversals_are_told_with_their_number(market: None) -> None:
     assert "reversals before the hold-out" in run.error
 
 
+def test_symbols_without_candles_are_named(market: None) -> None:
+    run = trained(symbols=("BTCUSDT", "DOGEUSDT"))
+    assert run.state == State.FAILED
+    assert "no candles of DOGEUSDT" in run.error
+
+
+def test_a_run_learns_from_the_symbols_it_names(market: None) -> None:
+    version = trained(symbols=("ETHUSDT",)).version
+    assert version is not None
+    assert [row["symbol"] for row in version.report["data"]["symbols"]] == ["ETHUSDT"]
+
+
 def test_a_champion_whose_bytes_were_changed_is_not_compared_with_and_stays(market: None) -> None:
     champion = a_champion()
     data = bytes(champion.artefact.data)
@@ -207,7 +231,8 @@ def test_the_command_refuses_without_candles_and_beside_another_training(service
         call_command("retrain")
 
 
-def test_the_first_model_of_a_market_is_asked_for_once(market: None) -> None:
+def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
+    import_market(days=29, symbols=("BTCUSDT",))
     from django.utils import timezone
 
     from market.models import Instrument, MarketKind, Quote
@@ -217,9 +242,8 @@ def test_the_first_model_of_a_market_is_asked_for_once(market: None) -> None:
             instrument=instrument, price=100, timeframe=300, kind=MarketKind.REPLAY, market_time=timezone.now(),
             received_at=timezone.now(),
         )  # fmt: skip
-    assert watching.ask_for_first_models() == [], "thirty days are too few for the default recipe"
-    Candle.objects.all().delete()
-    import_market(days=45, symbols=("BTCUSDT",))
+    assert watching.ask_for_first_models() == [], "29 days are too few for the default recipe"
+    import_market(days=31, symbols=("BTCUSDT",))
     assert [run.trigger for run in watching.ask_for_first_models()] == ["first"]
     assert watching.ask_for_first_models() == []
 
@@ -232,7 +256,7 @@ def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
 
 
 def test_promotions_tell_on_which_rows(market: None) -> None:
-    a_champion()
+    a_champion_of_these_candles()
     record = Promotion.objects.get()
     assert record.verdict["rows"] > 0
     assert record.verdict["period"]["days"] == 15

@@ -10,6 +10,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 
 from mlmodels import drift, skill
 from mlmodels.families import FamilyKey
@@ -17,7 +18,6 @@ from mlmodels.features import DESK_1
 from mlmodels.models import Prediction, TrainingRun
 from mlmodels.models.registry import LONGEST_REIGN
 from mlmodels.recipe import Recipe
-from tests.mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 
 WEEK = timedelta(days=7)
 GOOD, BLIND, WRONG = 0.8, 0.3, 0.02  # what is said of reversals; the rest is said of what is none

@@ -91,9 +91,7 @@ call_command("run_training")
 def training_process(dies_in: str = "") -> "subprocess.Popen[bytes]":
     """Start a real training process on the test database; with `dies_in` it is killed (-9) in that step."""
     code = [sys.executable, "-c", DYING, dies_in] if dies_in else [sys.executable, "manage.py", "run_training"]
-    return subprocess.Popen(
-        code, cwd=paths.BASE_DIR, env=os.environ | {"DATABASE_URL": database_url(), "OMP_NUM_THREADS": "1"}
-    )
+    return subprocess.Popen(code, cwd=paths.BASE_DIR, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def database_url() -> str:

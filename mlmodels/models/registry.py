@@ -99,7 +99,7 @@ class Artefact(models.Model):
     golden = models.JSONField(help_text="Rows of features and the probabilities that must come out, bit for bit.")
 
     def __str__(self) -> str:
-        return f"{self.version_id}: {len(self.data):,} bytes"
+        return f"Artefact of version {self.version_id}"
 
 
 class Promotion(models.Model):

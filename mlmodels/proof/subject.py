@@ -15,9 +15,10 @@ from mlmodels.recipe import Recipe
 from mlmodels.schemas import SCHEMAS
 
 #: A trial needs as much as a small desk has after five weeks of 5-minute candles.
-WINDOW_DAYS, WINDOW_BARS = 35, 10_000
+WINDOW_DAYS, WINDOW_BARS = 35, 10_080
 HOLDOUT_DAYS, HOLDOUT_BARS = 14, 4_032
 SIMULATED_BARS = 60_000
+SIMULATED_FROM, SIMULATED_TIMEFRAME = 1_735_689_600, 300  # 2025-01-01, in seconds
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,13 @@ def real(series: Mapping[str, Bars], timeframe: int, recipe: Recipe) -> Subject:
     return Subject(series, timeframe, False, recipe)
 
 
-def simulated(recipe: Recipe | None = None, seed: int = 1, bars: int = SIMULATED_BARS) -> Subject:
+def simulated(recipe: Recipe | None = None, seed: int = 1, bars: int | None = None) -> Subject:
     """Return the desk's simulated market of 5-minute candles, with its regimes: there is something to find."""
-    series = simulate(list(ASSETS), seed=seed, count=bars, timeframe=300)
-    return Subject(series, 300, True, recipe or Recipe())
+    start = SIMULATED_FROM // SIMULATED_TIMEFRAME
+    series = simulate(
+        list(ASSETS), seed=seed, count=bars or SIMULATED_BARS, timeframe=SIMULATED_TIMEFRAME, start=start
+    )
+    return Subject(series, SIMULATED_TIMEFRAME, True, recipe or Recipe())
 
 
 def window_bars(timeframe: int) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from threadpoolctl import threadpool_limits
 
 from mlmodels.dataset import NotEnough
+from mlmodels.leaks import LeakFound
 from mlmodels.proof import canary, exact, noise, rivals
 from mlmodels.proof.exact import Share
 from mlmodels.proof.subject import Subject
@@ -67,12 +68,12 @@ def run(subject: Subject, tell: Tell, trials: Trials = FULL) -> list[ProofResult
 def _result(name: str, experiment: Experiment, subject: Subject, count: int, told: Share) -> ProofResult:
     try:
         return experiment(subject, count, told)
-    except NotEnough as error:
+    except (NotEnough, LeakFound) as error:
         return {
             "name": name,
             "ok": False,
             "claim": "could not be shown",
-            "found": f"too little to try it on: {error}",
+            "found": f"the pipeline refused: {error}",
             "trials": None,
             "count": None,
             "share": None,

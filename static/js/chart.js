@@ -2,23 +2,13 @@
 //   data-chart, data-symbol; optional data-timeframe, data-count, data-until (UTC seconds: nothing later is drawn),
 //   data-topic "chart:SYMBOL" (live).
 import {
-  CandlestickSeries, ColorType, CrosshairMode, HistogramSeries, LineStyle, createChart, createSeriesMarkers,
+  CandlestickSeries, HistogramSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { barAt, candleOptions, chartOptions, query, read } from "./price.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const SHAPES = { BUY: "arrowUp", SELL: "arrowDown", CLOSE: "square", HOLD: "circle" };
 const MAX_MARKERS = 600;
-
-function query(values) {
-  const found = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
-  return new URLSearchParams(found).toString();
-}
-
-async function read(address) {
-  const answer = await fetch(address, { headers: { Accept: "application/json" } });
-  if (!answer.ok) throw new Error(`${address} answered ${answer.status}`);
-  return answer.json();
-}
 
 class PriceChart {
   constructor(element) {
@@ -62,39 +52,18 @@ class PriceChart {
 
   draw() {
     this.element.querySelector(".chart-note")?.remove();
-    this.chart = createChart(this.element, { ...this.options(), autoSize: true });
-    this.candles = this.chart.addSeries(CandlestickSeries, this.candleOptions());
+    this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
+    this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     this.drawn = createSeriesMarkers(this.candles, []);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     onThemeChange(() => {
-      this.chart.applyOptions(this.options());
-      this.candles.applyOptions(this.candleOptions());
+      this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
+      this.candles.applyOptions(candleOptions(colours(), this.data));
       this.setCandles(this.rows);
       this.redrawMarks();
     });
-  }
-
-  options() {
-    const tone = colours();
-    const seconds = this.data.timeframe < 60;
-    return {
-      layout: { background: { type: ColorType.Solid, color: tone.panel }, textColor: tone.muted, fontFamily: tone.font, fontSize: 12, attributionLogo: false },
-      grid: { vertLines: { color: tone.grid }, horzLines: { color: tone.grid } },
-      crosshair: { mode: CrosshairMode.Normal },
-      rightPriceScale: { borderColor: tone.line },
-      timeScale: { borderColor: tone.line, timeVisible: true, secondsVisible: seconds, rightOffset: 6, minBarSpacing: 1 },
-      localization: { locale: "en-GB" },
-    };
-  }
-
-  candleOptions() {
-    const tone = colours();
-    return {
-      upColor: tone.up, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down, borderVisible: false,
-      priceFormat: { type: "price", precision: this.data.precision, minMove: this.data.tick },
-    };
   }
 
   setCandles(rows) {
@@ -143,23 +112,11 @@ class PriceChart {
     if (lines) this.setLines(lines);
   }
 
-  barOf(time) {
-    // A mark stands on the candle whose time it falls into, else on the last one before it.
-    let low = 0;
-    let high = this.times.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.times[middle] <= time) low = middle;
-      else high = middle - 1;
-    }
-    return this.times[low] <= time ? this.times[low] : undefined;
-  }
-
   redrawMarks() {
     const tone = colours();
     const drawn = [];
     for (const marker of this.marks.values()) {
-      const time = this.barOf(marker.time);
+      const time = barAt(this.times, marker.time);
       if (time === undefined) continue;
       const buys = marker.action === "BUY" || marker.action === "buy";
       const sells = marker.action === "SELL" || marker.action === "sell";

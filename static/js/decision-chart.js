@@ -2,6 +2,7 @@
 import {
   CandlestickSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { chartOptions, read } from "./price.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
@@ -15,17 +16,6 @@ function bar([time, open, high, low, close], known, ink) {
   return { time, open, high, low, close, color: shown, borderColor: shown, wickColor: shown };
 }
 
-function options(ink) {
-  return {
-    autoSize: true,
-    layout: { background: { color: "transparent" }, textColor: ink.muted, fontFamily: ink.font, fontSize: 12, attributionLogo: false },
-    grid: { vertLines: { color: ink.grid }, horzLines: { color: ink.grid } },
-    rightPriceScale: { borderColor: ink.line },
-    timeScale: { borderColor: ink.line, timeVisible: true, secondsVisible: true, rightOffset: 4 },
-    localization: { locale: "en-GB" },
-  };
-}
-
 function precision(tick) {
   const text = tick.toFixed(10).replace(/0+$/, "");
   return { type: "price", precision: (text.split(".")[1] || "").length, minMove: tick };
@@ -35,7 +25,7 @@ class DecisionChart {
   constructor(element) {
     this.element = element;
     this.ink = colours();
-    this.chart = createChart(element, options(this.ink));
+    this.chart = createChart(element, chartOptions(this.ink));
     this.series = this.chart.addSeries(CandlestickSeries, { priceLineVisible: false, lastValueVisible: false });
     this.markers = createSeriesMarkers(this.series, []);
     this.lines = [];
@@ -47,7 +37,7 @@ class DecisionChart {
     this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.placeCut());
     onThemeChange(() => {
       this.ink = colours();
-      this.chart.applyOptions(options(this.ink));
+      this.chart.applyOptions(chartOptions(this.ink));
       if (this.data) this.show(this.data);
     });
   }
@@ -114,9 +104,7 @@ class DecisionChart {
 }
 
 async function refresh(chart) {
-  const response = await fetch(box.dataset.url, { headers: { Accept: "application/json" } });
-  if (!response.ok) throw new Error(`the desk answered ${response.status}`);
-  const data = await response.json();
+  const data = await read(box.dataset.url);
   chart.show(data);
   return data.open;
 }

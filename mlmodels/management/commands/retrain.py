@@ -33,6 +33,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--estimator", choices=estimators.NAMES, default="HistGradientBoosting")
         parser.add_argument("--schema", choices=["desk-1", "v25"], default="desk-1", help="which features")
+        parser.add_argument("--symbols", default="", help="BTCUSDT,ETHUSDT: learn from these only")
         parser.add_argument("--seed", type=int, default=42)
         parser.add_argument("--days", type=int, default=365, help="of history, the newest")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         key = _family(options)
         recipe = families.recipe_of(
             key, estimator=options["estimator"], schema=options["schema"], seed=options["seed"],
-            history_days=options["days"],
+            history_days=options["days"], symbols=_symbols(options["symbols"]),
         )  # fmt: skip
         with runs.training_lock() as mine:
             if not mine:
@@ -83,11 +84,15 @@ class Command(BaseCommand):
             }
             self.stdout.write(json.dumps(told))
             return
-        console = Console() if sys.stdout.isatty() else Console(width=120, color_system=None)
+        console = Console() if sys.stdout.isatty() else Console(width=140, color_system=None)
         with console.capture() as captured:
             for table in tables(version):
                 console.print(table)
         self.stdout.write(captured.get())
+
+
+def _symbols(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().upper() for name in text.split(",") if name.strip())
 
 
 def _family(options: dict[str, Any]) -> FamilyKey:

@@ -1,0 +1,263 @@
+"""The report of one version as tables and plots: what it was made of, how it did, and how it does."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from django.db.models.functions import Length
+
+from dashboard import drawing, plots
+from dashboard.templatetags.desk import percent, write
+from mlmodels import skill
+from mlmodels.models import Artefact, ModelVersion
+from mlmodels.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
+
+DASH = "–"
+MOST_LABELS = 7
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One figure of the comparison: its name, what it means, whether less is better, and how it is written."""
+
+    key: str
+    name: str
+    text: str
+    places: int
+    share: bool = False
+
+
+METRICS = (
+    Metric("log_loss", "Log-loss", "nats; less is better", 4),
+    Metric("skill", "Skill", "share of the constant forecast's log-loss that is saved", 1, share=True),
+    Metric("pr_auc", "PR-AUC", "guessing gives the base rate", 3),
+    Metric("brier", "Brier score", "less is better", 4),
+    Metric("ece", "Calibration error", "ECE; less is better", 4),
+    Metric("precision", "Precision", "of what it calls a reversal", 1, share=True),
+    Metric("recall", "Recall", "of all reversals", 1, share=True),
+    Metric("f1", "F1", "of the two above", 3),
+    Metric("accuracy", "Accuracy", "says little where reversals are rare", 1, share=True),
+    Metric("accuracy_of_never", "Accuracy of always saying “no”", "for comparison", 1, share=True),
+    Metric("base_rate", "Base rate", "how often it is a reversal", 1, share=True),
+)
+CHECKS = {
+    "positives": "Reversals enough",
+    "days": "Unseen days enough",
+    "constant": "Beats the constant forecast",
+    "left_move": "Beats the left move alone",
+    "champion": "Beats the champion",
+    "pr_auc": "Ranks no worse",
+    "brier": "Brier score no worse",
+    "ece": "Calibrated no worse",
+}
+CLAIMS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "f1",
+    "f1_score": "f1",
+    "pr_auc": "pr_auc",
+    "average_precision": "pr_auc",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure with its interval, both written out."""
+
+    text: str
+    interval: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A forecast that is compared: what it is, and on how many rows."""
+
+    title: str
+    note: str
+    scores: Scores
+
+
+def columns(holdout: Holdout) -> list[Column]:
+    """Return the forecasts in the order of the table: ours, whom it had to beat, and ours on every row."""
+    found = [Column("This model", "on candidates", holdout["model"])]
+    if holdout["champion"]:
+        found.append(Column(holdout["champion_name"] or "Champion", "champion then", holdout["champion"]))
+    found += [
+        Column("Left move alone", "trivial baseline", holdout["left_move"]),
+        Column("Constant", "always the base rate", holdout["constant"]),
+        Column("This model", "on every row", holdout["all_rows"]),
+    ]
+    return found
+
+
+def table(found: Sequence[Column]) -> list[Row]:
+    """Return one row for each metric with a cell for each column."""
+    return [{"metric": metric, "cells": [cell(metric, column.scores) for column in found]} for metric in METRICS]
+
+
+def cell(metric: Metric, scores: Scores) -> Cell:
+    """Write one figure of a forecast."""
+    value = cast(dict[str, Any], scores).get(metric.key)
+    if isinstance(value, dict):
+        span = cast(Interval, value)
+        return Cell(
+            _write(span["value"], metric), f"{_write(span['low'], metric)} to {_write(span['high'], metric)}"
+        )
+    return Cell(_write(value, metric))
+
+
+def _write(value: float | None, metric: Metric) -> str:
+    if value is None:
+        return DASH
+    return percent(value, metric.places) if metric.share else write(value, metric.places)
+
+
+def checks(verdict: Verdict) -> list[Row]:
+    """Return the conditions of the gate with names for people."""
+    return [
+        {**check, "label": CHECKS.get(check["name"], check["name"]), **_numbers(check)}
+        for check in verdict["checks"]
+    ]
+
+
+def _numbers(check: Check) -> dict[str, str]:
+    """Write value and limit alike: counts whole, days with one place, scores with four."""
+    places = {"positives": 0, "days": 1}.get(check["name"], 4)
+    limits = (check["value"], check["limit"])
+    value, limit = (DASH if number is None else write(number, places) for number in limits)
+    sign = "≤" if check["name"] in ("brier", "ece") else ">" if limits[1] == 0 else "≥"
+    return {"value_text": value, "limit_text": f"{sign} {limit}"}
+
+
+def folds(rows: Sequence[Fold]) -> list[Row]:
+    """Return the steps of the walk-forward, each with its skill as a bar."""
+    skills = [1 - fold["log_loss"] / fold["constant"] if fold["constant"] else 0.0 for fold in rows]
+    bars, zero = plots.wide_bars([("", value, value, value) for value in skills])
+    return [{"fold": fold, "bar": bar, "zero": zero} for fold, bar in zip(rows, bars, strict=True)]
+
+
+def claims(version: ModelVersion) -> list[Row]:
+    """Return what an imported folder claims about itself, beside our figure on unseen rows of the same name."""
+    holdout = cast(Report, version.report).get("holdout") if version.report else None
+    ours: dict[str, Any] = dict(holdout["all_rows"]) if holdout else {}
+    flat = _flatten(version.claimed)
+    return [{"name": name, "claimed": value, "ours": _ours(ours, name)} for name, value in flat[:40]]
+
+
+def _ours(scores: dict[str, Any], name: str) -> float | None:
+    value = scores.get(CLAIMS.get(name.rpartition(".")[2].lower(), ""))
+    return value["value"] if isinstance(value, dict) else value
+
+
+def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(name, value)] if name else []
+    return [
+        pair for key, inner in value.items() for pair in _flatten(inner, f"{name}.{key}" if name else str(key))
+    ]
+
+
+def artefact(version: ModelVersion) -> Row | None:
+    """Return size, libraries and the digest's beginning without reading the model itself."""
+    found = (
+        Artefact.objects.filter(version=version)
+        .annotate(size=Length("data"))
+        .values("size", "format", "libraries", "digest")
+        .first()
+    )
+    return {**found, "digest": bytes(found["digest"]).hex()[:12]} if found else None
+
+
+def report(version: ModelVersion) -> Row:
+    """Return everything of the report that never changes. One query."""
+    made = cast(Report, version.report) if version.report else None
+    holdout = made["holdout"] if made else None
+    bars, zero = plots.importance(made["importance"]) if made else ((), 0.0)
+    return {
+        "report": made,
+        # A day of movement of a simulated market may last minutes: there the time of the day matters.
+        "style": "short" if version.simulated else "day",
+        "holdout": holdout,
+        "columns": (found := columns(holdout) if holdout else []),
+        "metrics": table(found),
+        "reliability": plots.reliability(holdout["reliability"]) if holdout else None,
+        "curve": _curve(holdout) if holdout else None,
+        "folds": folds(made["folds"]) if made else [],
+        "importance": bars,
+        "importance_zero": zero,
+        "checks": checks(cast(Verdict, version.verdict)) if version.verdict else [],
+        "sure": 1 - version.verdict["alpha"] if version.verdict else None,
+        "claims": claims(version),
+        "artefact": artefact(version),
+        "recipe": recipe(version.recipe),
+    }
+
+
+def _curve(holdout: Holdout) -> plots.PrecisionRecall | None:
+    model = holdout["model"]
+    chosen = (model["recall"], model["precision"])
+    return plots.precision_recall(holdout["curve"], holdout["left_move_curve"], model["base_rate"], chosen)
+
+
+def recipe(stored: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a recipe as names and values, nested ones in one line."""
+    return [(name.replace("_", " ").capitalize(), _plain(value)) for name, value in stored.items()]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items()) or "defaults"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "all"
+    return str(value)
+
+
+def live(version: ModelVersion) -> Row:
+    """Return how a version does since it speaks: weekly skill, calibration and drift."""
+    weeks = skill.weekly(version.pk)
+    holdout = cast(Report, version.report).get("holdout") if version.report else None
+    promised = holdout["model"]["skill"] if holdout else None
+    return {
+        "weeks": weeks[::-1],
+        "skill": plots.skill(
+            [
+                (label, _week_words(row), row.skill, row.low, row.high)
+                for label, row in zip(labels([row.week for row in weeks], version.simulated), weeks, strict=True)
+            ],
+            promised["value"] if promised else None,
+        ),
+        "promised": promised,
+        "live_reliability": plots.reliability(skill.reliability_live(version.pk)),
+        "drift": drift(version),
+    }
+
+
+def labels(weeks: Sequence[datetime], simulated: bool = False) -> list[str]:
+    """Return the first day of as many weeks as fit beside each other, the last among them, else nothing.
+
+    A week of a simulated market may last less than an hour: there it is the time of the day.
+    """
+    every, style = -(-len(weeks) // MOST_LABELS), "%H:%M" if simulated else "%d %b"
+    return [week.strftime(style) if (len(weeks) - 1 - n) % every == 0 else "" for n, week in enumerate(weeks)]
+
+
+def _week_words(row: skill.WeekSkill) -> str:
+    value = DASH if row.skill is None else percent(row.skill, 1)
+    return (
+        f"from {row.week:%d %b %Y %H:%M}: skill {value}, {row.positives} reversals in {row.candidates} candidates"
+    )
+
+
+def drift(version: ModelVersion) -> list[Row]:
+    """Return each feature's drift, largest first, as a bar up to a PSI of 0.5."""
+    axis = drawing.Axis(0.0, 0.5)
+    rows = sorted(skill.drift(version), key=lambda row: -row.psi)
+    return [
+        {"feature": row.feature, "psi": row.psi, "n": row.n, "reading": row.reading, "width": axis.at(row.psi)}
+        for row in rows
+    ]

@@ -1,0 +1,107 @@
+// What a model said, on the price: an arrow for the side, its size for the probability, its colour and sign for what
+// came of it. Attributes of the element: data-predictions, data-version, data-symbol, data-topic (live).
+import { CandlestickSeries, createChart, createSeriesMarkers } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { barAt, candleOptions, chartOptions, query, read } from "./price.js";
+import { colours, onThemeChange } from "./theme.js";
+
+const SIDES = {
+  peak: { position: "aboveBar", shape: "arrowDown", words: "peak" },
+  trough: { position: "belowBar", shape: "arrowUp", words: "trough" },
+};
+const ENDS = {
+  yes: { tone: "up", sign: "✓", words: "came true" },
+  no: { tone: "muted", sign: "✕", words: "did not come true" },
+  open: { tone: "info", sign: "", words: "not known yet" },
+  void: { tone: "muted", sign: "", words: "can't be known: candles are missing" },
+};
+const [SMALLEST, LARGEST] = [0.4, 1.8];
+// Signs beside arrows are readable only while there are few.
+const MOST_SIGNS = 60;
+
+class ModelChart {
+  constructor(element) {
+    this.element = element;
+    this.said = new Map();
+  }
+
+  async start() {
+    const { version, symbol } = this.element.dataset;
+    try {
+      this.data = await read(`/data/predictions?${query({ version, symbol })}`);
+    } catch (error) {
+      this.note(`The candles could not be loaded: ${error.message}. Reload the page to try again.`);
+      return;
+    }
+    if (!this.data.candles.length) {
+      this.note("No candles of this time are stored.");
+      return;
+    }
+    this.draw();
+    this.show(this.data);
+    this.element.addEventListener("desk:data", (event) => this.update(event.detail));
+  }
+
+  note(text) {
+    this.element.querySelector(".chart-note").textContent = text;
+  }
+
+  draw() {
+    this.element.querySelector(".chart-note").remove();
+    this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
+    this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
+    this.marks = createSeriesMarkers(this.candles, []);
+    this.chart.subscribeCrosshairMove((move) => {
+      this.element.title = this.said.get(move.hoveredObjectId)?.text ?? "";
+    });
+    onThemeChange(() => {
+      this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
+      this.candles.applyOptions(candleOptions(colours(), this.data));
+      this.mark();
+    });
+  }
+
+  show({ candles, predictions }) {
+    this.times = candles.map(([time]) => time);
+    this.candles.setData(candles.map(bar));
+    this.add(predictions);
+  }
+
+  update(fresh) {
+    for (const row of fresh.candles) {
+      if (row[0] < this.times.at(-1)) continue;
+      if (row[0] > this.times.at(-1)) this.times.push(row[0]);
+      this.candles.update(bar(row));
+    }
+    this.add(fresh.predictions);
+  }
+
+  add(predictions) {
+    for (const [time, probability, side, label] of predictions) {
+      const text = `${SIDES[side].words}, ${Math.round(probability * 100)} %: ${ENDS[label].words}`;
+      this.said.set(`p${time}`, { time, probability, side, label, text });
+    }
+    this.mark();
+  }
+
+  mark() {
+    const tone = colours();
+    const signs = this.said.size <= MOST_SIGNS;
+    const drawn = [];
+    for (const [id, { time, probability, side, label }] of this.said) {
+      const at = barAt(this.times, time);
+      if (at === undefined) continue;
+      const { position, shape } = SIDES[side];
+      drawn.push({
+        id, time: at, position, shape, color: tone[ENDS[label].tone], text: signs ? ENDS[label].sign : "",
+        size: SMALLEST + (LARGEST - SMALLEST) * probability,
+      });
+    }
+    this.marks.setMarkers(drawn.sort((one, other) => one.time - other.time));
+  }
+}
+
+function bar([time, open, high, low, close]) {
+  return { time, open, high, low, close };
+}
+
+for (const element of document.querySelectorAll("[data-predictions]")) new ModelChart(element).start();

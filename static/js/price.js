@@ -1,0 +1,45 @@
+// What all price charts share: reading their data, the look of chart and candles, and which candle a time falls into.
+import { ColorType, CrosshairMode } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+
+export function query(values) {
+  const found = Object.entries(values).filter(([, value]) => value !== undefined && value !== "");
+  return new URLSearchParams(found).toString();
+}
+
+export async function read(address) {
+  const answer = await fetch(address, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw new Error(`the desk answered ${answer.status}`);
+  return answer.json();
+}
+
+// `timeframe` is in seconds.
+export function chartOptions(tone, timeframe = 1) {
+  return {
+    autoSize: true,
+    layout: { background: { type: ColorType.Solid, color: tone.panel }, textColor: tone.muted, fontFamily: tone.font, fontSize: 12, attributionLogo: false },
+    grid: { vertLines: { color: tone.grid }, horzLines: { color: tone.grid } },
+    crosshair: { mode: CrosshairMode.Normal },
+    rightPriceScale: { borderColor: tone.line },
+    timeScale: { borderColor: tone.line, timeVisible: true, secondsVisible: timeframe < 60, rightOffset: 6, minBarSpacing: 1 },
+    localization: { locale: "en-GB" },
+  };
+}
+
+export function candleOptions(tone, { precision, tick }) {
+  return {
+    upColor: tone.up, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down, borderVisible: false,
+    priceFormat: { type: "price", precision, minMove: tick },
+  };
+}
+
+// The candle whose time `time` falls into, else the last one before it.
+export function barAt(times, time) {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (times[middle] <= time) low = middle;
+    else high = middle - 1;
+  }
+  return times[low] <= time ? times[low] : undefined;
+}
