@@ -21,11 +21,11 @@ PAGES = """
 /orders /orders?before={half} /orders?state=rejected /orders/{half}
 /trades /trades?before={quarter} /trades/{quarter}
 /sources /sources/1 /sources/1/setup /brokers /brokers/paper /health /settings
-/data/candles?symbol=BTCUSDT /data/markers?symbol=BTCUSDT /data/equity /prometheus
+/models /models/proof /data/candles?symbol=BTCUSDT /data/markers?symbol=BTCUSDT /data/equity /prometheus
 """
 API = """
 /api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders
-/api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/equity /api/v1/desk
+/api/v1/models /api/v1/predictions /api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/equity /api/v1/desk
 """
 
 

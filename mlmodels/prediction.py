@@ -25,7 +25,7 @@ MOST_MISSED = 200
 #: Bars that one transaction takes on.
 BATCH = 2000
 #: Predictions about made-up markets are deleted after this time, this many of a version at once.
-KEPT_SIMULATED = timedelta(days=30)
+KEPT_SIMULATED = timedelta(days=7)
 MOST_FORGOTTEN = 20_000
 
 _DUE = """

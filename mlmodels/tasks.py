@@ -1,11 +1,25 @@
 """Celery's way in. Each task may run twice and returns soon: a training is a process of its own.
 
-What they call is imported when they run: with it comes scikit-learn, which only the training worker needs.
+What they call is imported when they run, so that beat and web can read the names without scikit-learn.
 """
 
+from importlib import import_module
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_init
 
 from algotrendy.locks import try_session_lock
+
+
+@worker_init.connect
+def _warm(**_: Any) -> None:
+    """Import what opens a model before the worker forks: no alert waits seconds for it, and its memory is shared.
+
+    Importing runs no OpenMP, which a fork would not survive.
+    """
+    for name in ("sklearn.ensemble", "skops.io"):
+        import_module(name)
 
 
 @shared_task(name="mlmodels.watch_training")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from threadpoolctl import threadpool_limits
 
 from market.bars import Bars
 from market.series import load_bars
@@ -34,8 +35,9 @@ def execute(run: TrainingRun, also: Tell = lambda step, share, text: None) -> Tr
     `also` is told of progress besides the row. Whatever goes wrong leaves the champion as it was.
     """
     try:
-        trainer = _trainer(run, _teller(run.pk, also))
-        trainer.run()
+        # One thread: the same recipe gives the same numbers everywhere, and a busy machine is not slowed down.
+        with threadpool_limits(1):
+            _trainer(run, _teller(run.pk, also)).run()
     except runs.Canceled:
         runs.end(run.pk, runs.State.CANCELED)
     except EXPECTED as error:

@@ -18,7 +18,6 @@ from mlmodels.models import TrainingRun
 
 #: Seconds between asking a training process to end and ending it.
 GRACE = 5.0
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -64,11 +63,10 @@ def _nobody_trains() -> bool:
 
 
 def _start() -> "subprocess.Popen[bytes]":
-    """Start a training process: with the threads that trading can spare, behind it in priority, ended with us."""
-    threads = str(max(1, (os.cpu_count() or 1) - 1))
+    """Start a training process that ends with us."""
     return subprocess.Popen(
         [sys.executable, str(BASE_DIR / "manage.py"), "run_training"],
-        env=os.environ | {"ALGOTRENDY_PROCESS": "learning"} | dict.fromkeys(THREADS, threads),
+        env=os.environ | {"ALGOTRENDY_PROCESS": "learning"},
         cwd=BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(),
     )  # fmt: skip
 
