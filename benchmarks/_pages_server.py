@@ -25,7 +25,8 @@ PAGES = """
 """
 API = """
 /api/v1/alerts /api/v1/alerts/{half} /api/v1/decisions /api/v1/decisions/{half} /api/v1/orders
-/api/v1/models /api/v1/predictions /api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades /api/v1/equity /api/v1/desk
+/api/v1/models /api/v1/predictions /api/v1/orders/{half} /api/v1/fills /api/v1/positions /api/v1/trades
+/api/v1/equity /api/v1/desk
 """
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import talib
 from threadpoolctl import threadpool_limits
 
 from algotrendy.bench import Figure
@@ -23,6 +22,7 @@ from algotrendy.paths import BASE_DIR
 from benchmarks import _v25_recipe as v25
 from benchmarks._candles import TIMEFRAME, YEAR_ROWS, candles, last, repeated
 from market.bars import Bars
+from market.indicators import talib
 from mlmodels import dataset, estimators, features, labels, metrics
 from mlmodels.asking import Voice, ask
 from mlmodels.features import DESK_1, V25, Floats

@@ -18,10 +18,10 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-import talib
 from numpy.typing import NDArray
 
 from market.bars import Bars
+from market.indicators import talib
 
 DAY = 86_400  # seconds
 # A long stretch is computed in pieces that fit the processor's cache, each with `look_back` bars before it.

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-import talib
 from numpy.typing import NDArray
 
 from market.bars import Bars
+from market.indicators import talib
 from mlmodels.features import Floats, segments
 
 Kind = Literal["fixed", "scaled"]

@@ -3,23 +3,31 @@
 What they call is imported when they run, so that beat and web can read the names without scikit-learn.
 """
 
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_init
+from django.db import DatabaseError, connection
 
 from algotrendy.locks import try_session_lock
 
 
 @worker_init.connect
 def _warm(**_: Any) -> None:
-    """Import what opens a model before the worker forks: no alert waits seconds for it, and its memory is shared.
+    """Where a champion speaks, import what opens it before the worker forks: no alert waits seconds for it then.
 
-    Importing runs no OpenMP, which a fork would not survive.
+    The memory (a hundred megabytes) is shared by the worker's processes. Importing runs no OpenMP, which a fork
+    would not survive; nor would the connection.
     """
-    for name in ("sklearn.ensemble", "skops.io"):
-        import_module(name)
+    from mlmodels.models import ModelVersion
+
+    with suppress(DatabaseError):
+        if ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION).exists():
+            for name in ("sklearn.ensemble", "skops.io"):
+                import_module(name)
+    connection.close()
 
 
 @shared_task(name="mlmodels.watch_training")

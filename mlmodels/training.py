@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 from threadpoolctl import threadpool_limits
 
 from market.bars import Bars
@@ -148,30 +147,3 @@ def _teller(run_id: int, also: Tell) -> Callable[[Step, float, str], None]:
         runs.write(run_id, text, step=step.value, progress=min(share, 1.0))
 
     return tell
-
-
-def needed_bars(recipe: Recipe) -> int:
-    """Return how long a history (bars of the clock) the recipe needs at least."""
-    from mlmodels.validation import least_bars
-
-    return least_bars(recipe) + SCHEMAS[recipe.schema].look_back + 2 * recipe.label.window
-
-
-def has_history(key: FamilyKey) -> bool:
-    """Tell whether the candles of a family span enough time for a first training."""
-    return longest_history(key) >= needed_bars(families.recipe_of(key))
-
-
-def longest_history(key: FamilyKey) -> int:
-    """Return the bars from the first to the last candle of the family's longest series."""
-    return max((one.bars for one in families.series_of(key)), default=0)
-
-
-def has_news(key: FamilyKey) -> bool:
-    """Tell whether a candle came since the family's last training began."""
-    last = TrainingRun.objects.filter(family=key.slug, state=runs.State.SUCCEEDED).first()
-    if last is None or last.version is None:
-        return True
-    known = max((row["last"] for row in last.version.report["data"]["symbols"]), default="")
-    newest = max((one.last for one in families.series_of(key)), default=timezone.now())
-    return not known or newest > datetime.fromisoformat(known)

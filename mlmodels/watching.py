@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from algotrendy.embedded.child import die_with_parent
 from algotrendy.paths import BASE_DIR
-from mlmodels import families, runs, training
+from mlmodels import families, history, runs
 from mlmodels.models import TrainingRun
 
 #: Seconds between asking a training process to end and ending it.
@@ -75,7 +75,7 @@ def ask_for_first_models() -> list[TrainingRun]:
     """Queue a first training of each market that has history enough and was never trained on; return the runs."""
     made = []
     for key in families.spoken_about():
-        if TrainingRun.objects.filter(family=key.slug).exists() or not training.has_history(key):
+        if TrainingRun.objects.filter(family=key.slug).exists() or not history.has_history(key):
             continue
         try:
             made.append(runs.request(family_key=key, trigger=runs.Trigger.FIRST))
@@ -88,7 +88,7 @@ def ask_for_retrains() -> list[TrainingRun]:
     """Queue the scheduled training of each market that has history enough and new candles; return the runs."""
     made = []
     for key in families.spoken_about():
-        if not training.has_history(key) or not training.has_news(key):
+        if not history.has_history(key) or not history.has_news(key):
             continue
         try:
             made.append(runs.request(family_key=key, trigger=runs.Trigger.SCHEDULE))

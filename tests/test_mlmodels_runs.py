@@ -12,7 +12,7 @@ from training_desk import REAL, SYMBOLS, database_url, import_market, small_reci
 
 from algotrendy.testing import wait_until
 from market.models import Candle
-from mlmodels import registry, runs, training, watching
+from mlmodels import history, registry, runs, training, watching
 from mlmodels.models import Artefact, ModelVersion, Promotion, TrainingRun
 from mlmodels.steps import Step
 
@@ -250,9 +250,9 @@ def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
 
 def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
     trained()
-    assert not training.has_news(REAL)
+    assert not history.has_news(REAL)
     import_market(days=31)
-    assert training.has_news(REAL)
+    assert history.has_news(REAL)
 
 
 def test_promotions_tell_on_which_rows(market: None) -> None:

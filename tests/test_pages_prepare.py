@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 from pages_desk import decided, decision_of, fill, market, person, signed_in, source
 
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
@@ -26,7 +27,7 @@ def everything() -> list[int]:
 
 
 def test_a_new_desk_gets_an_admin_a_market_an_account_and_the_demo() -> None:
-    assert len(prepare_desk()) == 4
+    assert len(prepare_desk()) == 5
     admin = User.objects.get()
     assert (admin.username, admin.is_superuser, admin.has_usable_password()) == ("admin", True, False)
     assert Feed.objects.get().driver == "simulator"
@@ -35,6 +36,7 @@ def test_a_new_desk_gets_an_admin_a_market_an_account_and_the_demo() -> None:
     }  # fmt: skip
     assert Connection.objects.get().mode == "paper"
     assert Source.objects.get().is_demo
+    assert PeriodicTask.objects.get(name="Retrain models").crontab.hour == "3"
 
 
 def test_preparing_again_changes_nothing() -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 import numpy as np
-import talib
 from django.utils import timezone
 
 from market import selectors as market
+from market.indicators import talib
 from market.models import Feed, Instrument, Quote
 from webhooks import addresses
 from webhooks.identity import explicit_key

@@ -38,7 +38,13 @@ function isHeld(region) {
   // Only lists that a person may be reading or aiming at; single figures go on changing.
   if (!region.querySelector("table, ol.stream, ul.list")) return false;
   const focused = document.activeElement;
-  return region.matches(":hover") || (focused !== document.body && region.contains(focused));
+  return region.matches(":hover") || Boolean(noticeOf(region)?.matches(":hover")) || (focused !== document.body && region.contains(focused));
+}
+
+// The button that says how much is held, if the region has one. Whoever points at it has not left the list.
+function noticeOf(region) {
+  const before = region.previousElementSibling;
+  return before?.classList.contains("held") ? before : null;
 }
 
 function order(region) {
@@ -53,13 +59,14 @@ function wouldMove(region, message) {
 }
 
 function notice(region, count) {
-  let button = region.previousElementSibling;
-  if (!button?.classList.contains("held")) {
+  let button = noticeOf(region);
+  if (!button) {
     if (!count) return;
     button = document.createElement("button");
     button.type = "button";
     button.className = "held";
     button.addEventListener("click", () => release(region.dataset.topic, true));
+    button.addEventListener("pointerleave", () => setTimeout(() => release(region.dataset.topic), 150));
     region.before(button);
   }
   button.textContent = `${count} new`;
