@@ -73,6 +73,17 @@ def test_latest_is_followed_as_link_as_file_and_from_its_parent(tmp_path):
     bad(tmp_path, "no folder")
 
 
+def test_a_config_as_the_inventory_has_it_lists_no_features_and_means_the_twelve(tmp_path):
+    config = {
+        "model_type": "GradientBoostingClassifier", "n_estimators": 200, "max_depth": 7, "learning_rate": 0.1,
+        "subsample": 0.8, "min_samples_split": 5, "min_samples_leaf": 2, "random_state": 42,
+        "symbols": ["BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT"], "trained_at": "2025-10-17T01:29:00",
+    }  # fmt: skip
+    read = folder.read(v25.good(tmp_path / "20251016_234123", config=config))
+    assert read.features == features.V25.features
+    assert "lists no features" in read.notes[0]
+
+
 def test_a_folder_without_scores_or_scaler_is_read_and_says_so(tmp_path):
     config = {"features": v25.TWELVE}
     read = folder.read(v25.folder(tmp_path / "mine", model=[], config=config, metrics=None))

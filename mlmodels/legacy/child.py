@@ -113,7 +113,7 @@ def _together(parts: list[Any], builder: building.Builder, features: list[str]) 
     for part in parts:
         count = getattr(part, "n_features_in_", None)
         if count != len(features):
-            told = f"{_kind(part)} takes {count} features, config.json has {len(features)}"
+            told = f"{_kind(part)} takes {count} features, by config.json there are {len(features)}"
             raise BadFolder(f"{told}. {_SAFE}")
     return whole
 

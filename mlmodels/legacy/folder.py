@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mlmodels.features import V25
 from mlmodels.labels import PROFILES, LabelRule
 from mlmodels.legacy.errors import BadFolder, shown
 
@@ -66,7 +67,7 @@ def read(path: Path) -> Folder:
         _label(config),
         _parameters(config),
         claimed,
-        tuple(_notes(claimed, scaler, found)),
+        (*_assumed(config), *_notes(claimed, scaler, found)),
     )
 
 
@@ -121,7 +122,10 @@ def _small(text: str) -> int:
 
 
 def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = config.get("features")
+    """Return the features that are listed; the training script of 2.5 listed none, and always used its twelve."""
+    if "features" not in config:
+        return V25.features
+    listed = config["features"]
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_FEATURES:
         raise BadFolder(f"{CONFIG} has no list of features: what the model looks at is unknown. {_SAFE}")
     if not all(isinstance(name, str) and 1 <= len(name) <= LONGEST_NAME and name.isprintable() for name in listed):
@@ -129,6 +133,14 @@ def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
     if twice := sorted({name for name in listed if listed.count(name) > 1}):
         raise BadFolder(f"{CONFIG} lists {', '.join(twice)} more than once. {_SAFE}")
     return tuple(listed)
+
+
+def _assumed(config: Mapping[str, Any]) -> tuple[str, ...]:
+    if "features" in config:
+        return ()
+    return (
+        f"{CONFIG} lists no features: it was taken to use the twelve of 2.5's training script, in their order.",
+    )
 
 
 def _label(config: Mapping[str, Any]) -> LabelRule:
