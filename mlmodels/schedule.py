@@ -1,6 +1,6 @@
 """When models are trained again: a row of beat's schedule, made once and then the admin's to edit."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -32,12 +32,13 @@ def retrain_task() -> PeriodicTask | None:
     return found
 
 
-def next_retrain(now: datetime | None = None) -> datetime | None:
+def next_retrain() -> datetime | None:
     """Return the wall time of the next scheduled retrain; None if it is switched off or removed."""
     task = retrain_task()
     if task is None or not task.enabled:
         return None
-    at = now or timezone.now()
+    at = timezone.now()
     last = task.last_run_at or task.date_changed
     due: datetime = at + task.schedule.remaining_estimate(last)
-    return max(due, at)
+    # The estimate was made a moment after `at`.
+    return max((due + timedelta(seconds=1)).replace(microsecond=0), at)

@@ -40,7 +40,7 @@ METRICS = (
     Metric("f1", "F1", "of the two above", 3),
     Metric("accuracy", "Accuracy", "says little where reversals are rare", 1, share=True),
     Metric("accuracy_of_never", "Accuracy of always saying “no”", "for comparison", 1, share=True),
-    Metric("base_rate", "Base rate", "how often it is a reversal", 1, share=True),
+    Metric("base_rate", "Base rate", "how often it is a reversal", 2, share=True),
 )
 CHECKS = {
     "positives": "Reversals enough",
@@ -61,6 +61,9 @@ CLAIMS = {
     "pr_auc": "pr_auc",
     "average_precision": "pr_auc",
 }
+SCORES = tuple(dict.fromkeys(CLAIMS.values()))
+#: Kept with the claims to know the folder again; shown elsewhere, or of no use to a reader.
+NO_CLAIMS = ("digest", "features", "folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +143,24 @@ def folds(rows: Sequence[Fold]) -> list[Row]:
 
 
 def claims(version: ModelVersion) -> list[Row]:
-    """Return what an imported folder claims about itself, beside our figure on unseen rows of the same name."""
+    """Return what an imported folder claims about itself, its scores first, each beside ours on every row."""
     holdout = cast(Report, version.report).get("holdout") if version.report else None
     ours: dict[str, Any] = dict(holdout["all_rows"]) if holdout else {}
-    flat = _flatten(version.claimed)
-    return [{"name": name, "claimed": value, "ours": _ours(ours, name)} for name, value in flat[:40]]
+    flat = [pair for pair in _flatten(version.claimed) if pair[0] not in NO_CLAIMS]
+    flat.sort(key=lambda pair: SCORES.index(score) if (score := _score(pair[0])) in SCORES else len(SCORES))
+    return [{"name": name, "claimed": _claim(value), "ours": _ours(ours, name)} for name, value in flat[:40]]
+
+
+def _score(name: str) -> str:
+    return CLAIMS.get(name.rpartition(".")[2].lower(), "")
+
+
+def _claim(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _ours(scores: dict[str, Any], name: str) -> float | None:
-    value = scores.get(CLAIMS.get(name.rpartition(".")[2].lower(), ""))
+    value = scores.get(_score(name))
     return value["value"] if isinstance(value, dict) else value
 
 
