@@ -199,7 +199,7 @@ def test_features_in_another_order_than_the_model_knows_are_refused(tmp_path):
 def test_a_model_of_another_number_of_features_is_refused(tmp_path):
     scaler, model = v25.fitted(count=5)
     read = folder.read(v25.folder(tmp_path / "mine", model=model, scaler=scaler))
-    with pytest.raises(BadFolder, match=r"takes 5 features, config\.json has 12"):
+    with pytest.raises(BadFolder, match=r"takes 5 features, by config\.json there are 12"):
         child.convert(dict(read.files), list(read.features))
 
 
