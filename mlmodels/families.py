@@ -61,8 +61,13 @@ def of_market(timeframe: int, kind: str) -> FamilyKey:
 
 def in_use() -> list[FamilyKey]:
     """Return the families of all candles that there are and of all stored versions, by name. Two queries."""
+    keys = {*with_candles(), *(of_version(version) for version in _one_of_each())}
+    return sorted(keys, key=lambda key: key.slug)
+
+
+def with_candles() -> list[FamilyKey]:
+    """Return the families of all candles that there are, by name. One query."""
     keys = {of_market(series.timeframe, series.kind) for series in known_series()}
-    keys |= {of_version(version) for version in _one_of_each()}
     return sorted(keys, key=lambda key: key.slug)
 
 

@@ -9,11 +9,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from algotrendy.embedded.child import die_with_parent
 from algotrendy.paths import BASE_DIR
 from mlmodels import families, history, runs
+from mlmodels.families import FamilyKey
 from mlmodels.models import TrainingRun
 
 #: Seconds between asking a training process to end and ending it.
@@ -72,26 +75,21 @@ def _start() -> "subprocess.Popen[bytes]":
 
 
 def ask_for_first_models() -> list[TrainingRun]:
-    """Queue a first training of each market that has history enough and was never trained on; return the runs."""
-    made = []
-    for key in families.spoken_about():
-        if TrainingRun.objects.filter(family=key.slug).exists() or not history.has_history(key):
-            continue
-        try:
-            made.append(runs.request(family_key=key, trigger=runs.Trigger.FIRST))
-        except runs.AlreadyWaiting:
-            continue
-    return made
+    """Queue a first training of each market with prices that has history enough and was never trained on."""
+    new = (key for key in families.spoken_about() if not TrainingRun.objects.filter(family=key.slug).exists())
+    return _ask(filter(history.has_history, new), runs.Trigger.FIRST)
 
 
 def ask_for_retrains() -> list[TrainingRun]:
-    """Queue the scheduled training of each market that has history enough and new candles; return the runs."""
+    """Queue the scheduled training of all candles that are enough and have grown, imported ones among them."""
+    grown = (key for key in families.with_candles() if history.has_history(key) and history.has_news(key))
+    return _ask(grown, runs.Trigger.SCHEDULE)
+
+
+def _ask(keys: Iterable[FamilyKey], trigger: str) -> list[TrainingRun]:
+    """Queue a run of each family that has none waiting; return the new ones."""
     made = []
-    for key in families.spoken_about():
-        if not history.has_history(key) or not history.has_news(key):
-            continue
-        try:
-            made.append(runs.request(family_key=key, trigger=runs.Trigger.SCHEDULE))
-        except runs.AlreadyWaiting:
-            continue
+    for key in keys:
+        with suppress(runs.AlreadyWaiting):
+            made.append(runs.request(family_key=key, trigger=trigger))
     return made

@@ -255,6 +255,12 @@ def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
     assert history.has_news(REAL)
 
 
+def test_the_schedule_asks_for_imported_candles_too_and_once(services: None) -> None:
+    import_market(days=31, symbols=("BTCUSDT",))
+    assert [(run.family, run.trigger) for run in watching.ask_for_retrains()] == [(REAL.slug, "schedule")]
+    assert watching.ask_for_retrains() == []
+
+
 def test_promotions_tell_on_which_rows(market: None) -> None:
     a_champion_of_these_candles()
     record = Promotion.objects.get()
