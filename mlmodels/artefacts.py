@@ -59,17 +59,16 @@ class IncompatibleArtefact(BadArtefact):
 
 @dataclass(frozen=True)
 class Packed:
-    """What a row of Artefact holds."""
+    """What a row of Artefact holds besides its owner and its seal."""
 
     format: int
     data: bytes
-    digest: bytes
     libraries: dict[str, str]
     golden: dict[str, list[Any]]
 
 
 def pack(model: "Estimator", golden_rows: "Floats") -> Packed:
-    """Return `model` as sealed bytes with the probabilities of `golden_rows` (n, k).
+    """Return `model` as bytes with the probabilities of `golden_rows` (n, k).
 
     Raises BadArtefact if it could not be opened again with the same probabilities.
     """
@@ -83,7 +82,7 @@ def pack(model: "Estimator", golden_rows: "Floats") -> Packed:
         )
     golden = {"rows": rows.tolist(), "probabilities": _probabilities(model, rows).tolist()}
     _reproduce(parse(data), golden)
-    return Packed(FORMAT, data, seal(FORMAT, data), libraries(), golden)
+    return Packed(FORMAT, data, libraries(), golden)
 
 
 def store(version: ModelVersion, model: "Estimator", golden_rows: "Floats") -> Artefact:
@@ -92,17 +91,18 @@ def store(version: ModelVersion, model: "Estimator", golden_rows: "Floats") -> A
 
 
 def keep(version: ModelVersion, packed: Packed) -> Artefact:
-    """Write a packed model as the artefact of `version`, in the caller's transaction."""
-    return Artefact.objects.create(version=version, **vars(packed))
+    """Seal a packed model and write it as the artefact of `version`, in the caller's transaction."""
+    digest = seal(version.name, packed.format, packed.data)
+    return Artefact.objects.create(version=version, digest=digest, **vars(packed))
 
 
 def unpack(artefact: Artefact) -> "Estimator":
     """Return the model of a stored artefact. Raises ForgedArtefact or IncompatibleArtefact."""
     data = bytes(artefact.data)
-    if not hmac.compare_digest(seal(artefact.format, data), bytes(artefact.digest)):
+    if not hmac.compare_digest(seal(artefact.version.name, artefact.format, data), bytes(artefact.digest)):
         raise ForgedArtefact(
-            "The stored model does not carry this desk's seal: its bytes were changed, or ARTEFACT_KEY is another "
-            f"than the one it was stored with. It was not opened. {_SAFE} {_DO}"
+            "The stored model does not carry this desk's seal: its bytes were changed, or are another version's, "
+            f"or ARTEFACT_KEY is another than the one it was stored with. It was not opened. {_SAFE} {_DO}"
         )
     if artefact.format != FORMAT:
         raise _incompatible(f"it is in format {artefact.format}, and this desk reads format {FORMAT}")
@@ -148,9 +148,9 @@ def load(version: ModelVersion) -> "Estimator":
     return _loaded.get((version.pk, bytes(digest)))
 
 
-def seal(layout: int, data: bytes) -> bytes:
-    """Return the HMAC-SHA256 of bytes in a layout."""
-    return hmac.new(settings.ARTEFACT_KEY.encode(), b"%d:" % layout + data, hashlib.sha256).digest()
+def seal(owner: str, layout: int, data: bytes) -> bytes:
+    """Return the HMAC-SHA256 of the bytes of the version named `owner`, in a layout; no other may bear it."""
+    return hmac.new(settings.ARTEFACT_KEY.encode(), f"{owner}:{layout}:".encode() + data, hashlib.sha256).digest()
 
 
 def libraries() -> dict[str, str]:
@@ -169,7 +169,7 @@ class _Loaded:
         """Return the model, opening it if need be; two threads that need the same one open it once."""
         with self._lock:
             if key not in self._models:
-                self._models[key] = unpack(Artefact.objects.get(version_id=key[0]))
+                self._models[key] = unpack(Artefact.objects.select_related("version").get(version_id=key[0]))
             self._models.move_to_end(key)
             while len(self._models) > KEPT:
                 self._models.popitem(last=False)

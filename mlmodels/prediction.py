@@ -32,7 +32,8 @@ _DUE = """
     SELECT quote.instrument_id, quote.kind, newest.open_time, coalesce(
         scored.open_time,
         newest.open_time - make_interval(secs => quote.timeframe * CASE WHEN EXISTS (
-            SELECT FROM mlmodels_prediction WHERE version_id = %(version)s
+            SELECT FROM mlmodels_prediction
+            WHERE instrument_id = quote.instrument_id AND timeframe = quote.timeframe AND version_id = %(version)s
         ) THEN %(missed)s ELSE 1 END)
     )
     FROM market_quote quote
@@ -89,7 +90,10 @@ def score(timeframe: int, simulated: bool) -> list[int]:
 
 
 def due(version: ModelVersion) -> list[Due]:
-    """Return what of its market a champion was not asked about yet, at most `MOST_MISSED` bars back. One query."""
+    """Return what of its market a champion was not asked about yet, at most `MOST_MISSED` bars back. One query.
+
+    Of an instrument it was never asked about, that is the newest bar: older ones may be rows it was judged on.
+    """
     values = {
         "version": version.pk,
         "timeframe": version.timeframe,

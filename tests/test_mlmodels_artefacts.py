@@ -49,8 +49,10 @@ def fitted(rows, name="LogisticRegression"):
     return estimators.make(name, SMALL[name], 1).fit(rows, outcome)
 
 
-def row_of(packed, **changes):
-    return Artefact(**{**vars(packed), **changes})
+def row_of(packed, owner="20260101_000000", **changes):
+    row = Artefact(version=ModelVersion(name=owner), **{**vars(packed), **changes})
+    row.digest = row.digest or artefacts.seal(owner, packed.format, packed.data)
+    return row
 
 
 def version(name="20260101_000000"):
@@ -71,7 +73,7 @@ def with_schema(data, change):
 
 
 def resealed(packed, data):
-    return row_of(packed, data=data, digest=artefacts.seal(packed.format, data))
+    return row_of(packed, data=data, digest=artefacts.seal("20260101_000000", packed.format, data))
 
 
 @pytest.mark.parametrize("name", estimators.NAMES)
@@ -95,10 +97,10 @@ def test_one_changed_byte_is_found_and_nothing_is_parsed(rows, where, monkeypatc
 
 
 def test_a_seal_of_another_key_is_not_ours(rows, settings):
-    packed = artefacts.pack(fitted(rows), rows[:4])
+    row = row_of(artefacts.pack(fitted(rows), rows[:4]))
     settings.ARTEFACT_KEY = "another"
     with pytest.raises(artefacts.ForgedArtefact, match="ARTEFACT_KEY"):
-        artefacts.unpack(row_of(packed))
+        artefacts.unpack(row)
 
 
 def test_a_seal_does_not_fit_another_format(rows):
@@ -106,7 +108,16 @@ def test_a_seal_does_not_fit_another_format(rows):
     with pytest.raises(artefacts.ForgedArtefact):
         artefacts.unpack(row_of(packed, format=2))
     with pytest.raises(artefacts.IncompatibleArtefact, match="format 2"):
-        artefacts.unpack(row_of(packed, format=2, digest=artefacts.seal(2, packed.data)))
+        artefacts.unpack(row_of(packed, format=2, digest=artefacts.seal("20260101_000000", 2, packed.data)))
+
+
+@pytest.mark.django_db
+def test_two_versions_cannot_swap_their_models(rows):
+    bad, good = version(), version("20260202_000000")
+    row = artefacts.store(bad, fitted(rows), rows[:4])
+    Artefact.objects.filter(pk=row.pk).update(version=good)
+    with pytest.raises(artefacts.ForgedArtefact, match="another version's"):
+        artefacts.load(good)
 
 
 def test_a_model_of_another_scikit_learn_is_refused_before_it_is_parsed(rows, monkeypatch):
@@ -205,8 +216,8 @@ def test_a_model_is_opened_once_and_again_when_its_seal_changes(rows):
     artefacts.store(stored, fitted(rows), rows[:4])
     first = artefacts.load(stored)
     assert artefacts.load(stored) is first
-    other = artefacts.pack(fitted(rows, "AdaBoost"), rows[:4])
-    Artefact.objects.filter(version=stored).update(**vars(other))
+    Artefact.objects.all().delete()
+    artefacts.store(stored, fitted(rows, "AdaBoost"), rows[:4])
     assert type(artefacts.load(stored)).__name__ == "AdaBoostClassifier"
 
 

@@ -383,6 +383,16 @@ def test_the_tasks_predict_sweep_and_forget() -> None:
     assert (tasks.forget_predictions(), tasks.watch_skill()) == (0, 0)
 
 
+def test_an_instrument_begins_with_its_newest_bar_whoever_asked_first() -> None:
+    make_version()
+    first, _ = instruments = desk(NEED + 40, symbols=SYMBOLS[:2])
+    assert fresh(first.pk, TIMEFRAME, "live", clock_after(NEED + 40)).version
+    assert len(score()) == 1
+    assert {(row.instrument, row.open_time) for row in scored()} == {
+        (one, clock_after(NEED + 39)) for one in instruments
+    }
+
+
 @pytest.mark.django_db(transaction=True)
 def test_workers_and_the_agent_at_once_store_each_prediction_once() -> None:
     make_version()

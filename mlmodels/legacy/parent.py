@@ -38,7 +38,7 @@ class Converted:
 
 
 def convert(files: Mapping[str, bytes], features: Sequence[str]) -> Converted:
-    """Return the model in `files` (the model's first, then its scaler's), sealed.
+    """Return the model in `files` (the model's first, then its scaler's), packed.
 
     Raises BadFolder, and RefusedFile where a file wants something that no model needs.
     """
