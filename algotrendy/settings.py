@@ -1,5 +1,8 @@
 """Settings: read once from the environment, typed, with defaults that run on one machine."""
 
+from typing import Any
+
+import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 from environs import Env
@@ -94,7 +97,8 @@ SIMULATED_HISTORY = env.int("ALGOTRENDY_SIMULATED_HISTORY", 17_280)
 
 DATABASE_URL = env.str("DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
-DATABASES = {"default": env.dj_db_url("DATABASE_URL", paths.embedded_database_url(DATA_DIR))}
+_database = dj_database_url.parse(DATABASE_URL or paths.embedded_database_url(DATA_DIR))
+DATABASES: dict[str, dict[str, Any]] = {"default": dict(_database)}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 5
 if PROCESS == "web":
