@@ -1,8 +1,10 @@
 """Training runs as rows: asked for, claimed, told about, ended. Only the process that holds the lock trains."""
 
+import math
 import os
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -26,6 +28,8 @@ LOCK = "mlmodels.training"
 #: How often a run that was killed starts anew by itself.
 RESTARTS = 2
 LONGEST_LOG = 200
+#: Seconds of waiting after which a person is told of it: whoever looks for the dead holds the lock for a moment.
+TELLING = 1.0
 
 
 class AlreadyWaiting(Exception):
@@ -167,6 +171,25 @@ def training_lock() -> Iterator[bool]:
     finally:
         if mine:
             release(LOCK)
+
+
+@contextmanager
+def training_turn(patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Wait at most `patience` seconds until this process may train, and yield whether it may.
+
+    `waiting` is called once if that takes longer than `TELLING`.
+    """
+    began, told = time.monotonic(), False
+    while True:
+        with training_lock() as mine:
+            waited = time.monotonic() - began
+            if mine or waited > patience:
+                yield mine
+                return
+        if waited > TELLING and not told:
+            waiting()
+            told = True
+        time.sleep(0.1)
 
 
 def settle_dead() -> list[TrainingRun]:

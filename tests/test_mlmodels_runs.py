@@ -1,12 +1,17 @@
 """Training runs: one at a time, told about, canceled, killed in each step, and never the champion's end."""
 
+import io
 import json
 import signal
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from mlmodels_desk import make_version
 from training_desk import REAL, SYMBOLS, database_url, import_market, small_recipe, training_process, waiting_run
 
@@ -226,9 +231,71 @@ def test_the_command_trains_prints_the_report_and_says_who_speaks(market: None, 
     assert "accuracy of “never”" in printed
 
 
-def test_the_command_refuses_without_candles_and_beside_another_training(services: None) -> None:
+def test_the_command_refuses_without_candles(services: None) -> None:
     with pytest.raises(CommandError, match="no such real candles"):
         call_command("retrain")
+
+
+@pytest.fixture
+def another_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Hold the lock as another process would, until the event is set."""
+    monkeypatch.setattr(runs, "TELLING", 0.0)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def train() -> None:
+        try:
+            with runs.training_lock() as mine:
+                assert mine
+                begun.set()
+                may_end.wait(PATIENCE)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    begun.wait(PATIENCE)
+    yield may_end
+    may_end.set()
+    thread.join(PATIENCE)
+
+
+def test_the_command_waits_for_another_training(
+    market: None, another_training: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told(another_training)
+    call_command("retrain", "--json", days=60, stderr=told)
+    assert "begins when it has ended" in told.getvalue()
+    assert TrainingRun.objects.get().state == State.SUCCEEDED
+
+
+def test_whoever_waits_may_leave_and_nothing_was_begun(
+    market: None, another_training: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", interrupted)
+    with pytest.raises(CommandError, match="the champion was not touched"):
+        call_command("retrain")
+    assert not TrainingRun.objects.exists()
+
+
+def test_a_training_process_waits_only_so_long(services: None, another_training: threading.Event) -> None:
+    with runs.training_turn(patience=0.0) as mine:
+        assert not mine
+
+
+class Told(io.StringIO):
+    """What the command says while it waits; the other training ends as soon as it has said something."""
+
+    def __init__(self, may_end: threading.Event) -> None:
+        super().__init__()
+        self.may_end = may_end
+
+    def write(self, text: str) -> int:
+        self.may_end.set()
+        return super().write(text)
+
+
+def interrupted(seconds: float) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:

@@ -45,12 +45,16 @@ class Command(BaseCommand):
             key, estimator=options["estimator"], schema=options["schema"], seed=options["seed"],
             history_days=options["days"], symbols=_symbols(options["symbols"]),
         )  # fmt: skip
-        with runs.training_lock() as mine:
-            if not mine:
-                raise CommandError("another training runs: see it on the page Models, or wait for its end")
-            runs.settle_dead()
-            run = self._train(runs.begin(family_key=key, trigger=runs.Trigger.MANUAL, recipe=recipe))
+        try:
+            with runs.training_turn(waiting=self._say_waiting):
+                runs.settle_dead()
+                run = self._train(runs.begin(family_key=key, trigger=runs.Trigger.MANUAL, recipe=recipe))
+        except KeyboardInterrupt:
+            raise CommandError("stopped; the champion was not touched") from None
         self._say(run, as_json=options["json"])
+
+    def _say_waiting(self) -> None:
+        self.stderr.write("Another training runs (see the page Models). This one begins when it has ended.")
 
     def _train(self, run: TrainingRun) -> TrainingRun:
         from mlmodels import training  # with it comes scikit-learn
@@ -69,7 +73,7 @@ class Command(BaseCommand):
                 return training.execute(run, show)
             except KeyboardInterrupt:
                 runs.end(run.pk, runs.State.CANCELED)
-                raise CommandError("stopped; the champion was not touched") from None
+                raise
 
     def _say(self, run: TrainingRun, *, as_json: bool) -> None:
         if run.state != runs.State.SUCCEEDED or run.version is None:

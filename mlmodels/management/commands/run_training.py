@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import time
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from mlmodels import runs
 
-PATIENCE = 10.0  # seconds: whoever looks whether a training lives holds its lock for a moment
+PATIENCE = 10.0  # seconds: whoever looks for dead trainings holds the lock for a moment
 
 
 class Command(BaseCommand):
@@ -22,13 +21,9 @@ class Command(BaseCommand):
         """Take the lock and work; without it somebody else does."""
         with contextlib.suppress(OSError):
             os.nice(10)
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            with runs.training_lock() as mine:
-                if mine:
-                    self._work()
-                    return
-            time.sleep(0.1)
+        with runs.training_turn(PATIENCE) as mine:
+            if mine:
+                self._work()
 
     def _work(self) -> None:
         from mlmodels import training  # with it comes scikit-learn
