@@ -87,6 +87,14 @@ def test_an_imported_version_marks_what_it_claims_beside_what_is_true(viewer: Cl
         assert words in claims
     assert "21 features were asked for." in page
     assert "Never judged" in page
+    assert "On rows it may have seen" in page
+    assert "unseen rows" not in page, "nobody knows what it was trained on"
+
+
+def test_a_version_that_was_trained_here_was_scored_on_unseen_rows(viewer: Client) -> None:
+    page = text(viewer, f"/models/{make.version().name}")
+    assert "On unseen rows" in page
+    assert "may have seen" not in page
 
 
 def test_a_version_without_scores_or_artefact_says_so(viewer: Client) -> None:

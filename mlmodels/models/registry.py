@@ -76,6 +76,11 @@ class ModelVersion(models.Model):
         return MarketKind.SIMULATED.value if self.simulated else "real"
 
     @property
+    def scored_on(self) -> str:
+        """What the rows are to it that its report is about; of an imported model nobody knows."""
+        return "rows it may have seen" if self.origin == self.Origin.IMPORTED else "unseen rows"
+
+    @property
     def expires_at(self) -> datetime:
         """Wall time from which on it does not speak any more, should it be champion."""
         return (self.promoted_at or self.created_at) + LONGEST_REIGN
