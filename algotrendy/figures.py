@@ -132,6 +132,6 @@ def _desk() -> Iterator[Metric]:
 
 
 def _models() -> Iterator[Metric]:
-    from mlmodels.figures import figures
+    from mlmodels.prometheus import figures
 
     yield from figures()

@@ -10,7 +10,7 @@ import pandas as pd
 from market.bars import Bars
 from market.feeds.simulator import ASSETS, simulate
 from market.importing.names import series_of
-from mlmodels.features import cut
+from mlmodels.pipeline.features import cut
 
 TIMEFRAME = 300
 YEAR_ROWS = 87_840  # of each of four instruments: 351,360 together

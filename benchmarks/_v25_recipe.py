@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from market.bars import Bars
 
 WINDOW, THRESHOLD = 5, 0.02
-#: Its GradientBoosting's parameters are `mlmodels.estimators.INVENTORY`.
+#: Its GradientBoosting's parameters are `mlmodels.pipeline.estimators.INVENTORY`.
 SEED = 42
 
 

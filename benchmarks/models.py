@@ -23,13 +23,13 @@ from benchmarks import _v25_recipe as v25
 from benchmarks._candles import TIMEFRAME, YEAR_ROWS, candles, last, repeated
 from market.bars import Bars
 from market.indicators import talib
-from mlmodels import dataset, estimators, features, labels, metrics
-from mlmodels.asking import Voice, ask
-from mlmodels.features import DESK_1, V25, Floats
-from mlmodels.labels import PROFILES
-from mlmodels.recipe import Recipe
-from mlmodels.retrainer import ModelRetrainer, Trained
-from mlmodels.validation import Window
+from mlmodels.pipeline import dataset, estimators, features, labels, metrics
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.features import DESK_1, V25, Floats
+from mlmodels.pipeline.labels import PROFILES
+from mlmodels.pipeline.retrainer import ModelRetrainer, Trained
+from mlmodels.pipeline.scoring import Voice, ask
+from mlmodels.pipeline.splits import Window
 
 ROWS, LOOP_ROWS, TRAINING_ROWS = 1_000_000, 4_000, 45_000
 ONE_BAR_ROWS, CALLS = 200, 20  # rows that 2.5 computed anew for one new bar

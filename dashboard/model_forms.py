@@ -7,10 +7,10 @@ from django import forms
 
 from dashboard.forms import DeskForm
 from dashboard.selectors.models import market_text
-from mlmodels import families
-from mlmodels.families import FamilyKey
-from mlmodels.labels import PROFILES
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.labels import PROFILES
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
 
 
 class TrainForm(DeskForm):
@@ -35,7 +35,7 @@ class TrainForm(DeskForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Only here: scikit-learn takes a second to import, and other pages do without it.
-        from mlmodels.estimators import NAMES
+        from mlmodels.pipeline.estimators import NAMES
 
         keys = families.in_use()
         self.keys = {market_name(key): key for key in keys}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dashboard.drawing import Axis
-from mlmodels.report import Curve, Importance, ReliabilityBin
+from mlmodels.pipeline.report import Curve, Importance, ReliabilityBin
 
 PLOT_WIDTH, PLOT_HEIGHT = 420.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 408.0, 10.0, 256.0

@@ -12,7 +12,7 @@ from dashboard.accounts import FIRST_ADMIN
 from dashboard.models import Setup
 from market.models import Feed
 from market.services import assign_feed, ensure_instrument
-from mlmodels.schedule import ensure_schedule
+from mlmodels.training.schedule import ensure_schedule
 from webhooks.demo import create_demo_source
 from webhooks.models import Source
 

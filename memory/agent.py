@@ -13,7 +13,7 @@ from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
 from memory.signal import Signal
-from mlmodels.fresh import Fresh
+from mlmodels.inference.latest import Fresh
 
 ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.

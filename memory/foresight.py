@@ -8,7 +8,7 @@ from typing import Literal
 
 from memory.evidence import PredictionEvidence
 from memory.models import Intent
-from mlmodels.fresh import Fresh
+from mlmodels.inference.latest import Fresh
 
 Stance = Literal["supports", "opposes", "silent"]
 FAVOURS = {"peak": Intent.SHORT, "trough": Intent.LONG}

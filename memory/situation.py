@@ -15,7 +15,7 @@ from memory.agent import Situation
 from memory.confidence import Level
 from memory.models import Intent
 from memory.signal import Signal
-from mlmodels.fresh import Fresh, fresh
+from mlmodels.inference.latest import Fresh, fresh
 
 ZERO = Decimal(0)
 

@@ -33,49 +33,49 @@ def _warm(**_: Any) -> None:
 @shared_task(name="mlmodels.watch_training")
 def watch_training() -> None:
     """Start what waits, end what was asked to stop, clean up after what was killed."""
-    from mlmodels import watching
+    from mlmodels.training import worker
 
-    watching.watch()
+    worker.watch()
 
 
 @shared_task(name="mlmodels.retrain_all")
 def retrain_all() -> None:
     """Ask for the scheduled training of every market with new candles; the admin says when."""
-    from mlmodels import watching
+    from mlmodels.training import worker
 
-    watching.ask_for_retrains()
-    watching.watch()
+    worker.ask_for_retrains()
+    worker.watch()
 
 
 @shared_task(name="mlmodels.predict")
 def predict(timeframe: int) -> int:
     """Ask the champions about candles of this timeframe (seconds) that have just closed, one worker at a time."""
-    from mlmodels import prediction
+    from mlmodels.inference import predictions
 
     with try_session_lock("mlmodels.predict") as mine:
-        return prediction.score_markets(timeframe) if mine else 0
+        return predictions.score_markets(timeframe) if mine else 0
 
 
 @shared_task(name="mlmodels.sweep_predictions")
 def sweep_predictions() -> int:
     """Predict and label what lost nudges left."""
-    from mlmodels import prediction
+    from mlmodels.inference import predictions
 
     with try_session_lock("mlmodels.predict") as mine:
-        return prediction.sweep() if mine else 0
+        return predictions.sweep() if mine else 0
 
 
 @shared_task(name="mlmodels.forget_predictions")
 def forget_predictions() -> int:
     """Delete old predictions of made-up markets."""
-    from mlmodels import prediction
+    from mlmodels.inference import predictions
 
-    return prediction.forget_simulated()
+    return predictions.forget_simulated()
 
 
 @shared_task(name="mlmodels.watch_skill")
 def watch_skill() -> int:
     """Ask for a training where a champion's live skill fell."""
-    from mlmodels import skill
+    from mlmodels.inference import monitoring
 
-    return skill.watch()
+    return monitoring.watch()

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.preprocessing import StandardScaler
 
-from mlmodels import features
+from mlmodels.pipeline import features
 
 TWELVE = list(features.V25.features)
 CONFIG = {

@@ -13,11 +13,12 @@ from django.utils import timezone
 from market.bars import Bars
 from market.feeds.simulator import simulate
 from market.models import Candle, Instrument, MarketKind, Quote
-from mlmodels import artefacts, dataset, estimators
-from mlmodels.families import FamilyKey
-from mlmodels.features import DESK_1, Floats
 from mlmodels.models import ModelVersion
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline import dataset, estimators
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.features import DESK_1, Floats
+from mlmodels.registry import artefacts
+from mlmodels.registry.families import FamilyKey
 
 #: A Monday.
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -8,8 +8,18 @@ from django.utils import timezone
 
 from market.models import Candle, Instrument
 from mlmodels.models import Artefact, ModelVersion, Prediction, Promotion, ProofRun, TrainingRun
-from mlmodels.recipe import Recipe
-from mlmodels.report import Check, Fold, Holdout, Interval, ProofResult, ReliabilityBin, Report, Scores, Verdict
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.report import (
+    Check,
+    Fold,
+    Holdout,
+    Interval,
+    ProofResult,
+    ReliabilityBin,
+    Report,
+    Scores,
+    Verdict,
+)
 
 FAMILY = "reversal-5s-simulated"
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 from mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 
-from mlmodels import registry
 from mlmodels.models import Prediction
+from mlmodels.registry import versions
 from webhooks import services
 from webhooks.models import ApiKey
 
@@ -73,7 +73,7 @@ def test_models_come_newest_first_and_are_filtered_by_family_and_state(get) -> N
 def test_a_model_answers_with_its_report_its_verdict_and_its_promotions(get) -> None:
     version = make_version(state="candidate", promoted_at=None, verdict={"outcome": "keep", "text": "no better"})
     person = User.objects.create_user("ada")
-    registry.promote(version=version, by=person, reason="I know better")
+    versions.promote(version=version, by=person, reason="I know better")
     answer = get(f"models/{version.name}")
     assert answer["report"]["data"]["candidate_base_rate"] == 0.3
     assert (answer["outcome"], answer["verdict"]["text"]) == ("keep", "no better")

@@ -13,9 +13,10 @@ from brokers.models import Connection
 from memory import foresight
 from memory.services import decide
 from memory.signal import Signal
-from mlmodels import artefacts, prediction
-from mlmodels.fresh import Fresh
+from mlmodels.inference import predictions
+from mlmodels.inference.latest import Fresh
 from mlmodels.models import Artefact, ModelVersion, Prediction
+from mlmodels.registry import artefacts
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def signal() -> Signal:
 def predicting(side: str, probability: float) -> ModelVersion:
     """Make a champion that a worker has asked about the newest bar, and let its answer have been this."""
     version = make_version()
-    prediction.score(TIMEFRAME, False)
+    predictions.score(TIMEFRAME, False)
     Prediction.objects.update(side=side, probability=probability)
     return version
 

@@ -17,10 +17,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from algotrendy import secrets
-from mlmodels import artefacts, estimators, trees
-from mlmodels.labels import PROFILES
 from mlmodels.models import Artefact, ModelVersion
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline import estimators
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.labels import PROFILES
+from mlmodels.registry import artefacts, tree_safety
 
 SMALL = {
     "HistGradientBoosting": {"max_iter": 5},
@@ -185,12 +186,12 @@ def test_a_tree_that_points_outside_itself_or_in_circles_is_never_walked(rows, c
 
 def test_trees_of_histograms_are_checked_too(rows):
     model = fitted(rows, "HistGradientBoosting")
-    trees.check(model, 4)
+    tree_safety.check(model, 4)
     model._predictors[0][0].nodes["left"][0] = 10**6
-    with pytest.raises(trees.BadTree, match="outside"):
-        trees.check(model, 4)
-    with pytest.raises(trees.BadTree, match="feature"):
-        trees.check(fitted(rows, "HistGradientBoosting"), 1)
+    with pytest.raises(tree_safety.BadTree, match="outside"):
+        tree_safety.check(model, 4)
+    with pytest.raises(tree_safety.BadTree, match="feature"):
+        tree_safety.check(fitted(rows, "HistGradientBoosting"), 1)
 
 
 @pytest.mark.django_db
@@ -245,10 +246,11 @@ def test_only_the_last_few_models_are_kept_in_memory(rows):
 
 def test_processes_that_load_no_model_never_import_scikit_learn():
     code = (
-        "import sys, django; django.setup(); import mlmodels.artefacts, mlmodels.schemas, mlmodels.trees; "
+        "import sys, django; django.setup(); import mlmodels.registry.artefacts; "
+        "import mlmodels.pipeline.feature_schemas, mlmodels.registry.tree_safety; "
         "sys.exit(any(name in sys.modules for name in ('sklearn', 'skops', 'scipy')))"
     )
-    root = Path(artefacts.__file__).parent.parent
+    root = Path(artefacts.__file__).parents[2]
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=root).returncode == 0
 
 

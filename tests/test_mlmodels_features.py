@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from benchmarks import _v25_recipe
 from market.bars import Bars
 from market.feeds.simulator import simulate
-from mlmodels import dataset, features
-from mlmodels.features import DESK_1, V25, BadCandles, compute, cut, segments
-from mlmodels.schemas import SCHEMAS
+from mlmodels.pipeline import dataset, features
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import DESK_1, V25, BadCandles, compute, cut, segments
 
 FIVE = 300
 NAMES = ("open", "high", "low", "close", "volume")

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlmodels import gate
-from mlmodels.gate import INSUFFICIENT, KEEP, PROMOTE, Trial, judge, level
-from mlmodels.report import Verdict
+from mlmodels.pipeline import gate
+from mlmodels.pipeline.gate import INSUFFICIENT, KEEP, PROMOTE, Trial, judge, level
+from mlmodels.pipeline.report import Verdict
 
 ROWS = 4_000
 

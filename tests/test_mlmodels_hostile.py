@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.tree._tree import NODE_DTYPE
 
-from mlmodels.legacy import building, child, inert, inflating, parent
+from mlmodels.legacy import inflating, model_builder, safe_unpickler, sandbox_client, sandbox_worker
 from mlmodels.legacy.errors import BadFolder, RefusedFile
 from tests import legacy_folders as v25
 
@@ -48,7 +48,7 @@ def dumped(value, **options):
 def refused(model, scaler=None, match="Nothing in it was run and nothing was stored", kind=RefusedFile):
     files = {"reversal_model.joblib": model} | ({"reversal_scaler.joblib": scaler} if scaler else {})
     with pytest.raises(kind, match=match) as error:
-        child.convert(files, FEATURES)
+        sandbox_worker.convert(files, FEATURES)
     return str(error.value)
 
 
@@ -79,7 +79,7 @@ def test_what_hides_in_an_array_of_objects_is_found(marker, parts):
 
 
 def test_what_hides_in_the_scaler_is_found_before_the_model_is_built(marker, parts, monkeypatch):
-    monkeypatch.setattr(building.Builder, "build", lambda *_: pytest.fail("something was built"))
+    monkeypatch.setattr(model_builder.Builder, "build", lambda *_: pytest.fail("something was built"))
     scaler = copy.deepcopy(parts[0])
     scaler.mean_ = Bad(marker)
     text = refused(dumped(parts[1]), dumped(scaler))
@@ -104,14 +104,14 @@ def test_allowed_names_used_as_tools_are_never_called(marker):
 
 
 def test_a_dtype_that_denies_to_hold_objects_is_not_believed():
-    described = inert.Made(inert.DTYPE, ("O8", False, True))
+    described = safe_unpickler.Made(safe_unpickler.DTYPE, ("O8", False, True))
     described.state = (3, "|", None, None, None, -1, -1, 0)
     with pytest.raises(ValueError, match="of the type 'O8'"):
-        inert.dtype_of(described)
-    record = inert.Made(inert.DTYPE, ("V8", False, True))
+        safe_unpickler.dtype_of(described)
+    record = safe_unpickler.Made(safe_unpickler.DTYPE, ("V8", False, True))
     record.state = (3, "|", None, ("a",), {"a": (described, 0)}, 8, 1, 0)
     with pytest.raises(ValueError, match="O8"):
-        inert.dtype_of(record)
+        safe_unpickler.dtype_of(record)
 
 
 @pytest.mark.parametrize(
@@ -181,16 +181,16 @@ def test_a_forged_tree_is_never_walked(parts, field):
 
 def test_a_tree_with_fewer_nodes_than_it_says_is_not_built(parts):
     data = dumped(parts[1])
-    found, _, made, wrong = inert.read(data)
+    found, _, made, wrong = safe_unpickler.read(data)
     assert wrong is None
     tree = next(part for part in made if part.name == ("sklearn.tree._tree", "Tree"))
     tree.state["node_count"] = 10**6
-    with pytest.raises(building.NotBuilt, match="laid out"):
-        building.Builder().build(found)
+    with pytest.raises(model_builder.NotBuilt, match="laid out"):
+        model_builder.Builder().build(found)
     tree.state["node_count"] = 1
     tree.state["nodes"] = np.zeros(1, NODE_DTYPE)
-    with pytest.raises(building.NotBuilt, match="values"):
-        building.Builder().build(found)
+    with pytest.raises(model_builder.NotBuilt, match="values"):
+        model_builder.Builder().build(found)
 
 
 def test_forged_histogram_trees_are_refused():
@@ -203,8 +203,8 @@ def test_forged_histogram_trees_are_refused():
 def test_attributes_that_would_replace_methods_are_left_out(parts):
     model = copy.deepcopy(parts[1])
     vars(model).update(predict_proba="mine", _validate_data="mine", __class__="mine", fine_="kept")
-    found, *_ = inert.read(dumped(model))
-    built = building.Builder().build(found)
+    found, *_ = safe_unpickler.read(dumped(model))
+    built = model_builder.Builder().build(found)
     assert {"predict_proba", "__class__"}.isdisjoint(vars(built))
     assert built.fine_ == "kept"
 
@@ -225,7 +225,7 @@ def test_the_process_refuses_what_it_is_given_and_the_desk_hears_why(marker, par
         "reversal_scaler.joblib": dumped(parts[0]),
     }
     with pytest.raises(RefusedFile, match=r"posix\.system.*Nothing in it was run"):
-        parent.convert(files, FEATURES)
+        sandbox_client.convert(files, FEATURES)
 
 
 CONFINED = """
@@ -247,9 +247,9 @@ os.write(1, " ".join(everywhere + on_linux * (sys.platform == "linux")).encode()
 
 
 def test_the_process_can_open_send_start_and_signal_nothing(monkeypatch):
-    monkeypatch.setattr(parent, "_CODE", CONFINED.format(root=str(parent._ROOT)))
+    monkeypatch.setattr(sandbox_client, "_CODE", CONFINED.format(root=str(sandbox_client._ROOT)))
     with Path(os.devnull).open("rb") as nothing:
-        said = parent._run(nothing, "/").decode().split()
+        said = sandbox_client._run(nothing, "/").decode().split()
     assert len(said) >= 3
     assert set(said) == {"refused"}
 
@@ -265,8 +265,8 @@ def test_the_process_can_open_send_start_and_signal_nothing(monkeypatch):
     ],
 )
 def test_a_process_that_dies_hangs_floods_or_lies_stores_nothing(monkeypatch, code, why):
-    monkeypatch.setattr(parent, "_CODE", code)
-    monkeypatch.setattr(parent, "LARGEST_ANSWER", 10**6)
-    monkeypatch.setattr(parent, "SECONDS", 1 if "sleep" in code else 30)
+    monkeypatch.setattr(sandbox_client, "_CODE", code)
+    monkeypatch.setattr(sandbox_client, "LARGEST_ANSWER", 10**6)
+    monkeypatch.setattr(sandbox_client, "SECONDS", 1 if "sleep" in code else 30)
     with pytest.raises(BadFolder, match=why):
-        parent.convert({"reversal_model.joblib": b"x"}, FEATURES)
+        sandbox_client.convert({"reversal_model.joblib": b"x"}, FEATURES)

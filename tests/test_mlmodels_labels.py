@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from benchmarks import _v25_recipe
 from market.bars import Bars
 from market.feeds.simulator import simulate
-from mlmodels import labels
-from mlmodels.features import BadCandles, cut
-from mlmodels.labels import PROFILES, LabelRule, label, left_side
+from mlmodels.pipeline import labels
+from mlmodels.pipeline.features import BadCandles, cut
+from mlmodels.pipeline.labels import PROFILES, LabelRule, label, left_side
 
 FIVE = 300
 

@@ -10,12 +10,13 @@ from sklearn.ensemble import AdaBoostClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from market.bars import Bars
-from mlmodels import artefacts, features, schemas
-from mlmodels.labels import PROFILES, LabelRule
-from mlmodels.legacy import child, export, folder, scoring, services
+from mlmodels.legacy import export, folder, sandbox_worker, scoring, services
 from mlmodels.legacy.errors import BadFolder
 from mlmodels.models import Artefact, ModelVersion
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline import feature_schemas, features
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.labels import PROFILES, LabelRule
+from mlmodels.registry import artefacts
 from tests import legacy_folders as v25
 
 NOTHING: dict = {}
@@ -153,10 +154,13 @@ IN_39 = {"sma_5", "sma_20", "sma_50", "macd", "macd_signal", "macd_hist", "bb_po
 
 @pytest.mark.parametrize(
     ("names", "name", "known"),
-    [(schemas.V25_OF_20251016, "v25-21", IN_BOTH), (schemas.V25_OF_20251020, "v25-39", IN_BOTH | IN_39)],
+    [
+        (feature_schemas.V25_OF_20251016, "v25-21", IN_BOTH),
+        (feature_schemas.V25_OF_20251020, "v25-39", IN_BOTH | IN_39),
+    ],
 )
 def test_the_lists_of_real_2_5_models_are_recognised_and_what_they_lack_is_said(names, name, known):
-    found = schemas.recognise(names)
+    found = feature_schemas.recognise(names)
     assert (found.schema, found.name) == (None, name)
     assert known.isdisjoint(found.missing)
     assert {"wick_up", "bullish_divergence", "trend_strength"} <= set(found.missing)
@@ -166,9 +170,9 @@ def test_the_lists_of_real_2_5_models_are_recognised_and_what_they_lack_is_said(
 
 
 def test_a_schema_is_its_names_in_their_order():
-    for schema in schemas.SCHEMAS.values():
-        assert schemas.recognise(schema.features).schema is schema
-    turned = schemas.recognise(features.V25.features[::-1])
+    for schema in feature_schemas.SCHEMAS.values():
+        assert feature_schemas.recognise(schema.features).schema is schema
+    turned = feature_schemas.recognise(features.V25.features[::-1])
     assert (turned.schema, turned.missing) == (None, ())
     assert "no schema has them in this order" in turned.text
 
@@ -182,7 +186,7 @@ def test_a_schema_is_its_names_in_their_order():
 def test_models_of_other_kinds_are_converted_bit_for_bit(tmp_path, kind):
     scaler, model = v25.fitted(kind)
     read = folder.read(v25.folder(tmp_path / "mine", model=model, scaler=scaler, compress=3))
-    head, data = child.convert(dict(read.files), list(read.features))
+    head, data = sandbox_worker.convert(dict(read.files), list(read.features))
     wanted = model.predict_proba(scaler.transform(v25.rows()))
     assert np.array_equal(artefacts.parse(data).predict_proba(v25.rows()), wanted)
     assert head["estimator"] in type(kind).__name__
@@ -193,14 +197,14 @@ def test_features_in_another_order_than_the_model_knows_are_refused(tmp_path):
     scaler.feature_names_in_ = np.array(v25.TWELVE[::-1], dtype=object)  # as after fit with a data frame
     read = folder.read(v25.folder(tmp_path / "mine", model=model, scaler=scaler))
     with pytest.raises(BadFolder, match="in another order"):
-        child.convert(dict(read.files), list(read.features))
+        sandbox_worker.convert(dict(read.files), list(read.features))
 
 
 def test_a_model_of_another_number_of_features_is_refused(tmp_path):
     scaler, model = v25.fitted(count=5)
     read = folder.read(v25.folder(tmp_path / "mine", model=model, scaler=scaler))
     with pytest.raises(BadFolder, match=r"takes 5 features, by config\.json there are 12"):
-        child.convert(dict(read.files), list(read.features))
+        sandbox_worker.convert(dict(read.files), list(read.features))
 
 
 def test_a_model_whose_parts_are_gone_says_which_scikit_learn_made_it(tmp_path):
@@ -211,7 +215,7 @@ def test_a_model_whose_parts_are_gone_says_which_scikit_learn_made_it(tmp_path):
     ours = artefacts.libraries()["scikit-learn"]
     files = {"reversal_model.joblib": data.replace(ours.encode(), b"0" * (len(ours) - 2) + b".1")}
     with pytest.raises(BadFolder, match=r"does not work here.*It was made by scikit-learn 0+\.1, this is"):
-        child.convert(files, v25.TWELVE)
+        sandbox_worker.convert(files, v25.TWELVE)
 
 
 # --- scoring
@@ -280,7 +284,7 @@ def test_a_folder_is_imported_exported_and_imported_again_with_equal_probabiliti
 @pytest.mark.django_db
 def test_a_model_with_features_nobody_defines_is_kept_unscored(tmp_path):
     scaler, model = v25.fitted(count=21)
-    config = {"features": list(schemas.V25_OF_20251016), "model_type": "GradientBoostingClassifier"}
+    config = {"features": list(feature_schemas.V25_OF_20251016), "model_type": "GradientBoostingClassifier"}
     path = v25.folder(tmp_path / "20251316_999999", model=model, scaler=scaler, config=config)
     call_command("import_model", str(path))
     version = ModelVersion.objects.get()

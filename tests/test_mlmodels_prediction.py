@@ -15,10 +15,13 @@ from mlmodels_desk import KEY, NEED, START, TIMEFRAME, bars_of, clock_after, mak
 
 from market.models import Candle, Quote
 from market.signals import candle_closed
-from mlmodels import artefacts, labelling, labels, prediction, tasks
-from mlmodels.fresh import fresh
+from mlmodels import tasks
+from mlmodels.inference import outcomes, predictions
+from mlmodels.inference.latest import fresh
 from mlmodels.models import Artefact, ModelVersion, Prediction, TrainingRun
 from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.pipeline import labels
+from mlmodels.registry import artefacts
 from mlmodels.signals import predicted
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +47,7 @@ def scored(instrument=None):
 
 
 def score() -> list[int]:
-    return prediction.score(TIMEFRAME, False)
+    return predictions.score(TIMEFRAME, False)
 
 
 def said(rows):
@@ -140,7 +143,7 @@ def test_at_most_200_missed_bars_are_made_up_for() -> None:
     (instrument,) = desk(NEED + 300)
     let_pass([instrument], NEED + 20, NEED + 20)
     let_pass([instrument], NEED + 300, NEED + 300)
-    assert len(scored()) == 1 + prediction.MOST_MISSED
+    assert len(scored()) == 1 + predictions.MOST_MISSED
 
 
 def test_a_bar_whose_features_reach_over_a_gap_is_not_scored() -> None:
@@ -165,7 +168,7 @@ def test_a_family_speaks_about_its_own_kind_of_market_only(market) -> None:
     make_version()
     store("BTCUSDT", bars_of(["BTCUSDT"], NEED + 5)["BTCUSDT"], kind=market)
     assert len(score()) == (market == "replay")
-    assert prediction.score(TIMEFRAME, True) == []
+    assert predictions.score(TIMEFRAME, True) == []
 
 
 def test_new_predictions_are_announced_after_the_commit(django_capture_on_commit_callbacks) -> None:
@@ -250,10 +253,10 @@ def test_a_label_is_not_told_before_the_market_got_there() -> None:
     (instrument,) = desk(NEED + 60)
     let_pass([instrument], NEED + 20, NEED + 20)
     set_clock(instrument, clock_after(NEED + 24))
-    labelling.sweep(KEY)
+    outcomes.sweep(KEY)
     assert scored()[0].label is None
     set_clock(instrument, clock_after(NEED + 27))
-    labelling.sweep(KEY)
+    outcomes.sweep(KEY)
     assert scored()[0].label is not None
 
 
@@ -263,7 +266,7 @@ def test_the_sweep_labels_also_when_nobody_speaks_any_more() -> None:
     let_pass([instrument], NEED + 20, NEED + 20)
     ModelVersion.objects.filter(pk=version.pk).update(state="retired")
     set_clock(instrument, clock_after(NEED + 60))
-    prediction.sweep()
+    predictions.sweep()
     assert scored()[0].label is not None
 
 
@@ -272,11 +275,11 @@ def test_a_label_whose_candles_are_missing_for_good_is_void() -> None:
     (instrument,) = desk(NEED + 60)
     let_pass([instrument], NEED + 20, NEED + 20)
     Candle.objects.filter(open_time=clock_after(NEED + 22)).delete()
-    set_clock(instrument, clock_after(NEED + 20 + 6 + labelling.GRACE_BARS - 1))
-    labelling.sweep(KEY)
+    set_clock(instrument, clock_after(NEED + 20 + 6 + outcomes.GRACE_BARS - 1))
+    outcomes.sweep(KEY)
     assert not scored()[0].void
-    set_clock(instrument, clock_after(NEED + 20 + 6 + labelling.GRACE_BARS))
-    labelling.sweep(KEY)
+    set_clock(instrument, clock_after(NEED + 20 + 6 + outcomes.GRACE_BARS))
+    outcomes.sweep(KEY)
     row = scored()[0]
     assert (row.void, row.label) == (True, None)
 
@@ -288,11 +291,11 @@ def test_a_late_candle_still_lets_the_label_be_known() -> None:
     late = Candle.objects.get(open_time=clock_after(NEED + 22))
     late.delete()
     set_clock(instrument, clock_after(NEED + 30))
-    labelling.sweep(KEY)
+    outcomes.sweep(KEY)
     assert scored()[0].label is None
     late.pk = None
     late.save()
-    labelling.sweep(KEY)
+    outcomes.sweep(KEY)
     assert scored()[0].label is not None
 
 
@@ -301,7 +304,7 @@ def test_what_waited_when_its_instrument_moved_to_another_market_is_void() -> No
     desk(NEED + 60)
     score()
     Quote.objects.update(kind="simulated", timeframe=5)
-    labelling.sweep(KEY)
+    outcomes.sweep(KEY)
     assert scored()[0].void
 
 
@@ -369,7 +372,7 @@ def test_only_old_predictions_of_made_up_markets_are_deleted() -> None:
             instrument=instrument, timeframe=TIMEFRAME, open_time=at, market=market, version=owner,
             schema_hash=owner.schema_hash, probability=0.2, side="peak", features=[1.0],
         )  # fmt: skip
-    assert prediction.forget_simulated() == 1
+    assert predictions.forget_simulated() == 1
     assert sorted(Prediction.objects.values_list("market", flat=True)) == ["live", "simulated"]
 
 

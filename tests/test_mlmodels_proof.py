@@ -8,16 +8,16 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from market.bars import Bars
-from mlmodels import dataset, features, labels, leaks
-from mlmodels.dataset import Dataset
-from mlmodels.features import DESK_1, V25, Floats, Schema
-from mlmodels.leaks import LeakFound
-from mlmodels.proof import canary, counting, exact, markets, noise, rivals, suite, trials
+from mlmodels.pipeline import dataset, features, labels, leakage
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import Dataset
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import DESK_1, V25, Floats, Schema
+from mlmodels.pipeline.leakage import LeakFound
+from mlmodels.pipeline.report import Verdict
+from mlmodels.proof import canary, challengers, markets, noise, suite, thresholds, trials, truncation
 from mlmodels.proof import subject as subjects
 from mlmodels.proof.subject import Subject
-from mlmodels.recipe import Recipe
-from mlmodels.report import Verdict
-from mlmodels.schemas import SCHEMAS
 
 FIVE = 300
 TINY = suite.Trials(bars=8, shuffle=1, random_walk=1, same_recipe=1, power=1, canary=1)
@@ -46,7 +46,7 @@ def look_ahead(bars: Bars, out: Floats) -> None:
 
 
 def test_an_honest_schema_passes_both_experiments_on_values(small: Subject) -> None:
-    for experiment in (exact.truncation, exact.warm_up):
+    for experiment in (truncation.truncation, truncation.warm_up):
         result = experiment(small, 12, nothing)
         assert result["ok"], result
         assert result["trials"]
@@ -57,7 +57,7 @@ def test_a_feature_that_looks_one_bar_ahead_fails_truncation_and_is_named(
     small: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SCHEMAS, "desk-1", replace(DESK_1, compute=look_ahead))
-    result = exact.truncation(small, 12, nothing)
+    result = truncation.truncation(small, 12, nothing)
     assert not result["ok"]
     assert result["detail"] == ["differs: desk-1.sma_20_distance"]
 
@@ -65,8 +65,8 @@ def test_a_feature_that_looks_one_bar_ahead_fails_truncation_and_is_named(
 def test_a_prediction_that_depends_on_what_it_is_asked_with_is_named(
     small: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact, "_predicted", lambda model, rows: rows[-1:, 0] * len(rows))
-    assert exact.truncation(small, 12, nothing)["detail"] == ["differs: prediction"]
+    monkeypatch.setattr(truncation, "_predicted", lambda model, rows: rows[-1:, 0] * len(rows))
+    assert truncation.truncation(small, 12, nothing)["detail"] == ["differs: prediction"]
 
 
 def test_a_leak_in_the_desks_own_schema_makes_no_experiment_hold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_leak_in_the_desks_own_schema_makes_no_experiment_hold(monkeypatch: py
 
 def test_a_look_back_that_is_too_short_fails_warm_up(small: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCHEMAS, "v25", replace(V25, look_back=60))
-    result = exact.warm_up(small, 12, nothing)
+    result = truncation.warm_up(small, 12, nothing)
     assert not result["ok"]
     assert "differs: v25.macd" in result["detail"]
     assert "differs: v25.sma_20" not in result["detail"]
@@ -100,7 +100,7 @@ def test_a_market_without_signal_promotes_nobody_and_an_effect_is_found(small: S
     walked = noise.random_walk(small, 2, nothing)
     assert (walked["ok"], walked["count"], walked["trials"]) == (True, 0, 2)
     assert "mean skill over the constant forecast: -" in walked["detail"][0]
-    found = rivals.power(small, 1, nothing)
+    found = challengers.power(small, 1, nothing)
     assert (found["ok"], found["count"]) == (True, 1)
 
 
@@ -115,7 +115,7 @@ def test_the_effect_begins_where_it_begins() -> None:
 
 
 def test_another_seed_is_another_model_on_the_same_rows(small: Subject) -> None:
-    made = [rivals._drawn(small, small.window(0, 1), seed, None) for seed in (1, 1, 2)]
+    made = [challengers._drawn(small, small.window(0, 1), seed, None) for seed in (1, 1, 2)]
     rows = features.compute(DESK_1, small.series["BTCUSDT"], FIVE)[-400:]
     first, again, other = (trial.predict(rows) for trial in made)
     assert np.array_equal(first, again)
@@ -141,14 +141,14 @@ def verdicts(promoted: int, kept: int, unjudged: int = 0) -> list[Verdict]:
     ],
 )
 def test_at_most_5_percent_counts_what_could_be_judged(promoted: int, kept: int, unjudged: int, ok: bool) -> None:
-    result = counting.promotions("x", "", verdicts(promoted, kept, unjudged), "at most", counting.MOST_WRONG)
+    result = thresholds.promotions("x", "", verdicts(promoted, kept, unjudged), "at most", thresholds.MOST_WRONG)
     assert result["ok"] is ok
     assert (result["count"], result["trials"]) == (promoted, promoted + kept)
 
 
 @pytest.mark.parametrize(("promoted", "ok"), [(32, True), (31, False)])
 def test_at_least_80_percent_shows_its_interval(promoted: int, ok: bool) -> None:
-    result = counting.promotions("x", "", verdicts(promoted, 40 - promoted), "at least", counting.LEAST_FOUND)
+    result = thresholds.promotions("x", "", verdicts(promoted, 40 - promoted), "at least", thresholds.LEAST_FOUND)
     assert result["ok"] is ok
     assert result["share"] is not None
     assert result["share"]["low"] < promoted / 40 < result["share"]["high"]
@@ -173,7 +173,7 @@ def table(schema: Schema, window: dict[str, Bars]) -> tuple[dict[str, Floats], D
 def test_a_leak_says_which_feature_at_which_bar_with_and_without_the_future(window: dict[str, Bars]) -> None:
     schema = replace(DESK_1, compute=look_ahead)
     with pytest.raises(LeakFound, match=r"sma_20_distance knows the future: at bar \d+ of BTCUSDT") as found:
-        leaks.check(schema, window, *table(schema, window))
+        leakage.check(schema, window, *table(schema, window))
     assert found.value.names == ("sma_20_distance",)
 
 
@@ -186,7 +186,7 @@ def test_two_leaks_are_both_named(window: dict[str, Bars]) -> None:
 
     schema = replace(DESK_1, features=(*DESK_1.features, "tomorrow"), compute=both)
     with pytest.raises(LeakFound) as found:
-        leaks.check(schema, window, *table(schema, window))
+        leakage.check(schema, window, *table(schema, window))
     assert found.value.names == ("sma_20_distance", "tomorrow")
 
 
@@ -198,13 +198,13 @@ def test_a_feature_that_contains_the_answer_is_found_in_any_shape(window: dict[s
     bowl = (answer * 2 - 1) * random.choice([-1, 1], len(data)) * 1.0 + answer * 9.0
     for column in (answer.astype(float), -answer.astype(float), np.abs(bowl)):
         rows = replace(data, features=np.column_stack([data.features, column])).candidates
-        assert [leak.feature for leak in leaks.too_good((*DESK_1.features, "told"), rows)] == ["told"]
+        assert [leak.feature for leak in leakage.too_good((*DESK_1.features, "told"), rows)] == ["told"]
 
 
 def test_few_reversals_accuse_nobody(window: dict[str, Bars]) -> None:
     _, data = table(DESK_1, window)
     few = data.where(np.arange(len(data)) < 300).candidates
-    assert leaks.too_good(DESK_1.features, few) == []
+    assert leakage.too_good(DESK_1.features, few) == []
 
 
 def test_windows_are_spread_over_the_history_and_the_last_ends_with_it() -> None:

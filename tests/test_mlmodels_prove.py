@@ -15,13 +15,13 @@ from algotrendy.locks import try_hold
 from market.bars import Bars
 from market.models import Candle
 from market.services import ensure_instrument
-from mlmodels import proving
-from mlmodels.features import DESK_1, Floats
+from mlmodels import proof_runs
 from mlmodels.models import ProofRun
-from mlmodels.proof import exact, suite
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import DESK_1, Floats
 from mlmodels.proof import subject as subjects
+from mlmodels.proof import suite, truncation
 from mlmodels.proof.subject import Subject
-from mlmodels.schemas import SCHEMAS
 from mlmodels.signals import proof_changed
 
 FIVE = 300
@@ -65,7 +65,7 @@ def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None)
     assert (run.state, run.progress, run.simulated, run.results) == ("passed", 1.0, True, printed["results"])
     assert run.subject.startswith("a simulated market: BTCUSDT, ETHUSDT")
     assert run.subject.endswith(", quick")
-    assert (dead.state, dead.error) == ("error", proving.ABANDONED)
+    assert (dead.state, dead.error) == ("error", proof_runs.ABANDONED)
     assert set(told) == {run.pk, dead.pk}
 
 
@@ -73,7 +73,7 @@ def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None)
 def test_a_test_that_does_not_hold_fails_the_command_and_shows_in_its_table(
     tiny_desk: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    only = [(exact.TRUNCATION, exact.truncation, 4)]
+    only = [(truncation.TRUNCATION, truncation.truncation, 4)]
     monkeypatch.setattr(suite, "experiments", lambda trials: only)
     monkeypatch.setitem(SCHEMAS, "desk-1", replace(DESK_1, compute=look_ahead))
     out = StringIO()
@@ -88,7 +88,7 @@ def test_a_test_that_does_not_hold_fails_the_command_and_shows_in_its_table(
 
 @pytest.mark.django_db
 def test_what_ends_a_proof_early_is_written_down(tiny_desk: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(subject: Subject, count: int, tell: exact.Share) -> None:
+    def broken(subject: Subject, count: int, tell: truncation.Share) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite, "experiments", lambda trials: [("broken", broken, 1)])
@@ -101,7 +101,7 @@ def test_what_ends_a_proof_early_is_written_down(tiny_desk: None, monkeypatch: p
 
 @pytest.mark.django_db
 def test_without_enough_real_candles_the_simulated_market_is_proved() -> None:
-    assert proving.subject().simulated
+    assert proof_runs.subject().simulated
     with pytest.raises(CommandError, match="is not a timeframe"):
         prove("--timeframe", "soon")
 
@@ -109,7 +109,7 @@ def test_without_enough_real_candles_the_simulated_market_is_proved() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_second_suite_waits_for_nobody_and_writes_nothing(tiny_desk: None) -> None:
     with ThreadPoolExecutor(1) as elsewhere:
-        assert elsewhere.submit(try_hold, proving.LOCK).result()
+        assert elsewhere.submit(try_hold, proof_runs.LOCK).result()
         try:
             with pytest.raises(CommandError, match="the honesty suite runs already"):
                 prove("--simulated", "--quick")
@@ -130,10 +130,10 @@ def test_real_candles_are_taken_where_there_are_enough_of_them() -> None:
         for at, price in zip(bars.open_time[1:], bars.close[1:].round(2), strict=True)
     ]  # fmt: skip
     Candle.objects.bulk_create(rows[1:])
-    assert proving.subject().simulated
+    assert proof_runs.subject().simulated
     rows[0].save()
-    subject = proving.subject()
+    subject = proof_runs.subject()
     assert not subject.simulated
     assert subject.text.startswith("real candles: BTCUSDT, 5m, 10,080 candles from 2025-01-01 to 2025-02-05")
-    assert proving.subject(timeframe=3_600).simulated
-    assert proving.subject(simulated=True).simulated
+    assert proof_runs.subject(timeframe=3_600).simulated
+    assert proof_runs.subject(simulated=True).simulated

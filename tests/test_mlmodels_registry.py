@@ -8,10 +8,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from training_desk import REAL, a_version
 
-from mlmodels import artefacts, registry
 from mlmodels.models import Artefact, ModelVersion, Promotion
-from mlmodels.registry import CannotPromote
-from mlmodels.report import Verdict
+from mlmodels.pipeline.report import Verdict
+from mlmodels.registry import artefacts, versions
+from mlmodels.registry.versions import CannotPromote
 
 pytestmark = pytest.mark.django_db
 State = ModelVersion.State
@@ -38,23 +38,23 @@ def person() -> User:
 
 def crowned(name: str) -> ModelVersion:
     version = with_artefact(a_version(name))
-    registry.settle(version=version, verdict=verdict(), compared_with=registry.champion(REAL.slug))
+    versions.settle(version=version, verdict=verdict(), compared_with=versions.champion(REAL.slug))
     version.refresh_from_db()
     return version
 
 
 def test_a_family_without_a_version_says_that_none_was_trained() -> None:
-    found = registry.speaking(REAL.slug)
+    found = versions.speaking(REAL.slug)
     assert (found.champion, found.expired, found.silent_because) == (None, False, "no model has been trained yet")
 
 
 def test_a_rejected_first_model_leaves_nobody_to_speak_and_says_why() -> None:
     version = with_artefact(a_version())
-    assert not registry.settle(version=version, verdict=verdict("keep"), compared_with=None)
+    assert not versions.settle(version=version, verdict=verdict("keep"), compared_with=None)
     version.refresh_from_db()
     assert version.state == State.REJECTED
     ModelVersion.objects.filter(pk=version.pk).update(verdict=verdict("keep"))
-    assert "it says keep" in registry.speaking(REAL.slug).silent_because
+    assert "it says keep" in versions.speaking(REAL.slug).silent_because
 
 
 def test_the_first_promotion_is_recorded_as_such() -> None:
@@ -84,18 +84,18 @@ def test_a_comparison_with_somebody_who_is_no_longer_champion_promotes_nobody() 
     old = crowned("20250101_000000")
     crowned("20250102_000000")
     late = with_artefact(a_version("20250103_000000"))
-    assert not registry.settle(version=late, verdict=verdict(), compared_with=old)
+    assert not versions.settle(version=late, verdict=verdict(), compared_with=old)
     late.refresh_from_db()
     assert late.state == State.REJECTED
     assert "changed meanwhile" in late.notes[0]
-    assert registry.champion(REAL.slug) == ModelVersion.objects.get(name="20250102_000000")
+    assert versions.champion(REAL.slug) == ModelVersion.objects.get(name="20250102_000000")
 
 
 def test_a_champion_that_is_too_old_stops_speaking_and_says_so() -> None:
     version = crowned("20250101_000000")
-    later = timezone.now() + registry.LONGEST_REIGN + timedelta(minutes=1)
-    assert registry.speaking(REAL.slug).silent_because == ""
-    found = registry.speaking(REAL.slug, later)
+    later = timezone.now() + versions.LONGEST_REIGN + timedelta(minutes=1)
+    assert versions.speaking(REAL.slug).silent_because == ""
+    found = versions.speaking(REAL.slug, later)
     assert found.champion == version
     assert found.expired
     assert "no longer speaks" in found.silent_because
@@ -103,7 +103,7 @@ def test_a_champion_that_is_too_old_stops_speaking_and_says_so() -> None:
 
 def test_a_champion_deleted_by_hand_leaves_nobody_speaking_and_its_record() -> None:
     crowned("20250101_000000").delete()
-    assert registry.speaking(REAL.slug).champion is None
+    assert versions.speaking(REAL.slug).champion is None
     record = Promotion.objects.get()
     assert (record.version, record.version_name) == (None, "20250101_000000")
 
@@ -111,21 +111,21 @@ def test_a_champion_deleted_by_hand_leaves_nobody_speaking_and_its_record() -> N
 def test_a_person_promotes_with_a_reason_and_not_without(person: User) -> None:
     version = with_artefact(a_version(state=State.ARCHIVED))
     with pytest.raises(CannotPromote, match="needs a reason"):
-        registry.promote(version=version, by=person, reason="  ")
-    record = registry.promote(version=version, by=person, reason="compared by hand")
+        versions.promote(version=version, by=person, reason="  ")
+    record = versions.promote(version=version, by=person, reason="compared by hand")
     assert (record.kind, record.by, record.reason) == ("manual", person, "compared by hand")
     with pytest.raises(CannotPromote, match="champion already"):
-        registry.promote(version=version, by=person, reason="again")
+        versions.promote(version=version, by=person, reason="again")
 
 
 def test_a_version_without_a_stored_model_can_not_be_promoted(person: User) -> None:
     with pytest.raises(CannotPromote, match="no stored model"):
-        registry.promote(version=a_version(), by=person, reason="please")
+        versions.promote(version=a_version(), by=person, reason="please")
 
 
 def test_rolling_back_makes_the_one_before_champion_again(person: User) -> None:
     first, second = crowned("20250101_000000"), crowned("20250102_000000")
-    record = registry.roll_back(family=REAL.slug, by=person, reason="it lost money")
+    record = versions.roll_back(family=REAL.slug, by=person, reason="it lost money")
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.state, second.state, record.kind) == (State.CHAMPION, State.RETIRED, "rollback")
@@ -134,28 +134,28 @@ def test_rolling_back_makes_the_one_before_champion_again(person: User) -> None:
 def test_there_is_nothing_to_roll_back_to_before_a_second_champion(person: User) -> None:
     crowned("20250101_000000")
     with pytest.raises(CannotPromote, match="no earlier champion"):
-        registry.roll_back(family=REAL.slug, by=person, reason="x")
+        versions.roll_back(family=REAL.slug, by=person, reason="x")
 
 
 def test_a_champion_taken_out_leaves_nobody_and_can_be_rolled_back_to(person: User) -> None:
     version = crowned("20250101_000000")
-    registry.retire(version=version, by=person, reason="holiday")
-    assert registry.champion(REAL.slug) is None
-    registry.roll_back(family=REAL.slug, by=person, reason="back")
-    assert registry.champion(REAL.slug) == version
+    versions.retire(version=version, by=person, reason="holiday")
+    assert versions.champion(REAL.slug) is None
+    versions.roll_back(family=REAL.slug, by=person, reason="back")
+    assert versions.champion(REAL.slug) == version
 
 
 def test_looks_count_from_the_last_change_of_champion_and_only_where_there_was_evidence() -> None:
     crowned("20250101_000000")
-    assert registry.attempts(REAL.slug) == 0
+    assert versions.attempts(REAL.slug) == 0
     for number, outcome in enumerate(("keep", "insufficient", "keep")):
         a_version(f"20250201_00000{number}", verdict=verdict(outcome))
-    assert registry.attempts(REAL.slug) == 2
+    assert versions.attempts(REAL.slug) == 2
 
 
 def test_names_are_utc_seconds_and_never_taken_twice() -> None:
     at = timezone.now()
-    first = registry.free_name(at)
+    first = versions.free_name(at)
     a_version(first)
     assert first == at.strftime("%Y%m%d_%H%M%S")
-    assert registry.free_name(at) > first
+    assert versions.free_name(at) > first

@@ -17,9 +17,10 @@ from training_desk import REAL, SYMBOLS, database_url, import_market, small_reci
 
 from algotrendy.testing import wait_until
 from market.models import Candle
-from mlmodels import history, registry, runs, training, watching
 from mlmodels.models import Artefact, ModelVersion, Promotion, TrainingRun
-from mlmodels.steps import Step
+from mlmodels.pipeline.progress import Step
+from mlmodels.registry import versions
+from mlmodels.training import job, requirements, runs, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = TrainingRun.State
@@ -41,7 +42,7 @@ def trained(**changes: Any) -> TrainingRun:
     """Train in this process, as `./mem retrain` does."""
     with runs.training_lock():
         run = runs.begin(family_key=REAL, trigger=runs.Trigger.MANUAL, recipe=small_recipe(**changes))
-        return training.execute(run)
+        return job.execute(run)
 
 
 def a_champion() -> ModelVersion:
@@ -54,7 +55,7 @@ def a_champion_of_these_candles() -> ModelVersion:
     version = trained().version
     assert version is not None
     if version.state != ModelVersion.State.CHAMPION:
-        registry.promote(version=version, by=None, reason="for the test")
+        versions.promote(version=version, by=None, reason="for the test")
     version.refresh_from_db()
     return version
 
@@ -83,7 +84,7 @@ def test_a_second_run_is_compared_with_the_champion_on_rows_that_neither_has_see
     assert version.verdict["against"] == champion.name
     assert version.report["holdout"]["champion_name"] == champion.name
     assert {"champion", "pr_auc", "brier", "ece"} <= {check["name"] for check in version.verdict["checks"]}
-    assert registry.champion(REAL.slug) == champion, "the same recipe on the same rows is not better"
+    assert versions.champion(REAL.slug) == champion, "the same recipe on the same rows is not better"
 
 
 @pytest.mark.parametrize("step", [step.value for step in Step])
@@ -93,13 +94,13 @@ def test_a_process_killed_in_any_step_leaves_the_champion_and_the_next_run_succe
     champion = a_champion()
     run = waiting_run()
     assert training_process(dies_in=step).wait(PATIENCE) == -signal.SIGKILL
-    versions = ModelVersion.objects.count()
+    before = ModelVersion.objects.count()
     assert runs.settle_dead() == [run]
     run.refresh_from_db()
     assert (run.state, run.step) == (State.FAILED, step)
     assert f"killed in step “{step}”" in run.error
-    assert registry.speaking(REAL.slug).champion == champion
-    assert (ModelVersion.objects.count(), versions) == (1, 1)
+    assert versions.speaking(REAL.slug).champion == champion
+    assert (ModelVersion.objects.count(), before) == (1, 1)
     again = TrainingRun.objects.get(follows=run)
     assert (again.trigger, again.recipe) == ("restart", run.recipe)
     assert training_process().wait(PATIENCE) == 0
@@ -140,10 +141,10 @@ def test_a_waiting_run_is_canceled_at_once(market: None) -> None:
 
 def test_a_running_run_is_ended_by_the_worker_in_the_middle_of_its_work(market: None) -> None:
     run = waiting_run(parameters={"max_iter": 4000})
-    watching.watch()
+    worker.watch()
     wait_until(lambda: TrainingRun.objects.get(pk=run.pk).step == Step.WALK_FORWARD, PATIENCE, "the first fold")
     assert runs.cancel(TrainingRun.objects.get(pk=run.pk))
-    wait_until(lambda: watching.watch() or _state(run) == State.CANCELED, 20, "the end")
+    wait_until(lambda: worker.watch() or _state(run) == State.CANCELED, 20, "the end")
     assert ModelVersion.objects.count() == 0
     assert not TrainingRun.objects.filter(follows=run).exists()
 
@@ -156,9 +157,9 @@ def test_the_worker_starts_what_waits_and_runs_one_at_a_time(market: None) -> No
     run = waiting_run()
     with runs.training_lock() as mine:
         assert mine
-        watching.watch()
+        worker.watch()
         assert _state(run) == State.QUEUED, "somebody else trains"
-    wait_until(lambda: watching.watch() or _state(run) == State.SUCCEEDED, PATIENCE, "the run")
+    wait_until(lambda: worker.watch() or _state(run) == State.SUCCEEDED, PATIENCE, "the run")
 
 
 def test_one_run_of_a_family_waits_at_most(services: None) -> None:
@@ -184,17 +185,17 @@ def test_bad_candles_end_the_run_with_a_reason_and_leave_the_champion(market: No
     assert run.state == State.FAILED
     assert said in run.error.lower().replace("There", "there")
     assert "champion was not touched" in run.error
-    assert registry.champion(REAL.slug) == champion
+    assert versions.champion(REAL.slug) == champion
 
 
 def test_too_few_reversals_are_told_with_their_number(market: None) -> None:
     from dataclasses import replace
 
-    from mlmodels.labels import PROFILES
+    from mlmodels.pipeline.labels import PROFILES
 
     recipe = replace(small_recipe(), label=PROFILES["inventory"])
     with runs.training_lock():
-        run = training.execute(runs.begin(family_key=REAL, trigger=runs.Trigger.MANUAL, recipe=recipe))
+        run = job.execute(runs.begin(family_key=REAL, trigger=runs.Trigger.MANUAL, recipe=recipe))
     assert run.state == State.FAILED
     assert "reversals before the hold-out" in run.error
 
@@ -309,23 +310,23 @@ def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
             instrument=instrument, price=100, timeframe=300, kind=MarketKind.REPLAY, market_time=timezone.now(),
             received_at=timezone.now(),
         )  # fmt: skip
-    assert watching.ask_for_first_models() == [], "29 days are too few for the default recipe"
+    assert worker.ask_for_first_models() == [], "29 days are too few for the default recipe"
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [run.trigger for run in watching.ask_for_first_models()] == ["first"]
-    assert watching.ask_for_first_models() == []
+    assert [run.trigger for run in worker.ask_for_first_models()] == ["first"]
+    assert worker.ask_for_first_models() == []
 
 
 def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
     trained()
-    assert not history.has_news(REAL)
+    assert not requirements.has_news(REAL)
     import_market(days=31)
-    assert history.has_news(REAL)
+    assert requirements.has_news(REAL)
 
 
 def test_the_schedule_asks_for_imported_candles_too_and_once(services: None) -> None:
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [(run.family, run.trigger) for run in watching.ask_for_retrains()] == [(REAL.slug, "schedule")]
-    assert watching.ask_for_retrains() == []
+    assert [(run.family, run.trigger) for run in worker.ask_for_retrains()] == [(REAL.slug, "schedule")]
+    assert worker.ask_for_retrains() == []
 
 
 def test_promotions_tell_on_which_rows(market: None) -> None:

@@ -6,7 +6,7 @@ import pytest
 import time_machine
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from mlmodels import schedule
+from mlmodels.training import schedule
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from mlmodels_desk import KEY, START, TIMEFRAME, bars_of, make_version, store
 
-from mlmodels import drift, skill
-from mlmodels.families import FamilyKey
-from mlmodels.features import DESK_1
+from mlmodels.inference import monitoring
 from mlmodels.models import Prediction, TrainingRun
 from mlmodels.models.registry import LONGEST_REIGN
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline import drift
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.features import DESK_1
+from mlmodels.registry.families import FamilyKey
 
 WEEK = timedelta(days=7)
 GOOD, BLIND, WRONG = 0.8, 0.3, 0.02  # what is said of reversals; the rest is said of what is none
@@ -38,7 +39,7 @@ def report(promised: float) -> dict:
 def week_of(version, number: int, said: float, candidates: int = 100, quiet: int = 20) -> None:
     """Let three in ten candidates of a week be reversals, of which `said` was said, and 1 − said of the others."""
     instrument = store("BTCUSDT", bars_of(["BTCUSDT"], 1, start=START - WEEK * (number + 9))["BTCUSDT"])
-    length = timedelta(seconds=skill.week_seconds(version))
+    length = timedelta(seconds=monitoring.week_seconds(version))
     start, step = START + length * number, length / (candidates + quiet)
     Prediction.objects.bulk_create(
         Prediction(
@@ -60,7 +61,7 @@ def one(row: int, said: float, candidate: bool) -> dict:
 @pytest.mark.django_db
 def test_a_week_has_the_skill_of_its_predictions_beside_the_base_rate_of_training(version) -> None:
     week_of(version, 0, GOOD)
-    (week,) = skill.weekly(version.pk)
+    (week,) = monitoring.weekly(version.pk)
     constant = -(0.3 * math.log(0.3) + 0.7 * math.log(0.7))
     assert (week.week, week.n, week.candidates, week.positives) == (START, 120, 100, 30)
     assert week.log_loss == pytest.approx(-math.log(GOOD))
@@ -73,14 +74,14 @@ def test_a_week_has_the_skill_of_its_predictions_beside_the_base_rate_of_trainin
 @pytest.mark.django_db
 def test_saying_the_base_rate_has_no_skill(version) -> None:
     week_of(version, 0, BLIND)
-    assert skill.weekly(version.pk)[0].skill == pytest.approx(0)
+    assert monitoring.weekly(version.pk)[0].skill == pytest.approx(0)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("candidates", [29, 11])
 def test_a_week_with_too_little_evidence_says_nothing(version, candidates) -> None:
     week_of(version, 0, GOOD, candidates=candidates)
-    week = skill.weekly(version.pk)[0]
+    week = monitoring.weekly(version.pk)[0]
     assert week.candidates == candidates
     assert (week.skill, week.low, week.high, week.log_loss, week.constant) == (None,) * 5
 
@@ -89,7 +90,7 @@ def test_a_week_with_too_little_evidence_says_nothing(version, candidates) -> No
 def test_a_version_whose_training_is_not_known_has_no_skill() -> None:
     imported = make_version(with_model=False, report={})
     week_of(imported, 0, GOOD)
-    assert skill.weekly(imported.pk)[0].skill is None
+    assert monitoring.weekly(imported.pk)[0].skill is None
 
 
 @pytest.mark.django_db
@@ -97,7 +98,7 @@ def test_weeks_come_oldest_first_and_at_most_so_many(version, django_assert_num_
     for number in range(4):
         week_of(version, number, GOOD)
     with django_assert_num_queries(4):
-        weeks = skill.weekly(version.pk, weeks=3)
+        weeks = monitoring.weekly(version.pk, weeks=3)
     assert [week.week for week in weeks] == [START + WEEK * number for number in (1, 2, 3)]
     assert [week.complete for week in weeks] == [True, True, False]
 
@@ -106,22 +107,26 @@ def test_weeks_come_oldest_first_and_at_most_so_many(version, django_assert_num_
 def test_a_simulated_week_is_seven_days_of_movement() -> None:
     key = FamilyKey(5, simulated=True)
     fast = make_version(key, with_model=False, recipe=Recipe(bars_per_day=288).as_json())
-    assert skill.week_seconds(fast) == 7 * 288 * 5
+    assert monitoring.week_seconds(fast) == 7 * 288 * 5
     week_of(fast, 0, GOOD)
     week_of(fast, 1, GOOD)
-    assert [week.candidates for week in skill.weekly(fast.pk)][-1] <= 100
-    assert sum(week.candidates for week in skill.weekly(fast.pk)) == 200
+    assert [week.candidates for week in monitoring.weekly(fast.pk)][-1] <= 100
+    assert sum(week.candidates for week in monitoring.weekly(fast.pk)) == 200
 
 
 @pytest.mark.django_db
 def test_without_predictions_there_are_no_weeks_no_reliability_and_no_drift(version) -> None:
-    assert (skill.weekly(version.pk), skill.reliability_live(version.pk), skill.drift(version)) == ([], [], [])
+    assert (monitoring.weekly(version.pk), monitoring.reliability_live(version.pk), monitoring.drift(version)) == (
+        [],
+        [],
+        [],
+    )
 
 
 @pytest.mark.django_db
 def test_reliability_compares_what_was_said_with_how_often_it_came_true(version) -> None:
     week_of(version, 0, GOOD)
-    bins = skill.reliability_live(version.pk)
+    bins = monitoring.reliability_live(version.pk)
     assert sum(row["n"] for row in bins) == 100
     assert [(round(row["mean"], 2), row["rate"]) for row in bins] == [(0.2, 0.0), (0.8, 1.0)]
 
@@ -144,7 +149,7 @@ def test_skill_fell_when_it_is_below_zero_or_twice_below_half_of_what_was_promis
         week_of(version, number, said)
     Prediction.objects.filter(label=True, probability=BLIND).update(probability=BLIND + 0.01)
     week_of(version, len(skills), WRONG)  # this week is not over
-    assert (why in skill.fallen(version)) if why else skill.fallen(version) == ""
+    assert (why in monitoring.fallen(version)) if why else monitoring.fallen(version) == ""
 
 
 @pytest.mark.django_db
@@ -152,21 +157,21 @@ def test_weeks_without_evidence_are_no_reason_to_train(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, WRONG, candidates=20)
     week_of(version, 2, GOOD)
-    assert skill.fallen(version) == ""
+    assert monitoring.fallen(version) == ""
 
 
 @pytest.mark.django_db
 def test_fallen_skill_asks_for_one_training_a_week_and_says_why(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
-    assert (skill.watch(), skill.watch()) == (1, 0)
+    assert (monitoring.watch(), monitoring.watch()) == (1, 0)
     run = TrainingRun.objects.get()
     assert (run.trigger, run.family) == ("skill", version.family)
     assert "below zero" in run.log[-1]["text"]
     TrainingRun.objects.update(state="succeeded", finished_at=timezone.now())
-    assert skill.watch() == 0
+    assert monitoring.watch() == 0
     TrainingRun.objects.update(created_at=timezone.now() - WEEK)
-    assert skill.watch() == 1
+    assert monitoring.watch() == 1
 
 
 @pytest.mark.django_db
@@ -174,7 +179,7 @@ def test_only_champions_are_watched(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
     type(version).objects.update(state="retired")
-    assert skill.watch() == 0
+    assert monitoring.watch() == 0
 
 
 @pytest.mark.django_db
@@ -186,7 +191,7 @@ def test_drift_is_that_of_last_weeks_candidates_against_the_training(version) ->
     for row in rows:
         row.features = [*generator.normal(size=8), float(generator.normal(loc=3))]
     Prediction.objects.bulk_update(rows, ["features"])
-    found = skill.drift(version)
+    found = monitoring.drift(version)
     assert (found[0].feature, found[0].reading, found[0].n) == (DESK_1.features[-1], "far", 400)
     assert {item.reading for item in found[1:]} == {"steady"}
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from market.bars import Bars
 from market.feeds.simulator import simulate
-from mlmodels import dataset, labels
-from mlmodels.dataset import Dataset, NotEnough
-from mlmodels.features import DESK_1, cut
-from mlmodels.labels import PROFILES
-from mlmodels.recipe import Recipe
-from mlmodels.validation import Plan, Split, Window, least_bars, plan, unseen, walk_forward
+from mlmodels.pipeline import dataset, labels
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import Dataset, NotEnough
+from mlmodels.pipeline.features import DESK_1, cut
+from mlmodels.pipeline.labels import PROFILES
+from mlmodels.pipeline.splits import Plan, Split, Window, least_bars, plan, unseen, walk_forward
 
 FIVE = 300
 RECIPE = Recipe(label=PROFILES["half-percent"], holdout_days=2, history_days=30)

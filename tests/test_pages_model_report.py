@@ -18,7 +18,7 @@ from dashboard.selectors import model_report, models
 from dashboard.wording import STATES
 from memory.models import Decision
 from mlmodels.models import ModelVersion, Prediction, Promotion, ProofRun, TrainingRun
-from mlmodels.steps import Step
+from mlmodels.pipeline.progress import Step
 
 SHARES = st.floats(0, 1)
 

@@ -12,10 +12,10 @@ from algotrendy import paths
 from market.feeds import simulator
 from market.models import Instrument, MarketKind
 from market.services import NewCandle, ensure_instrument, store_candles
-from mlmodels import runs
-from mlmodels.families import FamilyKey, recipe_of
 from mlmodels.models import ModelVersion, TrainingRun
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline.config import Recipe
+from mlmodels.registry.families import FamilyKey, recipe_of
+from mlmodels.training import runs
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 REAL = FamilyKey(300, False)

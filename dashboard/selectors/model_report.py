@@ -9,9 +9,9 @@ from django.db.models.functions import Length
 
 from dashboard import drawing, plots
 from dashboard.templatetags.desk import percent, write
-from mlmodels import skill
+from mlmodels.inference import monitoring
 from mlmodels.models import Artefact, ModelVersion
-from mlmodels.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
+from mlmodels.pipeline.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
 
 DASH = "–"
 MOST_LABELS = 7
@@ -231,7 +231,7 @@ def _plain(value: Any) -> str:
 
 def live(version: ModelVersion) -> Row:
     """Return how a version does since it speaks: weekly skill, calibration and drift."""
-    weeks = skill.weekly(version.pk)
+    weeks = monitoring.weekly(version.pk)
     holdout = cast(Report, version.report).get("holdout") if version.report else None
     promised = holdout["model"]["skill"] if holdout else None
     return {
@@ -244,7 +244,7 @@ def live(version: ModelVersion) -> Row:
             promised["value"] if promised else None,
         ),
         "promised": promised,
-        "live_reliability": plots.reliability(skill.reliability_live(version.pk)),
+        "live_reliability": plots.reliability(monitoring.reliability_live(version.pk)),
         "drift": drift(version),
     }
 
@@ -258,7 +258,7 @@ def labels(weeks: Sequence[datetime], simulated: bool = False) -> list[str]:
     return [week.strftime(style) if (len(weeks) - 1 - n) % every == 0 else "" for n, week in enumerate(weeks)]
 
 
-def _week_words(row: skill.WeekSkill) -> str:
+def _week_words(row: monitoring.WeekSkill) -> str:
     value = DASH if row.skill is None else percent(row.skill, 1)
     return (
         f"from {row.week:%d %b %Y %H:%M}: skill {value}, {row.positives} reversals in {row.candidates} candidates"
@@ -268,7 +268,7 @@ def _week_words(row: skill.WeekSkill) -> str:
 def drift(version: ModelVersion) -> list[Row]:
     """Return each feature's drift, largest first, as a bar up to a PSI of 0.5."""
     axis = drawing.Axis(0.0, 0.5)
-    rows = sorted(skill.drift(version), key=lambda row: -row.psi)
+    rows = sorted(monitoring.drift(version), key=lambda row: -row.psi)
     return [
         {"feature": row.feature, "psi": row.psi, "n": row.n, "reading": row.reading, "width": axis.at(row.psi)}
         for row in rows

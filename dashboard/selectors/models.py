@@ -6,12 +6,12 @@ from typing import Any, cast
 from django.db.models import F, QuerySet
 
 from market.bars import timeframe_text
-from mlmodels import families, registry
-from mlmodels.families import FamilyKey
 from mlmodels.models import ModelVersion, Promotion, ProofRun, TrainingRun
-from mlmodels.registry import Speaking
-from mlmodels.report import Holdout, LogLine, Report
-from mlmodels.steps import Step
+from mlmodels.pipeline.progress import Step
+from mlmodels.pipeline.report import Holdout, LogLine, Report
+from mlmodels.registry import families, versions
+from mlmodels.registry.families import FamilyKey
+from mlmodels.registry.versions import Speaking
 
 PROMOTIONS = 15
 RUNS = 12
@@ -113,8 +113,8 @@ def family_states() -> list[FamilyState]:
 
 
 def _state(key: FamilyKey, live: TrainingRun | None, last: TrainingRun | None) -> FamilyState:
-    speaking = registry.speaking(key.slug)
-    return FamilyState(key, speaking, live, last, registry.previous_champion(key.slug))
+    speaking = versions.speaking(key.slug)
+    return FamilyState(key, speaking, live, last, versions.previous_champion(key.slug))
 
 
 def _last_runs(slugs: list[str]) -> dict[str, TrainingRun]:
@@ -159,7 +159,7 @@ def _step(title: str, index: int, at: int, state: str, done: bool) -> StepState:
     return StepState(title, css, False)
 
 
-def versions() -> QuerySet[ModelVersion]:
+def all_versions() -> QuerySet[ModelVersion]:
     """Return all versions for a list, newest first, with the few scores that the list shows."""
     scores: dict[str, Any] = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
     said = {"outcome": F("verdict__outcome"), "said": F("verdict__text"), "label": F("report__label")}
@@ -212,7 +212,7 @@ def desk_line() -> DeskLine:
     )
     if running:
         return DeskLine(running[0], running[0].family not in champions, [])
-    said = [registry.speaking(family) for family in sorted(champions)]
+    said = [versions.speaking(family) for family in sorted(champions)]
     return DeskLine(None, False, [(one.champion, why_silent(one)) for one in said if one.champion])
 
 

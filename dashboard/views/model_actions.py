@@ -12,8 +12,9 @@ from django.views.decorators.http import require_http_methods
 from algotrendy.access import admin, password_again, person, trader
 from dashboard import model_forms as forms
 from dashboard.selectors import models
-from mlmodels import registry, runs
 from mlmodels.models import ModelVersion, TrainingRun
+from mlmodels.registry import versions
+from mlmodels.training import runs
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
 
@@ -77,7 +78,7 @@ def _ask(
         return render(request, template, {**context, "form": form}, status=status)
     try:
         act(form.cleaned_data["reason"])
-    except registry.CannotPromote as refusal:
+    except versions.CannotPromote as refusal:
         messages.error(request, f"Nothing was changed: {refusal}.")
     else:
         messages.success(request, done)
@@ -90,12 +91,12 @@ def _ask(
 def promote(request: HttpRequest, name: str) -> HttpResponse:
     """Ask, then make a version the champion of its family whatever the gate said."""
     version = _version(name)
-    champion = registry.champion(version.family)
+    champion = versions.champion(version.family)
     return _ask(
         request,
         "dashboard/models/promote.html",
         {"version": version, "champion": champion},
-        lambda reason: registry.promote(version=version, by=person(request), reason=reason),
+        lambda reason: versions.promote(version=version, by=person(request), reason=reason),
         f"{version.name} speaks from now on.",
     )
 
@@ -105,15 +106,15 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
 @password_again
 def roll_back(request: HttpRequest, family: str) -> HttpResponse:
     """Ask once, then return to the champion before the one that speaks now."""
-    target = registry.previous_champion(family)
+    target = versions.previous_champion(family)
     if target is None:
         messages.error(request, "Nothing was changed: there is no earlier champion to go back to.")
         return redirect("models")
     return _ask(
         request,
         "dashboard/models/roll_back.html",
-        {"version": target, "champion": registry.champion(family)},
-        lambda reason: registry.roll_back(family=family, by=person(request), reason=reason),
+        {"version": target, "champion": versions.champion(family)},
+        lambda reason: versions.roll_back(family=family, by=person(request), reason=reason),
         f"Rolled back: {target.name} speaks again.",
         reason=f"rolled back by {request.user.get_username()}",
     )
@@ -129,7 +130,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
         request,
         "dashboard/models/retire.html",
         {"version": version},
-        lambda reason: registry.retire(version=version, by=person(request), reason=reason),
+        lambda reason: versions.retire(version=version, by=person(request), reason=reason),
         f"{version.name} is taken out: nobody speaks until another model is promoted.",
     )
 

@@ -10,8 +10,9 @@ from dashboard.fragments import Context, data, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import chart, model_report, models, predictions
 from dashboard.views.data import answer
-from mlmodels import registry, schedule
 from mlmodels.models import ModelVersion, TrainingRun
+from mlmodels.registry import versions
+from mlmodels.training import schedule
 
 NEWEST = 25
 
@@ -35,7 +36,7 @@ def models_region(key: str) -> Context:
         "families": models.family_states(),
         "next_retrain": schedule.next_retrain(),
         "schedule_page": reverse("admin:django_celery_beat_periodictask_change", args=[task.pk]) if task else "",
-        "page": page_of(models.versions(), size=NEWEST),
+        "page": page_of(models.all_versions(), size=NEWEST),
         "promotions": models.promotions(),
         "runs": models.runs(),
         "proof": models.last_proof(),
@@ -57,8 +58,8 @@ def model_region(key: str) -> Context | None:
     champion = found.state == ModelVersion.State.CHAMPION
     return {
         "version": found,
-        "silent_because": models.why_silent(registry.speaking(found.family)) if champion else "",
-        "previous": registry.previous_champion(found.family) if champion else None,
+        "silent_because": models.why_silent(versions.speaking(found.family)) if champion else "",
+        "previous": versions.previous_champion(found.family) if champion else None,
         "promotions": models.promotions(found),
         "run": TrainingRun.objects.filter(version=found).only("id").first(),
         **model_report.live(found),
@@ -100,7 +101,11 @@ def predictions_data(key: str) -> Context | None:
 def models_page(request: HttpRequest) -> HttpResponse:
     """Show all models live, or older versions page by page."""
     older = "before" in request.GET
-    page = requested_page(request, models.versions(), NEWEST) if older else page_of(models.versions(), size=NEWEST)
+    page = (
+        requested_page(request, models.all_versions(), NEWEST)
+        if older
+        else page_of(models.all_versions(), size=NEWEST)
+    )
     return render(request, "dashboard/models/list.html", {"page": page, "older": older})
 
 

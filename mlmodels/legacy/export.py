@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlmodels import artefacts
 from mlmodels.legacy import folder as folders
 from mlmodels.models import ModelVersion
-from mlmodels.schemas import SCHEMAS
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.registry import artefacts
 
 
 class CannotExport(Exception):

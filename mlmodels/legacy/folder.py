@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mlmodels.features import V25
-from mlmodels.labels import PROFILES, LabelRule
 from mlmodels.legacy.errors import BadFolder, shown
+from mlmodels.pipeline.features import V25
+from mlmodels.pipeline.labels import PROFILES, LabelRule
 
 MODEL, SCALER = "reversal_model.joblib", "reversal_scaler.joblib"
 SCALERS = (SCALER, "scaler.joblib")

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 
 from market.bars import Bars
-from mlmodels import dataset, evaluation
-from mlmodels.dataset import NotEnough
-from mlmodels.features import BadCandles, Schema
-from mlmodels.labels import NONE, PROFILES, REVERSAL
-from mlmodels.recipe import Recipe
-from mlmodels.report import Report
+from mlmodels.pipeline import dataset, evaluation
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import NotEnough
+from mlmodels.pipeline.features import BadCandles, Schema
+from mlmodels.pipeline.labels import NONE, PROFILES, REVERSAL
+from mlmodels.pipeline.report import Report
 
 #: Share of the days that it is scored on; in the ones before them the baselines are fitted.
 SCORED = 0.6

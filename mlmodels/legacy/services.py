@@ -10,16 +10,18 @@ from django.db import transaction
 
 from algotrendy.locks import lock_in_transaction
 from market.bars import Bars
-from mlmodels import artefacts, estimators, families, registry, training
-from mlmodels.families import FamilyKey
 from mlmodels.legacy import folder as folders
-from mlmodels.legacy import parent, scoring
+from mlmodels.legacy import sandbox_client, scoring
 from mlmodels.legacy.folder import Folder
-from mlmodels.legacy.parent import Converted
+from mlmodels.legacy.sandbox_client import Converted
 from mlmodels.legacy.scoring import Scored
 from mlmodels.models import ModelVersion
-from mlmodels.recipe import Recipe
-from mlmodels.schemas import Recognised, recognise
+from mlmodels.pipeline import estimators
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.feature_schemas import Recognised, recognise
+from mlmodels.registry import artefacts, families, versions
+from mlmodels.registry.families import FamilyKey
+from mlmodels.training import job
 
 TIMEFRAME = 300  # seconds: all models of 2.5 are for 5m candles
 
@@ -41,11 +43,11 @@ def import_folder(path: Path, *, series: Mapping[str, Bars] | None = None) -> Im
     folder = folders.read(path)
     if known := _known(folder):
         return Imported(known, True)
-    converted = parent.convert(folder.files, folder.features)
+    converted = sandbox_client.convert(folder.files, folder.features)
     found = recognise(folder.features)
     key = FamilyKey(TIMEFRAME, False, folder.label)
     recipe = _recipe(folder, converted, found, key)
-    scored = _score(converted, found, recipe, training.candles(key, recipe) if series is None else series)
+    scored = _score(converted, found, recipe, job.candles(key, recipe) if series is None else series)
     with transaction.atomic():
         lock_in_transaction("mlmodels.import")
         if known := _known(folder):
@@ -82,7 +84,7 @@ def _keep(
     report: Any = scored.report or {}
     holdout = report.get("holdout") or {}
     version = ModelVersion.objects.create(
-        name=registry.free_name(_made_at(folder.name)),
+        name=versions.free_name(_made_at(folder.name)),
         family=key.slug,
         timeframe=key.timeframe,
         simulated=False,
@@ -98,7 +100,7 @@ def _keep(
         notes=[found.text, *_about_versions(converted), *folder.notes, *scored.notes],
     )
     artefacts.keep(version, converted.packed)
-    registry.announce(version.family)
+    versions.announce(version.family)
     return version
 
 
@@ -107,7 +109,7 @@ def _made_at(name: str) -> datetime | None:
     if not folders.NAME.fullmatch(name):
         return None
     try:
-        return datetime.strptime(name, registry.NAME_FORMAT).replace(tzinfo=UTC)
+        return datetime.strptime(name, versions.NAME_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
 

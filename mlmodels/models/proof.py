@@ -18,7 +18,7 @@ class ProofRun(models.Model):
     simulated = models.BooleanField()
     progress = models.FloatField(default=0.0, help_text="Between 0 and 1.")
     step = models.CharField(max_length=24, blank=True, help_text="The test that runs now.")
-    results = models.JSONField(default=list, blank=True, help_text="mlmodels.report.ProofResult, one a test.")
+    results = models.JSONField(default=list, blank=True, help_text="pipeline.report.ProofResult, one a test.")
     error = models.TextField(blank=True)
     started_at = models.DateTimeField(auto_now_add=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)

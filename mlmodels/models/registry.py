@@ -10,7 +10,7 @@ from market.models import MarketKind
 
 #: A champion older than this stops speaking: what it learned is no longer the market's.
 LONGEST_REIGN = timedelta(days=90)
-#: The note of a version that can't be opened begins so; mlmodels.voices writes and removes it.
+#: The note of a version that can't be opened begins so; mlmodels.inference.champions writes and removes it.
 CANT_SPEAK = "It can't speak: "
 
 
@@ -41,15 +41,15 @@ class ModelVersion(models.Model):
     origin = models.CharField(max_length=8, choices=Origin.choices, default=Origin.TRAINED)
     schema = models.CharField(max_length=24, help_text="Name of the feature schema.")
     schema_hash = models.CharField(max_length=64, help_text="SHA-256 of the schema's definition.")
-    recipe = models.JSONField(help_text="mlmodels.recipe.Recipe: label, estimator, parameters, seed.")
+    recipe = models.JSONField(help_text="pipeline.config.Recipe: label, estimator, parameters, seed.")
     threshold = models.FloatField(null=True, blank=True, help_text="Probability above which it says reversal.")
     trained_from = models.DateTimeField(null=True, blank=True, help_text="Market time: open of the first row.")
     trained_to = models.DateTimeField(
         null=True, blank=True, help_text="Market time: nothing later, not even in a label, was seen in training."
     )
     training_rows = models.PositiveIntegerField(null=True, blank=True)
-    report = models.JSONField(default=dict, help_text="mlmodels.report.Report")
-    verdict = models.JSONField(default=dict, blank=True, help_text="mlmodels.gate.Verdict; empty: never judged.")
+    report = models.JSONField(default=dict, help_text="pipeline.report.Report")
+    verdict = models.JSONField(default=dict, blank=True, help_text="pipeline.report.Verdict; empty: never judged.")
     claimed = models.JSONField(default=dict, blank=True, help_text="What an imported folder claims; not ours.")
     notes = models.JSONField(default=list, blank=True, help_text="Sentences a reader should know.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -127,7 +127,7 @@ class Promotion(models.Model):
     kind = models.CharField(max_length=8, choices=Kind.choices)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     reason = models.CharField(max_length=500)
-    verdict = models.JSONField(default=dict, blank=True, help_text="mlmodels.gate.Verdict with its rows.")
+    verdict = models.JSONField(default=dict, blank=True, help_text="pipeline.report.Verdict with its rows.")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

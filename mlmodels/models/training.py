@@ -36,12 +36,12 @@ class TrainingRun(models.Model):
     timeframe = models.PositiveIntegerField(help_text="Seconds of one bar.")
     simulated = models.BooleanField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    step = models.CharField(max_length=24, blank=True, help_text="mlmodels.retrainer.Step")
+    step = models.CharField(max_length=24, blank=True, help_text="pipeline.progress.Step")
     progress = models.FloatField(default=0.0, help_text="Between 0 and 1.")
-    log = models.JSONField(default=list, blank=True, help_text="mlmodels.report.LogLine: time and sentence.")
+    log = models.JSONField(default=list, blank=True, help_text="pipeline.report.LogLine: time and sentence.")
     trigger = models.CharField(max_length=10, choices=Trigger.choices)
     by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
-    recipe = models.JSONField(help_text="mlmodels.recipe.Recipe")
+    recipe = models.JSONField(help_text="pipeline.config.Recipe")
     version = models.OneToOneField(
         ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="run"
     )

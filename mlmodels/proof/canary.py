@@ -7,14 +7,14 @@ from itertools import islice
 import numpy as np
 
 from market.bars import Bars
-from mlmodels import dataset, labels, leaks
-from mlmodels.features import Floats, Schema
-from mlmodels.labels import LabelRule
-from mlmodels.proof.counting import counted
-from mlmodels.proof.exact import Share
+from mlmodels.pipeline import dataset, labels, leakage
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import Floats, Schema
+from mlmodels.pipeline.labels import LabelRule
+from mlmodels.pipeline.report import ProofResult
 from mlmodels.proof.subject import Subject
-from mlmodels.report import ProofResult
-from mlmodels.schemas import SCHEMAS
+from mlmodels.proof.thresholds import counted
+from mlmodels.proof.truncation import Share
 
 CANARY = "leak canary"
 NAME = "canary"
@@ -96,9 +96,9 @@ def named_in(
     try:
         if joined:
             table = np.column_stack([data.features, data.reversal])
-            found = leaks.too_good((*schema.features, NAME), replace(data, features=table).candidates)
+            found = leakage.too_good((*schema.features, NAME), replace(data, features=table).candidates)
             return tuple(leak.feature for leak in found)
-        leaks.check(schema, window, known, data, seed)
-    except leaks.LeakFound as leak:
+        leakage.check(schema, window, known, data, seed)
+    except leakage.LeakFound as leak:
         return leak.names
     return ()

@@ -7,9 +7,9 @@ import numpy as np
 
 from market.bars import Bars
 from market.feeds.simulator import simulate
-from mlmodels.features import Floats
-from mlmodels.labels import PROFILES, LabelRule
-from mlmodels.recipe import Recipe
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.features import Floats
+from mlmodels.pipeline.labels import PROFILES, LabelRule
 
 SYMBOLS = ("ALPHA", "BETA", "GAMMA", "DELTA")
 TIMEFRAME, BARS_PER_DAY = 300, 288

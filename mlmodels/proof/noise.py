@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlmodels import labels
-from mlmodels.dataset import Dataset
+from mlmodels.pipeline import labels
+from mlmodels.pipeline.dataset import Dataset
+from mlmodels.pipeline.report import ProofResult
 from mlmodels.proof import markets
-from mlmodels.proof.counting import MOST_WRONG, in_words, mean_of, promotions
-from mlmodels.proof.exact import Share
 from mlmodels.proof.subject import WINDOW_BARS, Subject
+from mlmodels.proof.thresholds import MOST_WRONG, in_words, mean_of, promotions
 from mlmodels.proof.trials import Trial, attempt
-from mlmodels.report import ProofResult
+from mlmodels.proof.truncation import Share
 
 SHUFFLE, RANDOM_WALK = "shuffle", "random walk"
 #: Candidates whose labels move together: more than the reach of a label, so that neighbours stay alike.

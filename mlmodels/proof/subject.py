@@ -9,10 +9,10 @@ import numpy as np
 
 from market.bars import Bars, timeframe_text
 from market.feeds.simulator import ASSETS, simulate
-from mlmodels.dataset import NotEnough
-from mlmodels.features import DAY, Schema, cut
-from mlmodels.recipe import Recipe
-from mlmodels.schemas import SCHEMAS
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import NotEnough
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import DAY, Schema, cut
 
 #: A trial needs as much as a small desk has after five weeks of 5-minute candles.
 WINDOW_DAYS, WINDOW_BARS = 35, 10_080

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
 
-from mlmodels.dataset import NotEnough
-from mlmodels.leaks import LeakFound
-from mlmodels.proof import canary, exact, noise, rivals
-from mlmodels.proof.exact import Share
+from mlmodels.pipeline.dataset import NotEnough
+from mlmodels.pipeline.leakage import LeakFound
+from mlmodels.pipeline.report import ProofResult
+from mlmodels.proof import canary, challengers, noise, truncation
 from mlmodels.proof.subject import Subject
-from mlmodels.report import ProofResult
+from mlmodels.proof.truncation import Share
 
 Experiment = Callable[[Subject, int, Share], ProofResult]
 #: Called with the experiment that runs, the share of the suite that is over, and what has been found so far.
@@ -36,12 +36,12 @@ QUICK = Trials(bars=40, shuffle=6, random_walk=8, same_recipe=8, power=5, canary
 def experiments(trials: Trials) -> list[tuple[str, Experiment, int]]:
     """Return name, function and number of trials of each."""
     return [
-        (exact.TRUNCATION, exact.truncation, trials.bars),
-        (exact.WARM_UP, exact.warm_up, trials.bars),
+        (truncation.TRUNCATION, truncation.truncation, trials.bars),
+        (truncation.WARM_UP, truncation.warm_up, trials.bars),
         (noise.SHUFFLE, noise.shuffle, trials.shuffle),
         (noise.RANDOM_WALK, noise.random_walk, trials.random_walk),
-        (rivals.SAME, rivals.same_recipe, trials.same_recipe),
-        (rivals.POWER, rivals.power, trials.power),
+        (challengers.SAME, challengers.same_recipe, trials.same_recipe),
+        (challengers.POWER, challengers.power, trials.power),
         (canary.CANARY, canary.leak_canary, trials.canary),
     ]
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from market.bars import Bars
-from mlmodels import estimators, metrics
-from mlmodels.baselines import Constant, LeftMove
-from mlmodels.dataset import Dataset
-from mlmodels.features import Floats, Schema
-from mlmodels.incumbent import Incumbent
-from mlmodels.recipe import Recipe
-from mlmodels.report import Verdict
-from mlmodels.retrainer import ModelRetrainer
-from mlmodels.validation import Plan
+from mlmodels.pipeline import estimators, metrics
+from mlmodels.pipeline.baselines import Constant, LeftMove
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import Dataset
+from mlmodels.pipeline.features import Floats, Schema
+from mlmodels.pipeline.incumbent import Incumbent
+from mlmodels.pipeline.report import Verdict
+from mlmodels.pipeline.retrainer import ModelRetrainer
+from mlmodels.pipeline.splits import Plan
 
 #: What an experiment may do to the rows before anything is trained.
 Change = Callable[[Dataset], Dataset]

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mlmodels.artefacts import BadArtefact
 from mlmodels.legacy.export import CannotExport, export
 from mlmodels.models import ModelVersion
+from mlmodels.registry.artefacts import BadArtefact
 
 
 class Command(BaseCommand):

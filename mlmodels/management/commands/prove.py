@@ -13,7 +13,7 @@ from rich.table import Table
 
 from market.bars import parse_timeframe
 from mlmodels.models import ProofRun
-from mlmodels.report import ProofResult
+from mlmodels.pipeline.report import ProofResult
 
 
 class Command(BaseCommand):
@@ -32,11 +32,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Prove, print, and fail if something does not hold."""
-        from mlmodels import proving  # with it comes scikit-learn
+        from mlmodels import proof_runs  # with it comes scikit-learn
         from mlmodels.proof import suite
 
         trials = suite.QUICK if options["quick"] else suite.FULL
-        subject = proving.subject(simulated=options["simulated"], timeframe=_timeframe(options["timeframe"]))
+        subject = proof_runs.subject(simulated=options["simulated"], timeframe=_timeframe(options["timeframe"]))
         with _bar() as bar:
             task = bar.add_task("begin", total=1.0)
             bar.console.print(f"on {subject.text}", highlight=False)
@@ -45,8 +45,8 @@ class Command(BaseCommand):
                 bar.update(task, completed=share, description=name)
 
             try:
-                run = proving.prove(subject, trials, show)
-            except proving.ProofRuns as error:
+                run = proof_runs.prove(subject, trials, show)
+            except proof_runs.ProofRuns as error:
                 raise CommandError(str(error)) from error
         self._say(run, quick=options["quick"], as_json=options["json"])
         if run.state != ProofRun.State.PASSED:

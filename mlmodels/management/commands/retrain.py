@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from market.bars import parse_timeframe
-from mlmodels import estimators, families, runs
-from mlmodels.families import FamilyKey
-from mlmodels.labels import PROFILES
 from mlmodels.models import TrainingRun
-from mlmodels.retrain_text import tables
+from mlmodels.pipeline import estimators
+from mlmodels.pipeline.labels import PROFILES
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
+from mlmodels.training import runs
+from mlmodels.training.report_text import tables
 
 
 class Command(BaseCommand):
@@ -57,7 +59,7 @@ class Command(BaseCommand):
         self.stderr.write("Another training runs (see the page Models). This one begins when it has ended.")
 
     def _train(self, run: TrainingRun) -> TrainingRun:
-        from mlmodels import training  # with it comes scikit-learn
+        from mlmodels.training import job  # with it comes scikit-learn
 
         columns = (TextColumn("{task.description:<13}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         console = Console(stderr=True) if sys.stderr.isatty() else Console(stderr=True, width=140)
@@ -70,7 +72,7 @@ class Command(BaseCommand):
                     bar.console.print(f"  {text}", highlight=False)
 
             try:
-                return training.execute(run, show)
+                return job.execute(run, show)
             except KeyboardInterrupt:
                 runs.end(run.pk, runs.State.CANCELED)
                 raise

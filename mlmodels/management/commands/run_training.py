@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from mlmodels import runs
+from mlmodels.training import runs
 
 PATIENCE = 10.0  # seconds: whoever looks for dead trainings holds the lock for a moment
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
                 self._work()
 
     def _work(self) -> None:
-        from mlmodels import training  # with it comes scikit-learn
+        from mlmodels.training import job  # with it comes scikit-learn
 
         while run := runs.claim():
-            training.execute(run)
+            job.execute(run)

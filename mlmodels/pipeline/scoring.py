@@ -1,0 +1,94 @@
+"""What a voice says of bars: features, side, probability. Pure: arrays in, values out.
+
+Whatever is said of a bar is a function of the same number of bars up to it, however many more are there: asked
+when the bar closes, or later when a worker was away, the answer is the same to the last bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.bars import Bars
+from mlmodels.pipeline import estimators, features, labels
+from mlmodels.pipeline.estimators import Estimator
+from mlmodels.pipeline.features import Floats, Schema
+from mlmodels.pipeline.labels import LabelRule
+
+SIDES = {labels.PEAK: "peak", labels.TROUGH: "trough", labels.NONE: "none"}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A model, and what has to be known of a bar to ask it. `timeframe` is in seconds."""
+
+    model: Estimator
+    schema: Schema
+    rule: LabelRule
+    timeframe: int
+
+    @property
+    def need(self) -> int:
+        """How many bars before a bar, of the same gap-free stretch, its features and its side depend on."""
+        return max(self.schema.look_back, self.rule.look_back, self.rule.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One bar as it was seen at its close; `open_time` is in seconds. `probability` is 0 without a side."""
+
+    instrument_id: int
+    open_time: int
+    side: str
+    probability: float
+    features: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    instrument_id: int
+    open_time: int
+    side: int
+    features: Floats
+
+
+def ask(voice: Voice, series: Sequence[tuple[int, Bars, int]]) -> list[Said]:
+    """Return what `voice` says of every bar later than a moment that it can know enough about, in one batch.
+
+    `series` has instrument, bars and that moment (open time in seconds, excluded) each.
+    """
+    seen = [row for instrument_id, bars, after in series for row in _look(voice, instrument_id, bars, after)]
+    if not seen:
+        return []
+    asked = np.array([row.side != labels.NONE for row in seen])
+    probability = np.zeros(len(seen))
+    if asked.any():
+        table = np.array([row.features for row in seen])
+        probability[asked] = estimators.probability(voice.model, table[asked])
+    return [
+        Said(row.instrument_id, row.open_time, SIDES[row.side], float(said), row.features)
+        for row, said in zip(seen, probability, strict=True)
+    ]
+
+
+def _look(voice: Voice, instrument_id: int, bars: Bars, after: int) -> list[_Seen]:
+    """Return the bars later than `after` whose features are known, with their side."""
+    timeframe, need = voice.timeframe, voice.need
+    known = (preceding(bars.open_time, timeframe) >= need) & (bars.open_time > after)
+    found = []
+    for number in np.flatnonzero(known):
+        window = features.cut(bars, slice(int(number) - need, int(number) + 1))
+        row = features.compute(voice.schema, window, timeframe)[-1]
+        if np.isfinite(row).all():
+            side, _ = labels.left_side(window, timeframe, voice.rule)
+            found.append(_Seen(instrument_id, int(bars.open_time[number]), int(side[-1]), row))
+    return found
+
+
+def preceding(open_time: NDArray[np.int64], timeframe: int) -> NDArray[np.int64]:
+    """Return how many bars of the same gap-free stretch come before each bar."""
+    count = np.empty(len(open_time), np.int64)
+    for part in features.segments(open_time, timeframe):
+        count[part] = np.arange(part.stop - part.start)
+    return count

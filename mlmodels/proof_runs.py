@@ -1,0 +1,125 @@
+"""Runs of the honesty suite as rows: on which candles, how far, and what was found. One runs at a time."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from algotrendy.locks import try_session_lock
+from market.series import Series, known_series, load_bars
+from mlmodels.models import ProofRun
+from mlmodels.pipeline.report import ProofResult
+from mlmodels.proof import subject as subjects
+from mlmodels.proof import suite
+from mlmodels.proof.subject import Subject
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
+from mlmodels.signals import proof_changed
+
+State = ProofRun.State
+LOCK = "mlmodels.proof"
+#: Progress is written at most so often (seconds).
+WRITE_EVERY = 1.0
+ABANDONED = "Its process ended before the suite did. Nothing depends on it: start it again with ./mem prove."
+
+
+class ProofRuns(Exception):
+    """The suite runs already, in another process."""
+
+
+def subject(*, simulated: bool = False, timeframe: int | None = None) -> Subject:
+    """Return the desk's real candles in the timeframe (seconds) with most of them, else the simulated market.
+
+    Enough for a trial are five weeks, and 10,080 bars, of one instrument at least.
+    """
+    found = None if simulated else _most(timeframe)
+    if found is None:
+        return subjects.simulated()
+    key = FamilyKey(found[0].timeframe, simulated=False)
+    series = {one.symbol: load_bars(one.instrument_id, one.timeframe, _since(key, one)) for one in found}
+    return subjects.real(series, key.timeframe, families.recipe_of(key))
+
+
+def _since(key: FamilyKey, one: Series) -> datetime:
+    """Return where the newest year of a series begins: what a training reads."""
+    recipe = families.recipe_of(key)
+    length = recipe.history_days * families.DAY
+    return datetime.fromtimestamp(one.last.timestamp() - length, UTC)
+
+
+def _most(timeframe: int | None) -> list[Series] | None:
+    """Return the real series that are long enough, of the timeframe in which they have most candles."""
+    long: dict[int, list[Series]] = {}
+    for one in known_series():
+        enough = one.bars >= subjects.window_bars(one.timeframe)
+        if enough and not families.is_simulated(one.kind) and timeframe in (None, one.timeframe):
+            long.setdefault(one.timeframe, []).append(one)
+    return max(long.values(), key=lambda group: sum(one.bars for one in group), default=None)
+
+
+def prove(
+    subject: Subject, trials: suite.Trials = suite.FULL, also: suite.Tell = lambda name, share, results: None
+) -> ProofRun:
+    """Run the suite on `subject` and return its row as it ended; `also` is told of progress besides the row.
+
+    Raises ProofRuns if one runs already, and whatever ended the suite early, after writing it down.
+    """
+    with try_session_lock(LOCK) as mine:
+        if not mine:
+            raise ProofRuns("the honesty suite runs already: see its progress on the page Models, or wait")
+        settle_dead()
+        quick = ", quick" if trials == suite.QUICK else ""
+        run = ProofRun.objects.create(
+            subject=f"{subject.text}{quick}"[:200], simulated=subject.simulated, heartbeat_at=timezone.now()
+        )
+        announce(run.pk)
+        try:
+            results = suite.run(subject, _teller(run.pk, also), trials)
+        except BaseException as error:  # also Ctrl-C: a row without an end would be taken for a killed process
+            _end(run, State.ERROR, error=f"{type(error).__name__}: {error}")
+            raise
+        _end(run, State.PASSED if all(result["ok"] for result in results) else State.FAILED, results=results)
+    return run
+
+
+def settle_dead() -> None:
+    """End the running rows that no process stands behind; the caller holds the lock, so nobody does."""
+    for run in ProofRun.objects.filter(state=State.RUNNING):
+        _end(run, State.ERROR, error=ABANDONED)
+
+
+def _end(run: ProofRun, state: str, *, error: str = "", results: list[ProofResult] | None = None) -> None:
+    run.state, run.error, run.finished_at = state, error, timezone.now()
+    changed = ["state", "error", "finished_at"]
+    if results is not None:
+        run.results, run.progress, run.step = results, 1.0, ""
+        changed += ["results", "progress", "step"]
+    run.save(update_fields=changed)
+    announce(run.pk)
+
+
+def announce(proof_id: int) -> None:
+    """Tell the desk, after commit, that a run moved."""
+    transaction.on_commit(partial(proof_changed.send_robust, sender=ProofRun, proof_id=proof_id))
+
+
+def _teller(proof_id: int, also: suite.Tell) -> Callable[[str, float, list[ProofResult]], None]:
+    """Return what the suite calls: it writes the row now and then, and whenever an experiment ends."""
+    written_at, written = 0.0, -1
+
+    def tell(name: str, share: float, results: list[ProofResult]) -> None:
+        nonlocal written_at, written
+        also(name, share, results)
+        now = time.monotonic()
+        if len(results) == written and now - written_at < WRITE_EVERY:
+            return
+        written_at, written = now, len(results)
+        changes: dict[str, Any] = {"progress": min(share, 1.0), "step": name, "results": results}
+        ProofRun.objects.filter(pk=proof_id).update(heartbeat_at=timezone.now(), **changes)
+        announce(proof_id)
+
+    return tell

@@ -1,0 +1,179 @@
+"""The registry: which version speaks, and every change of it with who, why, against whom and on which rows."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from algotrendy.locks import lock_in_transaction
+from mlmodels.models import ModelVersion, Promotion
+from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.pipeline import gate
+from mlmodels.pipeline.report import Verdict
+from mlmodels.signals import registry_changed
+
+State = ModelVersion.State
+Kind = Promotion.Kind
+NAME_FORMAT = "%Y%m%d_%H%M%S"
+
+
+class CannotPromote(Exception):
+    """The change of champion was not made; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Who speaks for a family. `silent_because` is empty when somebody does."""
+
+    champion: ModelVersion | None
+    expires_at: datetime | None
+    expired: bool
+    silent_because: str
+
+
+def champion(family: str) -> ModelVersion | None:
+    """Return the champion of a family, expired or not."""
+    return ModelVersion.objects.filter(family=family, state=State.CHAMPION).first()
+
+
+def speaking(family: str, now: datetime | None = None) -> Speaking:
+    """Return who speaks for a family at wall time `now`, or why nobody does."""
+    found = champion(family)
+    if found is None:
+        return Speaking(None, None, False, _why_nobody(family))
+    if (now or timezone.now()) < found.expires_at:
+        return Speaking(found, found.expires_at, False, "")
+    reason = (
+        f"{found.name} is older than {LONGEST_REIGN.days} days: it no longer speaks. A retrain finds a new one."
+    )
+    return Speaking(found, found.expires_at, True, reason)
+
+
+def _why_nobody(family: str) -> str:
+    last = ModelVersion.objects.filter(family=family, origin=ModelVersion.Origin.TRAINED).first()
+    if last is None:
+        return "no model has been trained yet"
+    return f"no model has passed the gate: {last.verdict.get('text') or 'the last was not judged'}"
+
+
+def free_name(wanted: datetime | None = None) -> str:
+    """Return a version name that is not taken: UTC now (or `wanted`), or the next free second."""
+    at = wanted or timezone.now()
+    while ModelVersion.objects.filter(name=at.strftime(NAME_FORMAT)).exists():
+        at += timedelta(seconds=1)
+    return at.strftime(NAME_FORMAT)
+
+
+def attempts(family: str) -> int:
+    """Return how often the gate has looked since the last change of champion (without what it could not judge)."""
+    last = Promotion.objects.filter(family=family).first()
+    looks = ModelVersion.objects.filter(family=family, verdict__outcome__in=[gate.KEEP, gate.PROMOTE])
+    if last:
+        looks = looks.filter(created_at__gt=last.at)
+    return looks.count()
+
+
+@transaction.atomic
+def settle(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersion | None) -> bool:
+    """Do what the gate said of a candidate; return whether it is champion now.
+
+    `compared_with` is the champion that spoke when the training began. If it is another now, nothing is promoted:
+    that comparison is of no use.
+    """
+    lock_in_transaction(f"mlmodels.{version.family}")
+    before = champion(version.family)
+    announce(version.family)
+    if verdict["outcome"] != gate.PROMOTE:
+        _set(version, State.REJECTED)
+        return False
+    rival = before if before and not speaking(version.family).expired else None
+    if rival != compared_with:
+        _set(version, State.REJECTED)
+        ModelVersion.objects.filter(pk=version.pk).update(
+            notes=[*version.notes, "Passed the gate, but the champion changed meanwhile: compare again."]
+        )
+        return False
+    kind = Kind.GATE if before else Kind.FIRST
+    _enthrone(version, before, kind, None, verdict["text"], verdict)
+    return True
+
+
+@transaction.atomic
+def promote(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
+    """Make a version champion by hand, whatever the gate says. Raises CannotPromote."""
+    lock_in_transaction(f"mlmodels.{version.family}")
+    version = ModelVersion.objects.select_for_update().get(pk=version.pk)
+    if not reason.strip():
+        raise CannotPromote("a promotion by hand needs a reason")
+    if version.state == State.CHAMPION:
+        raise CannotPromote(f"{version.name} is champion already")
+    _require_artefact(version)
+    return _enthrone(version, champion(version.family), Kind.MANUAL, by, reason, version.verdict)
+
+
+@transaction.atomic
+def roll_back(*, family: str, by: User | None, reason: str) -> Promotion:
+    """Make the champion before this one champion again. Raises CannotPromote if there is none."""
+    lock_in_transaction(f"mlmodels.{family}")
+    target = previous_champion(family)
+    if target is None:
+        raise CannotPromote("there is no earlier champion to go back to")
+    _require_artefact(target)
+    return _enthrone(target, champion(family), Kind.ROLLBACK, by, reason or "rolled back", target.verdict)
+
+
+@transaction.atomic
+def retire(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
+    """Take the champion out: nobody speaks for its family then. Raises CannotPromote if it is not champion."""
+    lock_in_transaction(f"mlmodels.{version.family}")
+    if not ModelVersion.objects.filter(pk=version.pk, state=State.CHAMPION).exists():
+        raise CannotPromote(f"{version.name} is not champion")
+    _set(version, State.RETIRED)
+    announce(version.family)
+    return Promotion.objects.create(
+        family=version.family, version=version, version_name=version.name, previous=version,
+        previous_name=version.name, kind=Kind.RETIRED, by=by, reason=reason.strip()[:500] or "taken out",
+    )  # fmt: skip
+
+
+def previous_champion(family: str) -> ModelVersion | None:
+    """Return the version that was champion last before the one that is now, if its row still exists."""
+    now = champion(family)
+    reigns = Promotion.objects.filter(family=family, version__isnull=False).exclude(kind=Kind.RETIRED)
+    if now:
+        reigns = reigns.exclude(version=now)
+    last = reigns.exclude(version__state=State.REJECTED).select_related("version").first()
+    return last.version if last else None
+
+
+def announce(family: str) -> None:
+    """Tell the desk, after commit, that a family changed."""
+    transaction.on_commit(partial(registry_changed.send_robust, sender=ModelVersion, family=family))
+
+
+def _require_artefact(version: ModelVersion) -> None:
+    if not hasattr(version, "artefact"):
+        raise CannotPromote(f"{version.name} has no stored model: it can't speak")
+
+
+def _set(version: ModelVersion, state: str) -> None:
+    ModelVersion.objects.filter(pk=version.pk).update(state=state)
+    version.state = state
+
+
+def _enthrone(
+    version: ModelVersion, before: ModelVersion | None, kind: str, by: User | None, reason: str, verdict: object
+) -> Promotion:
+    if before:
+        _set(before, State.RETIRED)
+    version.state, version.promoted_at = State.CHAMPION, timezone.now()
+    version.save(update_fields=["state", "promoted_at"])
+    announce(version.family)
+    return Promotion.objects.create(
+        family=version.family, version=version, version_name=version.name, previous=before,
+        previous_name=before.name if before else "", kind=kind, by=by, reason=reason.strip()[:500],
+        verdict=verdict or {},
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+"""From a run's row to a version: candles out of the database, the pipeline, all kept in one transaction."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from threadpoolctl import threadpool_limits
+
+from market.bars import Bars
+from market.series import load_bars
+from mlmodels.models import ModelVersion, TrainingRun
+from mlmodels.pipeline import estimators
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.dataset import NotEnough
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.features import BadCandles
+from mlmodels.pipeline.incumbent import Incumbent
+from mlmodels.pipeline.progress import Step, Tell
+from mlmodels.pipeline.retrainer import ModelRetrainer, Trained
+from mlmodels.registry import artefacts, families, versions
+from mlmodels.registry.families import FamilyKey
+from mlmodels.training import runs
+
+#: Progress is written at most so often (seconds); what has a sentence is written at once.
+WRITE_EVERY = 0.3
+#: What a training may fail with: told in its own words, without a traceback.
+EXPECTED = (NotEnough, BadCandles, estimators.UnknownEstimator, ValueError)
+
+
+def execute(run: TrainingRun, also: Tell = lambda step, share, text: None) -> TrainingRun:
+    """Train `run` in this process, which holds the lock, and return its row as it ended. Never raises Exception.
+
+    `also` is told of progress besides the row. Whatever goes wrong leaves the champion as it was.
+    """
+    try:
+        # One thread: the same recipe gives the same numbers everywhere, and a busy machine is not slowed down.
+        with threadpool_limits(1):
+            _trainer(run, _teller(run.pk, also)).run()
+    except runs.Canceled:
+        runs.end(run.pk, runs.State.CANCELED)
+    except EXPECTED as error:
+        _fail(run, f"{error}. The champion was not touched.")
+    except Exception as error:  # a row without an end would be taken for a killed process
+        _fail(run, f"{type(error).__name__}: {error}. The champion was not touched; the log has the details.")
+        raise
+    run.refresh_from_db()
+    return run
+
+
+def _fail(run: TrainingRun, text: str) -> None:
+    runs.write(run.pk, text)
+    runs.end(run.pk, runs.State.FAILED, error=text[:1].upper() + text[1:])
+
+
+def _trainer(run: TrainingRun, tell: Tell) -> ModelRetrainer:
+    recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
+    if recipe.schema not in SCHEMAS:
+        raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
+    rival = versions.speaking(key.slug).champion if not versions.speaking(key.slug).expired else None
+    return ModelRetrainer(
+        recipe,
+        SCHEMAS[recipe.schema],
+        key.timeframe,
+        load=lambda: candles(key, recipe),
+        save=lambda trained: keep(run, key, rival, trained),
+        incumbent=lambda: incumbent(rival),
+        attempt=versions.attempts(key.slug) + 1,
+        tell=tell,
+    )
+
+
+def candles(key: FamilyKey, recipe: Recipe) -> dict[str, Bars]:
+    """Return the newest `history_days` of candles of a family's instruments, by symbol.
+
+    Raises NotEnough naming the symbols of the recipe that have no such candles.
+    """
+    series = families.series_of(key)
+    if recipe.symbols:
+        series = [one for one in series if one.symbol in recipe.symbols]
+        if missing := sorted(set(recipe.symbols) - {one.symbol for one in series}):
+            raise NotEnough(f"there are no candles of {', '.join(missing)} among {key.text}")
+    if not series:
+        return {}
+    length = timedelta(seconds=key.timeframe * recipe.bars_per_day * recipe.history_days)
+    since = max(one.last for one in series) - length
+    return {one.symbol: load_bars(one.instrument_id, one.timeframe, since) for one in series}
+
+
+def incumbent(version: ModelVersion | None) -> Incumbent | None:
+    """Return the champion as somebody to be beaten; None if there is none, or it can't be opened any more."""
+    if version is None or version.schema not in SCHEMAS:
+        return None
+    try:
+        model = artefacts.load(version)
+    except artefacts.BadArtefact:
+        return None
+    seen = int(version.trained_to.timestamp()) // version.timeframe if version.trained_to else None
+    schema = SCHEMAS[version.schema]
+    return Incumbent(version.name, schema, lambda rows: estimators.probability(model, rows), seen)
+
+
+@transaction.atomic
+def keep(run: TrainingRun, key: FamilyKey, rival: ModelVersion | None, trained: Trained) -> ModelVersion:
+    """Store a version with its artefact, do what the gate said, and end its run: all or nothing.
+
+    Raises Canceled if the run was stopped meanwhile.
+    """
+    version = ModelVersion.objects.create(
+        name=versions.free_name(), family=key.slug, timeframe=key.timeframe, simulated=key.simulated,
+        schema=trained.schema.name, schema_hash=trained.schema.hash, recipe=trained.recipe.as_json(),
+        threshold=trained.threshold, trained_from=_moment(trained.first, key), training_rows=trained.rows,
+        trained_to=_moment(trained.trained_to, key), report=trained.report, verdict=trained.verdict,
+    )  # fmt: skip
+    artefacts.store(version, trained.model, trained.golden)
+    promoted = versions.settle(version=version, verdict=trained.verdict, compared_with=rival)
+    words = "promoted" if promoted else trained.verdict["text"]
+    if not runs.end(run.pk, runs.State.SUCCEEDED, verdict=words, version=version):
+        raise runs.Canceled
+    TrainingRun.objects.filter(pk=run.pk).update(peak_memory=peak_memory())
+    return version
+
+
+def _moment(bar: int, key: FamilyKey) -> datetime:
+    return datetime.fromtimestamp(bar * key.timeframe, UTC)
+
+
+def peak_memory() -> int:
+    """Return the most memory that this process was resident with, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _teller(run_id: int, also: Tell) -> Callable[[Step, float, str], None]:
+    """Return what the pipeline calls: writes the row, and stops the run if somebody asked for it."""
+    written_at, written_step = 0.0, ""
+
+    def tell(step: Step, share: float, text: str) -> None:
+        nonlocal written_at, written_step
+        if runs.must_stop(run_id):
+            raise runs.Canceled
+        also(step, share, text)
+        now = time.monotonic()
+        if not text and step == written_step and now - written_at < WRITE_EVERY:
+            return
+        written_at, written_step = now, step
+        runs.write(run_id, text, step=step.value, progress=min(share, 1.0))
+
+    return tell

@@ -1,0 +1,38 @@
+"""Whether there are candles enough to train on, and new ones. Asked often, so without scikit-learn."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from mlmodels.models import TrainingRun
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.feature_schemas import SCHEMAS
+from mlmodels.pipeline.splits import least_bars
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
+from mlmodels.training import runs
+
+
+def needed_bars(recipe: Recipe) -> int:
+    """Return how long a history (bars of the clock) the recipe needs at least."""
+    return least_bars(recipe) + SCHEMAS[recipe.schema].look_back + 2 * recipe.label.window
+
+
+def has_history(key: FamilyKey) -> bool:
+    """Tell whether the candles of a family span enough time for a first training."""
+    return longest_history(key) >= needed_bars(families.recipe_of(key))
+
+
+def longest_history(key: FamilyKey) -> int:
+    """Return the bars from the first to the last candle of the family's longest series."""
+    return max((one.bars for one in families.series_of(key)), default=0)
+
+
+def has_news(key: FamilyKey) -> bool:
+    """Tell whether a candle came since the family's last training began."""
+    last = TrainingRun.objects.filter(family=key.slug, state=runs.State.SUCCEEDED).first()
+    if last is None or last.version is None:
+        return True
+    known = max((row["last"] for row in last.version.report["data"]["symbols"]), default="")
+    newest = max((one.last for one in families.series_of(key)), default=timezone.now())
+    return not known or newest > datetime.fromisoformat(known)

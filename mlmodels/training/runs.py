@@ -1,0 +1,247 @@
+"""Training runs as rows: asked for, claimed, told about, ended. Only the process that holds the lock trains."""
+
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from algotrendy.locks import release, try_hold
+from algotrendy.nudges import nudge_after_commit
+from mlmodels.models import ModelVersion, TrainingRun
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.report import LogLine
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
+from mlmodels.signals import training_changed
+
+State, Trigger = TrainingRun.State, TrainingRun.Trigger
+LOCK = "mlmodels.training"
+#: How often a run that was killed starts anew by itself.
+RESTARTS = 2
+LONGEST_LOG = 200
+#: Seconds of waiting after which a person is told of it: whoever looks for the dead holds the lock for a moment.
+TELLING = 1.0
+
+
+class AlreadyWaiting(Exception):
+    """A run of this family waits already; it is `run`."""
+
+    def __init__(self, run: TrainingRun) -> None:
+        super().__init__(f"training run {run.pk} of {run.family} waits already")
+        self.run = run
+
+
+class Canceled(Exception):
+    """Somebody asked this run to stop."""
+
+
+def request(
+    *,
+    family_key: FamilyKey,
+    trigger: str,
+    by: User | None = None,
+    recipe: Recipe | None = None,
+    follows: TrainingRun | None = None,
+) -> TrainingRun:
+    """Queue a run and nudge the worker. Raises AlreadyWaiting, and ValueError for a recipe that can't be used."""
+    made = _new(family_key, trigger, by, recipe, follows)
+    try:
+        with transaction.atomic():
+            made.save()
+    except IntegrityError as error:
+        waiting = TrainingRun.objects.filter(family=made.family, state=State.QUEUED).first()
+        if waiting is None:
+            raise
+        raise AlreadyWaiting(waiting) from error
+    announce(made.pk)
+    nudge_after_commit("mlmodels.watch_training")
+    return made
+
+
+def begin(*, family_key: FamilyKey, trigger: str, recipe: Recipe | None = None) -> TrainingRun:
+    """Return a run that is running in this process, which must hold the lock."""
+    made = _new(family_key, trigger, None, recipe, None)
+    made.state, made.started_at = State.RUNNING, timezone.now()
+    _sign(made)
+    made.save()
+    announce(made.pk)
+    return made
+
+
+def _new(
+    key: FamilyKey, trigger: str, by: User | None, recipe: Recipe | None, follows: TrainingRun | None
+) -> TrainingRun:
+    wanted = recipe or families.recipe_of(key)
+    return TrainingRun(
+        family=key.slug, timeframe=key.timeframe, simulated=key.simulated, trigger=trigger, by=by,
+        recipe=wanted.as_json(), follows=follows,
+    )  # fmt: skip
+
+
+def key_of(run: TrainingRun) -> FamilyKey:
+    """Return the family a run trains for."""
+    return FamilyKey(run.timeframe, run.simulated, Recipe.from_json(run.recipe).label)
+
+
+def claim() -> TrainingRun | None:
+    """Take the run that waited longest into this process, which must hold the lock; None if none waits."""
+    waiting = TrainingRun.objects.filter(state=State.QUEUED).order_by("id").first()
+    if waiting is None:
+        return None
+    mine = TrainingRun.objects.filter(pk=waiting.pk, state=State.QUEUED).update(
+        state=State.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), pid=os.getpid(),
+        host=socket.gethostname()[:100],
+    )  # fmt: skip
+    announce(waiting.pk)
+    waiting.refresh_from_db()
+    return waiting if mine else None
+
+
+def _sign(run: TrainingRun) -> None:
+    run.pid, run.host, run.heartbeat_at = os.getpid(), socket.gethostname()[:100], timezone.now()
+
+
+def cancel(run: TrainingRun, by: User | None = None) -> bool:
+    """End a waiting run, or ask a running one to stop; return whether there was anything to stop."""
+    now, who = timezone.now(), by.get_username() if by else "the command line"
+    waiting = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
+    if waiting.update(state=State.CANCELED, finished_at=now, cancel_requested_at=now):
+        announce(run.pk)
+        return True
+    running = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING, cancel_requested_at=None)
+    if not running.update(cancel_requested_at=now):
+        return False
+    write(run.pk, f"{who} asked to stop")
+    nudge_after_commit("mlmodels.watch_training")
+    return True
+
+
+def write(run_id: int, text: str, **changes: Any) -> None:
+    """Add a sentence to a run's log (if there is one), set other columns, and tell the desk. Autocommit."""
+    with transaction.atomic():
+        row = TrainingRun.objects.select_for_update().only("log").get(pk=run_id)
+        line: LogLine = {"at": timezone.now().isoformat(timespec="milliseconds"), "text": text}
+        log = [*row.log, line][-LONGEST_LOG:] if text else row.log
+        TrainingRun.objects.filter(pk=run_id).update(log=log, heartbeat_at=timezone.now(), **changes)
+        announce(run_id)
+
+
+def must_stop(run_id: int) -> bool:
+    """Tell whether somebody asked a running run to stop, or its row is gone."""
+    return not TrainingRun.objects.filter(pk=run_id, state=State.RUNNING, cancel_requested_at=None).exists()
+
+
+def end(
+    run_id: int, state: str, *, error: str = "", verdict: str = "", version: ModelVersion | None = None
+) -> bool:
+    """End a running run; return whether it was still running (a run ends once). Joins the caller's transaction."""
+    changes: dict[str, Any] = {
+        "state": state,
+        "finished_at": timezone.now(),
+        "error": error,
+        "verdict": verdict[:200],
+    }
+    if version:
+        changes |= {"version": version, "progress": 1.0}
+    ended = TrainingRun.objects.filter(pk=run_id, state=State.RUNNING).update(**changes)
+    announce(run_id)
+    return bool(ended)
+
+
+def announce(run_id: int) -> None:
+    """Tell the desk, after commit, that a run moved."""
+    transaction.on_commit(partial(training_changed.send_robust, sender=TrainingRun, run_id=run_id))
+
+
+@contextmanager
+def training_lock() -> Iterator[bool]:
+    """Yield whether this process may train: one at a time on the whole desk."""
+    mine = try_hold(LOCK)
+    try:
+        yield mine
+    finally:
+        if mine:
+            release(LOCK)
+
+
+@contextmanager
+def training_turn(patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+    """Wait at most `patience` seconds until this process may train, and yield whether it may.
+
+    `waiting` is called once if that takes longer than `TELLING`.
+    """
+    began, told = time.monotonic(), False
+    while True:
+        with training_lock() as mine:
+            waited = time.monotonic() - began
+            if mine or waited > patience:
+                yield mine
+                return
+        if waited > TELLING and not told:
+            waiting()
+            told = True
+        time.sleep(0.1)
+
+
+def settle_dead() -> list[TrainingRun]:
+    """End the running rows that no process stands behind, have them start anew, and return them.
+
+    Only the holder of the lock trains: whoever can take it while a row is running knows that its process is gone.
+    """
+    running = list(TrainingRun.objects.filter(state=State.RUNNING))
+    if not running:
+        return []
+    with training_lock() as free:
+        return [run for run in running if free and _bury(run)]
+
+
+def _bury(run: TrainingRun) -> bool:
+    if run.cancel_requested_at:
+        return end(run.pk, State.CANCELED)
+    step = f"in step “{run.step}”" if run.step else "before its first step"
+    again = restarts(run) < RESTARTS
+    text = f"The training process was killed {step}. Nothing of it was kept and the champion was not touched. " + (
+        "It starts anew by itself." if again else "It was killed too often in a row: start it by hand."
+    )
+    if not end(run.pk, State.FAILED, error=text):
+        return False
+    if again:
+        _start_anew(run)
+    return True
+
+
+def _start_anew(run: TrainingRun) -> None:
+    try:
+        request(
+            family_key=key_of(run),
+            trigger=Trigger.RESTART,
+            by=run.by,
+            recipe=Recipe.from_json(run.recipe),
+            follows=run,
+        )
+    except AlreadyWaiting:
+        return
+
+
+def restarts(run: TrainingRun) -> int:
+    """Return how many runs in a row before this one it started anew from."""
+    count, before = 0, run.follows
+    while before is not None and count < RESTARTS:
+        count, before = count + 1, before.follows
+    return count
+
+
+def live() -> list[TrainingRun]:
+    """Return the runs that wait or run, the running one first."""
+    return list(
+        TrainingRun.objects.filter(state__in=TrainingRun.LIVE).order_by(F("started_at").asc(nulls_last=True), "id")
+    )

@@ -1,0 +1,98 @@
+"""The training worker's part: keeps one training process alive at a time, ends it when asked, cleans up after.
+
+A training is a process of its own. OpenMP hangs in a process that was forked after it ran, a crash in compiled
+code ends whatever it happens in, and cancelling must work in the middle of a fit. The worker looks after it with
+tasks that return at once, so that predictions and the other chores of its queue never wait for a training.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from algotrendy.embedded.child import die_with_parent
+from algotrendy.paths import BASE_DIR
+from mlmodels.models import TrainingRun
+from mlmodels.registry import families
+from mlmodels.registry.families import FamilyKey
+from mlmodels.training import requirements, runs
+
+#: Seconds between asking a training process to end and ending it.
+GRACE = 5.0
+
+
+@dataclass
+class Child:
+    """The training process of this worker."""
+
+    process: subprocess.Popen[bytes]
+    told_to_end_at: float | None = None
+
+
+_child: Child | None = None
+
+
+def watch() -> None:
+    """Reap, cancel, bury, and start what waits. Returns at once. Beat calls it every few seconds, and nudges."""
+    global _child
+    if _child and _child.process.poll() is not None:
+        _child = None
+    if _child and TrainingRun.objects.filter(
+        state=runs.State.RUNNING, pid=_child.process.pid, cancel_requested_at__isnull=False
+    ):
+        _end(_child)
+    if _child is None:
+        runs.settle_dead()
+        ask_for_first_models()
+        if TrainingRun.objects.filter(state=runs.State.QUEUED).exists() and _nobody_trains():
+            _child = Child(_start())
+
+
+def _end(child: Child) -> None:
+    """Ask the process to end; when it did not listen, end it."""
+    now = time.monotonic()
+    if child.told_to_end_at is None:
+        child.told_to_end_at = now
+        child.process.terminate()
+    elif now - child.told_to_end_at > GRACE:
+        child.process.kill()
+
+
+def _nobody_trains() -> bool:
+    with runs.training_lock() as free:
+        return free
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    """Start a training process that ends with us."""
+    return subprocess.Popen(
+        [sys.executable, str(BASE_DIR / "manage.py"), "run_training"],
+        env=os.environ | {"ALGOTRENDY_PROCESS": "learning"},
+        cwd=BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent(),
+    )  # fmt: skip
+
+
+def ask_for_first_models() -> list[TrainingRun]:
+    """Queue a first training of each market with prices that has history enough and was never trained on."""
+    new = (key for key in families.spoken_about() if not TrainingRun.objects.filter(family=key.slug).exists())
+    return _ask(filter(requirements.has_history, new), runs.Trigger.FIRST)
+
+
+def ask_for_retrains() -> list[TrainingRun]:
+    """Queue the scheduled training of all candles that are enough and have grown, imported ones among them."""
+    grown = (
+        key for key in families.with_candles() if requirements.has_history(key) and requirements.has_news(key)
+    )
+    return _ask(grown, runs.Trigger.SCHEDULE)
+
+
+def _ask(keys: Iterable[FamilyKey], trigger: str) -> list[TrainingRun]:
+    """Queue a run of each family that has none waiting; return the new ones."""
+    made = []
+    for key in keys:
+        with suppress(runs.AlreadyWaiting):
+            made.append(runs.request(family_key=key, trigger=trigger))
+    return made
