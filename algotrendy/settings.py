@@ -35,7 +35,7 @@ INSTALLED_APPS = [
     "webhooks",
     "memory",
     "brokers",
-    "brokers.paper",
+    "brokers.venues.paper",
     "mlmodels",
     "market",
     "channels",

@@ -6,14 +6,14 @@ from typing import Any
 from django.db import DatabaseError
 
 from algotrendy.nudges import nudge
-from brokers.nudges import MATCH
+from brokers.task_names import MATCH
 
 logger = logging.getLogger(__name__)
 
 
 def match_soon(instrument_id: int, **_: Any) -> None:
     """Nudge the paper venue about a new candle, if any of its orders waits for this instrument."""
-    from brokers.paper.matching import has_work
+    from brokers.venues.paper.matching import has_work
 
     try:
         if has_work(instrument_id):
@@ -25,7 +25,7 @@ def match_soon(instrument_id: int, **_: Any) -> None:
 def forbid_switch_while_in_use(instrument_id: int, **_: Any) -> None:
     """Raise FeedBusy while an instrument is held or has open orders: its price would jump to another market's."""
     from brokers.models import Order, Position
-    from brokers.states import OPEN
+    from brokers.orders.states import OPEN
     from market.models import Instrument
     from market.services import FeedBusy
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from brokers import sql
 from brokers.models import Connection, Desk, Order, Position
-from brokers.paper.options import PaperOptions
-from brokers.states import OPEN
+from brokers.orders.states import OPEN
+from brokers.venues.paper.options import PaperOptions
 
 ZERO = Decimal(0)
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
-from brokers import nudges, selectors
-from brokers.deskstate import set_desk_state
-from brokers.ids import client_order_id
+from brokers import selectors, task_names
+from brokers.desk_state import set_desk_state
 from brokers.models import Connection, Order, Position
-from brokers.orders import announce, end_legs, move
+from brokers.orders.ids import client_order_id
+from brokers.orders.transitions import announce, end_legs, move
 from brokers.rounding import to_step, to_tick
 from market.models import Instrument, Quote
 
@@ -134,7 +134,7 @@ def send(orders: list[Order]) -> None:
     """Have the orders submitted after commit. Legs go with their entry, followers when their time has come."""
     for order in orders:
         if order.parent_id is None and order.after_id is None:
-            nudges.after_commit(nudges.SUBMIT, order.pk)
+            task_names.after_commit(task_names.SUBMIT, order.pk)
 
 
 def cancel_entries(*, connection: Connection, instrument: Instrument, reason: str) -> None:
@@ -143,7 +143,7 @@ def cancel_entries(*, connection: Connection, instrument: Instrument, reason: st
         if move(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, reason)
         elif order.state in Order.AT_VENUE:
-            nudges.after_commit(nudges.CANCEL, order.pk)
+            task_names.after_commit(task_names.CANCEL, order.pk)
 
 
 def cancel_order(*, order: Order, by: User) -> str:
@@ -162,7 +162,7 @@ def cancel_order(*, order: Order, by: User) -> str:
         order.refresh_from_db(fields=["state"])
         if order.state not in Order.AT_VENUE:
             raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
-        nudges.after_commit(nudges.CANCEL, order.pk)
+        task_names.after_commit(task_names.CANCEL, order.pk)
     return "the venue was asked to cancel it"
 
 

@@ -5,9 +5,10 @@ import logging
 from django.db import transaction
 from django.utils import timezone
 
-from brokers import adapters, ledger
 from brokers.contract import Broker, BrokerError, OrderRejected, OutcomeUnknown, Updates
 from brokers.models import Connection, Order, Position
+from brokers.orders import reports
+from brokers.venues import registry
 
 logger = logging.getLogger(__name__)
 ROUNDS = 50  # at most so many batches in one go; the next sweep continues
@@ -20,7 +21,7 @@ def sync_connection(connection_id: int) -> bool:
     """
     connection = Connection.objects.get(pk=connection_id)
     try:
-        broker = adapters.adapter(connection)
+        broker = registry.adapter(connection)
         conflicts: list[str] = []
         for _ in range(ROUNDS):
             updates = broker.updates(connection.cursor)
@@ -42,7 +43,7 @@ def _take_in(connection: Connection, updates: Updates) -> list[str]:
         rows = Connection.objects.filter(pk=connection.pk, cursor=connection.cursor)
         if not rows.update(cursor=updates.cursor):
             return []
-        conflicts = ledger.record_all(connection, updates.orders)
+        conflicts = reports.record_all(connection, updates.orders)
     for conflict in conflicts:
         logger.error("%s: %s", connection.name, conflict)
     return conflicts
@@ -59,7 +60,7 @@ def _cancel_orphans(connection: Connection, broker: Broker) -> None:
     )
     for leg in legs.select_related("connection"):
         try:
-            ledger.record_or_review(leg, broker.cancel(leg.client_order_id))
+            reports.record_or_review(leg, broker.cancel(leg.client_order_id))
         except (OrderRejected, OutcomeUnknown) as error:
             logger.warning("leg %s could not be cancelled: %s", leg.pk, error)
 

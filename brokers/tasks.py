@@ -2,9 +2,11 @@
 
 from celery import shared_task
 
-from brokers import equity, execution, sweeping, sync
+from brokers import sync
+from brokers.ledger import equity
 from brokers.models import Connection
-from brokers.paper import matching
+from brokers.orders import execution, recovery
+from brokers.venues.paper import matching
 
 
 @shared_task(name="brokers.submit_order")
@@ -22,7 +24,7 @@ def cancel_order(order_id: int) -> None:
 @shared_task(name="brokers.look_up_order")
 def look_up_order(order_id: int) -> None:
     """Ask the venue about one order in doubt."""
-    sweeping.look_up(order_id)
+    recovery.look_up(order_id)
 
 
 @shared_task(name="brokers.sync_connection")
@@ -41,7 +43,7 @@ def match_paper(instrument_id: int) -> None:
 @shared_task(name="brokers.sweep_orders")
 def sweep_orders() -> None:
     """Find what lost nudges and dead workers left behind."""
-    sweeping.sweep()
+    recovery.sweep()
 
 
 @shared_task(name="brokers.mark_equity")

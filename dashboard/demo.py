@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection, Fill, Order, Trade
-from brokers.paper.models import PaperAccount, PaperEvent
+from brokers.venues.paper.models import PaperAccount, PaperEvent
 from dashboard import audit
 from dashboard.hints import send
 from dashboard.models import Setup

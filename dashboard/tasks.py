@@ -9,8 +9,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from brokers.contract import BrokerError
+from brokers.ledger.reconcile import differences
 from brokers.models import Connection
-from brokers.reconcile import differences
 from dashboard.hints import send
 from dashboard.models import Heartbeat, Reconciliation
 

@@ -7,9 +7,10 @@ from itertools import count
 from django.db import transaction
 from django.utils import timezone
 
-from brokers import execution, services, sync
+from brokers import services, sync
 from brokers.models import Connection, Order
-from brokers.paper import matching
+from brokers.orders import execution
+from brokers.venues.paper import matching
 from market.models import Candle, Instrument, MarketKind, Quote
 
 START = datetime(2025, 3, 3, 12, 0, tzinfo=UTC)

@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from brokers.contract import Execution, VenueOrder
-from brokers.ledger import record
 from brokers.models import Connection, Desk
+from brokers.orders.reports import record
 from market.models import Instrument, Quote
 from memory.services import decide
 from memory.signal import Signal

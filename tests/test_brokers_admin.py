@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import RequestFactory
 from django.urls import path
 
-from brokers import equity
+from brokers.ledger import equity
 from brokers.models import Connection, Desk
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]

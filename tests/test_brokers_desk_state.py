@@ -23,9 +23,11 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from algotrendy import nudges as wiring
-from brokers import equity, execution, nudges, reconcile, selectors, services, signals, sweeping, sync, tasks
+from brokers import selectors, services, signals, sync, task_names, tasks
+from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
-from brokers.paper.models import PaperExecution, PaperHolding
+from brokers.orders import execution, recovery
+from brokers.venues.paper.models import PaperExecution, PaperHolding
 from market.models import Feed
 from market.services import FeedBusy, assign_feed
 from market.signals import candle_closed
@@ -43,7 +45,7 @@ def run(name: str, *args: str) -> str:
 def nudged(monkeypatch) -> list[tuple[str, int]]:
     """What was nudged, instead of nudging it."""
     seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(nudges, "nudge", lambda task, row: seen.append((task, row)))
+    monkeypatch.setattr(task_names, "nudge", lambda task, row: seen.append((task, row)))
     monkeypatch.setattr("brokers.receivers.nudge", lambda task, row: seen.append((task, row)))
     return seen
 
@@ -52,14 +54,14 @@ def nudged(monkeypatch) -> list[tuple[str, int]]:
 def worker(monkeypatch) -> None:
     """A worker so fast that every nudge is done at once."""
     by_name = {
-        nudges.SUBMIT: execution.submit,
-        nudges.CANCEL: execution.cancel,
-        nudges.LOOK_UP: sweeping.look_up,
-        nudges.SYNC: sync.sync_connection,
-        nudges.MARK: tasks.mark_equity,
-        nudges.MATCH: tasks.match_paper,
+        task_names.SUBMIT: execution.submit,
+        task_names.CANCEL: execution.cancel,
+        task_names.LOOK_UP: recovery.look_up,
+        task_names.SYNC: sync.sync_connection,
+        task_names.MARK: tasks.mark_equity,
+        task_names.MATCH: tasks.match_paper,
     }
-    monkeypatch.setattr(nudges, "nudge", lambda task, row: by_name[task](row))
+    monkeypatch.setattr(task_names, "nudge", lambda task, row: by_name[task](row))
 
 
 def test_a_change_of_state_says_who_why_and_until_when():
@@ -113,7 +115,7 @@ def test_a_day_that_lost_too_much_lets_only_exits_through_until_midnight():
         assert "5600.00 USDT" in desk.reason
         assert enter(connection, instrument)[0].state == "denied"
     with time_machine.travel(datetime(2025, 3, 4, 0, 0, 1, tzinfo=UTC), tick=False):
-        sweeping.sweep()
+        recovery.sweep()
         assert Desk.objects.get().state == "active"
 
 
@@ -214,7 +216,7 @@ def test_a_candle_nudges_the_paper_venue_only_when_an_order_waits_for_it(nudged)
     enter(connection, instrument, stop="95")
     nudged.clear()
     candle_closed.send(sender=None, instrument_id=instrument.pk, timeframe=60, open_time=START)
-    assert nudged == [(nudges.MATCH, instrument.pk)]
+    assert nudged == [(task_names.MATCH, instrument.pk)]
 
 
 def test_a_queue_that_can_not_be_reached_breaks_nothing(settings, monkeypatch):
@@ -246,7 +248,7 @@ def test_send_nudges_the_entry_only(nudged):
     exit_ = plan_exit(connection, instrument)
     entry, *legs = plan(connection, instrument, stop="95", after=exit_)
     services.send([exit_, entry, *legs])
-    assert nudged == [(nudges.SUBMIT, exit_.pk)]
+    assert nudged == [(task_names.SUBMIT, exit_.pk)]
 
 
 def test_the_follower_is_nudged_when_its_exit_has_filled(nudged):
@@ -256,7 +258,7 @@ def test_the_follower_is_nudged_when_its_exit_has_filled(nudged):
     [entry] = plan(connection, instrument, side="sell", after=exit_)
     nudged.clear()
     execution.submit(exit_.pk)
-    assert (nudges.SUBMIT, entry.pk) in nudged
+    assert (task_names.SUBMIT, entry.pk) in nudged
 
 
 def test_close_all_closes_everything_and_needs_a_choice(worker):
@@ -302,7 +304,7 @@ def test_the_projected_position_counts_what_is_on_its_way():
 def test_ids_of_the_same_plan_are_the_same_and_of_another_desk_are_not():
     from uuid import UUID
 
-    from brokers.ids import client_order_id
+    from brokers.orders.ids import client_order_id
 
     one = client_order_id(UUID(int=1), "d1", "entry")
     assert one == client_order_id(UUID(int=1), "d1", "entry")

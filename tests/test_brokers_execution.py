@@ -7,11 +7,13 @@ import pytest
 from brokers_desk import add_candle, enter, let_match, make_connection, make_instrument, plan, plan_exit, reload
 from django.utils import timezone
 
-from brokers import adapters, execution, selectors, services, sweeping, sync
+from brokers import selectors, services, sync
 from brokers.contract import OutcomeUnknown
 from brokers.models import Desk, Fill, Order, Position, Trade
-from brokers.paper import matching
-from brokers.paper.models import PaperExecution, PaperOrder
+from brokers.orders import execution, recovery
+from brokers.venues import registry
+from brokers.venues.paper import matching
+from brokers.venues.paper.models import PaperExecution, PaperOrder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,7 +77,7 @@ def test_a_desk_state_ends_by_itself_in_the_claim_and_in_the_sweep():
     past = timezone.now() - timedelta(seconds=1)
     services.set_desk_state(state="reducing", by=None, reason="lunch", until=past)
     assert enter(connection, instrument)[0].state == "filled"
-    sweeping.sweep()
+    recovery.sweep()
     desk = Desk.objects.get()
     assert (desk.state, desk.reason, desk.until) == ("active", "", None)
 
@@ -142,7 +144,7 @@ def test_a_lost_answer_is_unknown_and_is_then_looked_up_and_recorded_once():
     entry, stop, *_ = enter(connection, instrument, stop="95")
     assert (entry.state, stop.state) == ("unknown", "pending")
     assert "time-out" in entry.reason
-    sweeping.look_up(entry.pk)
+    recovery.look_up(entry.pk)
     sync.sync_connection(connection.pk)
     entry, stop = reload(entry, stop)
     assert (entry.state, stop.state, entry.reason) == ("filled", "accepted", "")
@@ -160,7 +162,7 @@ def test_an_order_that_never_arrived_leaves_again_exactly_once():
     connection, instrument = make_connection(faults={"timeout_before": 1}), make_instrument()
     entry, *_ = enter(connection, instrument)
     assert (entry.state, PaperOrder.objects.count()) == ("unknown", 0)
-    sweeping.look_up(entry.pk)
+    recovery.look_up(entry.pk)
     assert (state_of(entry), PaperOrder.objects.count(), Fill.objects.count()) == ("filled", 1, 1)
 
 
@@ -170,14 +172,14 @@ def test_an_order_whose_worker_was_killed_after_the_claim_leaves_exactly_once(ar
     [entry] = plan(connection, instrument)
     claim = execution.claim_order(entry.pk)
     if arrived:
-        adapters.adapter(connection).submit(execution.request(claim.order))
-    sweeping.sweep()
+        registry.adapter(connection).submit(execution.request(claim.order))
+    recovery.sweep()
     assert state_of(entry) == ("filled" if arrived else "submitting")
     long_ago = timezone.now() - timedelta(seconds=6)
     Order.objects.filter(state="submitting").update(submitted_at=long_ago)
-    sweeping.sweep()
+    recovery.sweep()
     Order.objects.filter(state="unknown").update(updated_at=long_ago)
-    sweeping.sweep()
+    recovery.sweep()
     assert (state_of(entry), PaperOrder.objects.count(), Fill.objects.count()) == ("filled", 1, 1)
 
 
@@ -187,8 +189,8 @@ def test_a_worker_that_wakes_up_late_can_neither_send_twice_nor_overwrite():
     asleep = execution.claim_order(entry.pk)
     long_ago = timezone.now() - timedelta(seconds=6)
     Order.objects.filter(pk=entry.pk).update(submitted_at=long_ago)
-    sweeping.doubt_lost_claims()
-    sweeping.look_up(entry.pk)
+    recovery.doubt_lost_claims()
+    recovery.look_up(entry.pk)
     assert state_of(entry) == "filled"
     execution.write_answer(asleep, execution.ask(asleep))
     assert (state_of(entry), PaperOrder.objects.count(), Fill.objects.count()) == ("filled", 1, 1)
@@ -213,15 +215,15 @@ def test_entries_wait_while_an_order_of_the_instrument_is_in_doubt_and_exits_do_
 def test_lookups_are_bounded_and_then_a_person_must_look():
     connection, instrument = make_connection(faults={"timeout_after": 1, "unavailable": 99}), make_instrument()
     entry, *_ = enter(connection, instrument)
-    for _ in range(sweeping.LOOKUPS):
+    for _ in range(recovery.LOOKUPS):
         assert state_of(entry) == "unknown"
-        sweeping.look_up(entry.pk)
+        recovery.look_up(entry.pk)
     [entry] = reload(entry)
     assert entry.state == "needs_review"
     assert "could not be asked" in entry.reason
     connection.settings = {}
     connection.save()
-    assert sweeping.resolve_by_hand(order=entry, by="ann").state == "filled"
+    assert recovery.resolve_by_hand(order=entry, by="ann").state == "filled"
 
 
 def test_lookups_back_off():
@@ -229,13 +231,13 @@ def test_lookups_back_off():
     entry, *_ = enter(connection, instrument)
     for seconds, lookups in ((0.5, 0), (1.1, 1), (1.1, 1), (2.1, 2), (3.9, 2), (4.1, 3)):
         Order.objects.filter(pk=entry.pk).update(updated_at=timezone.now() - timedelta(seconds=seconds))
-        sweeping.look_up_doubtful()
+        recovery.look_up_doubtful()
         assert reload(entry)[0].lookups == lookups
 
 
 def test_an_adapter_that_fails_in_an_unforeseen_way_leaves_the_order_in_doubt(monkeypatch):
     connection, instrument = make_connection(), make_instrument()
-    monkeypatch.setattr("brokers.paper.book.place", lambda *_: 1 / 0)
+    monkeypatch.setattr("brokers.venues.paper.book.place", lambda *_: 1 / 0)
     entry, *_ = enter(connection, instrument)
     assert entry.state == "unknown"
     assert "ZeroDivisionError" in entry.reason
@@ -253,7 +255,7 @@ def test_the_sweep_sends_what_a_lost_nudge_left_but_not_what_is_new():
     connection, instrument = make_connection(), make_instrument()
     [old], [new] = plan(connection, instrument), plan(connection, instrument)
     Order.objects.filter(pk=old.pk).update(updated_at=timezone.now() - timedelta(seconds=3))
-    sweeping.sweep()
+    recovery.sweep()
     assert (state_of(old), state_of(new)) == ("filled", "pending")
 
 
@@ -309,7 +311,7 @@ def test_a_cancel_that_fails_at_the_venue_changes_nothing_here(monkeypatch):
     def lost(*_: object) -> None:
         raise OutcomeUnknown("time-out")
 
-    monkeypatch.setattr("brokers.paper.broker.PaperBroker.cancel", lost)
+    monkeypatch.setattr("brokers.venues.paper.broker.PaperBroker.cancel", lost)
     execution.cancel(entry.pk)
     assert state_of(entry) == "partially_filled"
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokers.contract import OrderRejected
-from brokers.paper import matching
-from brokers.paper.broker import PaperBroker
-from brokers.paper.models import PaperAccount, PaperExecution, PaperHolding, PaperOrder
-from brokers.paper.options import PaperOptions
+from brokers.venues.paper import matching
+from brokers.venues.paper.broker import PaperBroker
+from brokers.venues.paper.models import PaperAccount, PaperExecution, PaperHolding, PaperOrder
+from brokers.venues.paper.options import PaperOptions
 from market.models import Quote
 
 pytestmark = pytest.mark.django_db

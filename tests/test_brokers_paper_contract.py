@@ -6,9 +6,9 @@ from brokers_desk import add_candle, make_connection, make_instrument
 
 from brokers.contract import Broker
 from brokers.models import Connection
-from brokers.paper import matching
-from brokers.paper.broker import PaperBroker
-from brokers.paper.models import PaperAccount
+from brokers.venues.paper import matching
+from brokers.venues.paper.broker import PaperBroker
+from brokers.venues.paper.models import PaperAccount
 from market.models import Candle, Instrument
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers import pnl
-from brokers.pnl import Deal, Holding
+from brokers.ledger import pnl
+from brokers.ledger.pnl import Deal, Holding
 
 DEALS = st.lists(
     st.builds(

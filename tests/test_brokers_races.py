@@ -10,12 +10,14 @@ import pytest
 from brokers_desk import add_candle, enter, make_connection, make_instrument, plan
 from django.db import connections
 
-from brokers import execution, gate, ledger, reconcile, services, sync
+from brokers import services, sync
 from brokers.contract import VenueOrder
+from brokers.ledger import reconcile
 from brokers.models import Connection, Fill, Order, Position
-from brokers.paper import matching
-from brokers.paper.broker import PaperBroker
-from brokers.paper.models import PaperOrder
+from brokers.orders import execution, pre_submit, reports
+from brokers.venues.paper import matching
+from brokers.venues.paper.broker import PaperBroker
+from brokers.venues.paper.models import PaperOrder
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,14 +94,14 @@ def test_halt_waits_for_the_answer_of_what_was_already_claimed(calls):
 def test_halt_comes_before_or_after_a_claim_and_never_in_between(calls, monkeypatch):
     connection, instrument = make_connection(), make_instrument()
     [entry] = plan(connection, instrument)
-    judge = gate.judge
+    judge = pre_submit.judge
 
     def slow(*arguments):
         verdict = judge(*arguments)
         time.sleep(0.4)  # judged, and not claimed yet
         return verdict
 
-    monkeypatch.setattr(gate, "judge", slow)
+    monkeypatch.setattr(pre_submit, "judge", slow)
 
     def halt() -> float:
         time.sleep(0.15)
@@ -122,7 +124,7 @@ def test_the_same_news_told_by_many_at_once_is_recorded_once():
     connection, instrument = make_connection(faults={"timeout_after": 1}), make_instrument()
     entry, *_ = enter(connection, instrument, stop="95")
     told = PaperBroker(connection).lookup(entry.client_order_id)
-    record = lambda: ledger.record(Connection.objects.get(), told)  # noqa: E731
+    record = lambda: reports.record(Connection.objects.get(), told)  # noqa: E731
     in_threads(record, record, record, *[lambda: sync.sync_connection(connection.pk)] * 3)
     entry.refresh_from_db()
     assert (entry.state, Fill.objects.count(), Position.objects.get().quantity) == ("filled", 1, 10)

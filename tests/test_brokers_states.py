@@ -7,10 +7,10 @@ from brokers_desk import make_connection, make_instrument, plan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from brokers import ledger, orders, states
 from brokers.contract import Execution, VenueOrder
+from brokers.ledger.pnl import Deal
 from brokers.models import Fill, Order, Position
-from brokers.pnl import Deal
+from brokers.orders import reports, states, transitions
 
 QUANTITIES = st.decimals("0.001", "12", places=3)
 WORDS = st.sampled_from(sorted(states.VENUE_STATES))
@@ -64,7 +64,7 @@ def test_no_sequence_of_events_leaves_the_machine_or_breaks_the_sums(db, events)
             legal = states.allowed(before.state, word)
             if word == "filled" and before.filled_quantity < before.quantity:
                 continue  # only the ledger fills; the database refuses anything else
-            assert orders.move(order.pk, word, reason="test") == legal
+            assert transitions.move(order.pk, word, reason="test") == legal
         else:
             executions += [_execution(order, len(executions) + n, q) for n, q in enumerate(quantities)]
             tell(connection, order, word, executions)
@@ -77,8 +77,8 @@ def tell(connection, order, word, executions):
     told = VenueOrder(order.client_order_id, "v1", word, executions=tuple(executions))
     for _ in range(2):  # a venue may say everything twice
         try:
-            ledger.record(connection, told)
-        except ledger.LedgerConflict:
+            reports.record(connection, told)
+        except reports.LedgerConflict:
             executions.pop()
             return
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algotrendy.access import Role
-from brokers.deskstate import set_desk_state
+from brokers.desk_state import set_desk_state
 from dashboard import consumers, fragments, hints, live
 from dashboard.messages import HINTS_CHANNEL, FragmentMessage, Message
 from dashboard.relations import related

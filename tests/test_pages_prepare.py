@@ -10,7 +10,7 @@ from django_celery_beat.models import PeriodicTask
 from pages_desk import decided, decision_of, fill, market, person, signed_in, source
 
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
-from brokers.paper.models import PaperAccount, PaperEvent, PaperOrder
+from brokers.venues.paper.models import PaperAccount, PaperEvent, PaperOrder
 from dashboard import demo
 from dashboard.models import Setup
 from dashboard.services import prepare_desk

@@ -17,9 +17,9 @@ class Order(models.Model):
     pending → denied (a limit or the desk's state, never sent) | canceled | expired (never sent)
     submitting → unknown → accepted | rejected | pending (venue proved it never came) | needs_review
 
-    `brokers.states` has the whole table. `filled` is never left; an order thought dead may still turn out filled.
-    `submitting` is a claim: exactly one worker may call the venue. A time-out makes `unknown`, never `rejected`.
-    Stop and target legs wait as pending with `parent` set and are sent along with their parent.
+    `brokers.orders.states` has the whole table. `filled` is never left; an order thought dead may still turn out
+    filled. `submitting` is a claim: exactly one worker may call the venue. A time-out makes `unknown`, never
+    `rejected`. Stop and target legs wait as pending with `parent` set and are sent along with their parent.
     """
 
     class Role(models.TextChoices):

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from brokers import selectors as brokers
 from brokers.models import Connection, Order
-from brokers.paper.options import PaperOptions
-from brokers.states import OPEN
+from brokers.orders.states import OPEN
+from brokers.venues.paper.options import PaperOptions
 
 PAPER_WORDS = {
     "spread_bps": ("Spread", "bps"),

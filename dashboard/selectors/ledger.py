@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from brokers import selectors as brokers
 from brokers.models import Fill, Order, Position, Trade
-from brokers.states import OPEN
+from brokers.orders.states import OPEN
 from dashboard.paging import Page
 from market.models import Instrument
 from memory.models import DecisionOrder

@@ -9,8 +9,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from algotrendy.access import person, trader, viewer
 from brokers.contract import VenueUnavailable
 from brokers.models import Order
+from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
-from brokers.sweeping import resolve_by_hand
 from dashboard.fragments import Context, fragment
 from dashboard.lifetimes import order_life
 from dashboard.paging import page_of, requested_page

@@ -4,50 +4,53 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('mlmodels', '0001_initial'),
+        ("mlmodels", "0001_initial"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='modelversion',
-            name='recipe',
-            field=models.JSONField(help_text='pipeline.config.Recipe: label, estimator, parameters, seed.'),
+            model_name="modelversion",
+            name="recipe",
+            field=models.JSONField(help_text="pipeline.config.Recipe: label, estimator, parameters, seed."),
         ),
         migrations.AlterField(
-            model_name='modelversion',
-            name='report',
-            field=models.JSONField(default=dict, help_text='pipeline.report.Report'),
+            model_name="modelversion",
+            name="report",
+            field=models.JSONField(default=dict, help_text="pipeline.report.Report"),
         ),
         migrations.AlterField(
-            model_name='modelversion',
-            name='verdict',
-            field=models.JSONField(blank=True, default=dict, help_text='pipeline.report.Verdict; empty: never judged.'),
+            model_name="modelversion",
+            name="verdict",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="pipeline.report.Verdict; empty: never judged."
+            ),
         ),
         migrations.AlterField(
-            model_name='promotion',
-            name='verdict',
-            field=models.JSONField(blank=True, default=dict, help_text='pipeline.report.Verdict with its rows.'),
+            model_name="promotion",
+            name="verdict",
+            field=models.JSONField(blank=True, default=dict, help_text="pipeline.report.Verdict with its rows."),
         ),
         migrations.AlterField(
-            model_name='proofrun',
-            name='results',
-            field=models.JSONField(blank=True, default=list, help_text='pipeline.report.ProofResult, one a test.'),
+            model_name="proofrun",
+            name="results",
+            field=models.JSONField(blank=True, default=list, help_text="pipeline.report.ProofResult, one a test."),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='log',
-            field=models.JSONField(blank=True, default=list, help_text='pipeline.report.LogLine: time and sentence.'),
+            model_name="trainingrun",
+            name="log",
+            field=models.JSONField(
+                blank=True, default=list, help_text="pipeline.report.LogLine: time and sentence."
+            ),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='recipe',
-            field=models.JSONField(help_text='pipeline.config.Recipe'),
+            model_name="trainingrun",
+            name="recipe",
+            field=models.JSONField(help_text="pipeline.config.Recipe"),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='step',
-            field=models.CharField(blank=True, help_text='pipeline.progress.Step', max_length=24),
+            model_name="trainingrun",
+            name="step",
+            field=models.CharField(blank=True, help_text="pipeline.progress.Step", max_length=24),
         ),
     ]

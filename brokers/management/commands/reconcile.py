@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brokers import sync
 from brokers.contract import BrokerError
+from brokers.ledger.reconcile import Difference, differences
 from brokers.models import Connection
-from brokers.reconcile import Difference, differences
 
 TRIES = 5  # orders move while we look: only what stays is a difference
 

@@ -7,11 +7,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from algotrendy import locks
-from brokers import adapters, deskstate, execution, ledger, sync
+from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
-from brokers.orders import end_legs, move
-from brokers.paper import matching
+from brokers.orders import execution, reports
+from brokers.orders.transitions import end_legs, move
+from brokers.venues import registry
+from brokers.venues.paper import matching
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ def sweep() -> bool:
     """Do everything that is overdue; return False when another worker is at it."""
     with locks.try_session_lock("brokers.sweep") as mine:
         if mine:
-            deskstate.end_expired()
+            desk_state.end_expired()
             doubt_lost_claims()
             look_up_doubtful()
             matching.match_all()
@@ -76,13 +78,13 @@ def look_up(order_id: int) -> bool:
     if order is None:
         return True
     try:
-        broker = adapters.adapter(order.connection)
+        broker = registry.adapter(order.connection)
         told = broker.lookup(order.client_order_id)
     except BrokerError as error:
         _one_look_less(order, f"the venue could not be asked: {error}")
         return False
     if told is not None:
-        ledger.record_or_review(order, told)
+        reports.record_or_review(order, told)
     elif broker.idempotent_client_ids and order.state == Order.State.UNKNOWN:
         _back_to_pending(order)
     else:
@@ -101,7 +103,7 @@ def resolve_by_hand(*, order: Order, by: str) -> Order:
         reason = f"settled by {by}: the venue has no such order"
         if move(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
-            ledger.nudge_waiting(order)
+            reports.nudge_waiting(order)
     order.refresh_from_db()
     return order
 

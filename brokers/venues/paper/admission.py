@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from brokers import sql
 from brokers.contract import OrderRequest
-from brokers.paper.models import PaperAccount, PaperHolding
-from brokers.paper.options import PaperOptions
+from brokers.venues.paper.models import PaperAccount, PaperHolding
+from brokers.venues.paper.options import PaperOptions
 from market.models import Instrument, Quote
 
 ZERO = Decimal(0)

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.utils import timezone
 
-from brokers import nudges, signals
+from brokers import signals, task_names
 from brokers.models import Desk, Order
 from brokers.selectors import desk
 
@@ -73,7 +73,7 @@ def _withdraw_entries() -> None:
     """Ask the venues to cancel what is left of entries; stops and targets stay."""
     rows = Order.objects.filter(role=Order.Role.ENTRY, state__in=Order.AT_VENUE)
     for order_id in rows.values_list("id", flat=True):
-        nudges.after_commit(nudges.CANCEL, order_id)
+        task_names.after_commit(task_names.CANCEL, order_id)
 
 
 def _wait_for_claimed(halted_at: datetime) -> None:

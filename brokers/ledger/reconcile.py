@@ -7,10 +7,11 @@ from typing import Literal
 
 from django.db.models import Sum
 
-from brokers import adapters, states
-from brokers.booking import SECOND_PART
 from brokers.contract import Broker, VenueOrder
+from brokers.ledger.posting import SECOND_PART
 from brokers.models import Connection, Fill, Order, Position
+from brokers.orders import states
+from brokers.venues import registry
 
 CHUNK = 500
 ZERO = Decimal(0)
@@ -36,7 +37,7 @@ def differences(connection: Connection) -> list[Difference]:
 
     Orders that are just being sent are left out. Raises VenueUnavailable when the venue can't be read.
     """
-    broker = adapters.adapter(connection)
+    broker = registry.adapter(connection)
     told = _everything(broker)
     found = list(_missing_there(connection, told))
     ids = list(told)

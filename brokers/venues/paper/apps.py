@@ -4,5 +4,5 @@ from django.apps import AppConfig
 
 
 class PaperConfig(AppConfig):
-    name = "brokers.paper"
+    name = "brokers.venues.paper"
     label = "paper"

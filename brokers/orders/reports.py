@@ -11,12 +11,14 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from brokers import nudges, pnl, sql, states
-from brokers.booking import book, deals_of, lock_position, save_position
+from brokers import sql, task_names
 from brokers.contract import Execution, VenueOrder
+from brokers.ledger import pnl
+from brokers.ledger.pnl import Deal
+from brokers.ledger.posting import book, deals_of, lock_position, save_position
 from brokers.models import Connection, Fill, Order, Position
-from brokers.orders import accept_legs, announce, end_legs, move
-from brokers.pnl import Deal
+from brokers.orders import states
+from brokers.orders.transitions import accept_legs, announce, end_legs, move
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +165,7 @@ def _carry_on(order: Order, *, went_flat: bool) -> None:
     if order.role == Order.Role.ENTRY:
         _carry_legs(order)
     if went_flat:
-        nudges.after_commit(nudges.SYNC, order.connection_id)
+        task_names.after_commit(task_names.SYNC, order.connection_id)
     if order.state in states.FINAL:
         nudge_waiting(order)
 
@@ -187,4 +189,4 @@ def nudge_waiting(order: Order) -> None:
         WHERE instrument_id = %s AND connection_id = %s AND state = 'pending' AND parent_id IS NULL ORDER BY id
     """
     for (order_id,) in sql.values(query, order.instrument_id, order.connection_id):
-        nudges.after_commit(nudges.SUBMIT, order_id)
+        task_names.after_commit(task_names.SUBMIT, order_id)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from brokers import signals, sql
 from brokers.models import Order
-from brokers.states import FINAL, SOURCES
+from brokers.orders.states import FINAL, SOURCES
 
 REASON_LENGTH = 300
 

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from brokers import risk, selectors, signals
-from brokers.deskstate import reduce_until_midnight
+from brokers.desk_state import reduce_until_midnight
 from brokers.models import Connection, EquityMark
 from brokers.selectors import Equity
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from brokers import adapters, gate, ledger, nudges, sql, sync
+from brokers import sql, sync, task_names
 from brokers.contract import (
     BrokerError,
     DuplicateClientOrderId,
@@ -21,8 +21,10 @@ from brokers.contract import (
     VenueOrder,
 )
 from brokers.models import Connection, Desk, Order
-from brokers.orders import end_legs, move
+from brokers.orders import pre_submit, reports
+from brokers.orders.transitions import end_legs, move
 from brokers.selectors import desk as the_desk
+from brokers.venues import registry
 from market.models import Instrument
 
 logger = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ def claim_order(order_id: int) -> Claim | None:
         order, *legs = found
         desk = _locked_desk(alone=not order.reduce_only)
         now = timezone.now()
-        verdict = gate.judge(order, desk, now)
+        verdict = pre_submit.judge(order, desk, now)
         if verdict.outcome == "go":
             mine = move(order_id, Order.State.SUBMITTING, submitted_at=now)
             return Claim(order, tuple(legs), now) if mine else None
@@ -97,7 +99,7 @@ def ask(claim: Claim) -> Answer:
     """Call the venue. Whatever goes wrong that is not a plain refusal leaves the order in doubt."""
     order = claim.order
     try:
-        return adapters.adapter(order.connection).submit(request(order, claim.legs))
+        return registry.adapter(order.connection).submit(request(order, claim.legs))
     except DuplicateClientOrderId:
         return Doubt(DUPLICATE, look_now=True)
     except OrderRejected as refusal:
@@ -116,7 +118,7 @@ def write_answer(claim: Claim, answer: Answer) -> None:
         # It closed less than it should: what closed the rest must be known before a reversal is judged by it.
         sync.sync_connection(order.connection_id)
     if isinstance(answer, VenueOrder):
-        ledger.record_or_review(order, answer)
+        reports.record_or_review(order, answer)
     elif isinstance(answer, Refusal):
         _refuse(order, answer.reason, claimed_at=claim.at)
     else:
@@ -129,11 +131,11 @@ def cancel(order_id: int) -> None:
     if order.state not in Order.AT_VENUE:
         return
     try:
-        told = adapters.adapter(order.connection).cancel(order.client_order_id)
+        told = registry.adapter(order.connection).cancel(order.client_order_id)
     except (BrokerError, DatabaseError) as error:
         logger.warning("order %s could not be cancelled: %s", order_id, error)
         return
-    ledger.record_or_review(order, told)
+    reports.record_or_review(order, told)
 
 
 def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
@@ -169,10 +171,10 @@ def _locked_desk(*, alone: bool) -> Desk:
     return row or the_desk()  # made just now, by us or by somebody: there was nothing to wait for
 
 
-def _end_unsent(order: Order, verdict: gate.Verdict) -> None:
+def _end_unsent(order: Order, verdict: pre_submit.Verdict) -> None:
     if move(order.pk, verdict.outcome, sources=[Order.State.PENDING], reason=verdict.reason):
         end_legs(order.pk, Order.State.CANCELED, f"its entry was {verdict.outcome}")
-        ledger.nudge_waiting(order)
+        reports.nudge_waiting(order)
 
 
 def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) -> None:
@@ -180,7 +182,7 @@ def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) ->
         sources = [Order.State.SUBMITTING] if claimed_at else None
         if move(order.pk, Order.State.REJECTED, sources=sources, reason=reason, claimed_at=claimed_at):
             end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
-            ledger.nudge_waiting(order)
+            reports.nudge_waiting(order)
 
 
 def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
@@ -188,4 +190,4 @@ def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
         source = [Order.State.SUBMITTING]
         moved = move(order.pk, Order.State.UNKNOWN, sources=source, reason=doubt.reason, claimed_at=claimed_at)
         if moved and doubt.look_now:
-            nudges.after_commit(nudges.LOOK_UP, order.pk)
+            task_names.after_commit(task_names.LOOK_UP, order.pk)

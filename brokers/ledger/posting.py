@@ -7,10 +7,11 @@ from django.db import transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
-from brokers import nudges, pnl, signals, sql
+from brokers import signals, sql, task_names
 from brokers.contract import Execution
+from brokers.ledger import pnl
+from brokers.ledger.pnl import Deal, Holding
 from brokers.models import Fill, Order, Position, Trade
-from brokers.pnl import Deal, Holding
 
 SECOND_PART = "~2"  # of an execution that crossed zero: it closes one trade and opens the next
 
@@ -118,7 +119,7 @@ def _update_trade(trade: Trade, closed_at: datetime | None) -> None:
     )
     if state == Trade.State.CLOSED:
         _tell(signals.trade_closed, Trade, trade_id=trade.pk)
-        nudges.after_commit(nudges.MARK, trade.connection_id)
+        task_names.after_commit(task_names.MARK, trade.connection_id)
 
 
 def _tell(signal: Signal, sender: type, **news: int) -> None:

@@ -11,11 +11,11 @@ from decimal import Decimal
 from django.db import transaction
 
 from brokers.models import Connection
-from brokers.paper import admission, book, pricing
-from brokers.paper.models import PaperOrder
-from brokers.paper.options import PaperOptions
-from brokers.paper.pricing import Bar, Resting
 from brokers.rounding import to_step
+from brokers.venues.paper import admission, book, pricing
+from brokers.venues.paper.models import PaperOrder
+from brokers.venues.paper.options import PaperOptions
+from brokers.venues.paper.pricing import Bar, Resting
 from market.models import Candle, Instrument, Quote
 from market.selectors import candles_between
 

@@ -9,7 +9,7 @@ from brokers.contract import Broker, BrokerError
 from brokers.models import Connection
 
 # Import paths, so that a venue's library is loaded only where it is used.
-VENUES: Final[dict[str, str]] = {"paper": "brokers.paper.broker.PaperBroker"}
+VENUES: Final[dict[str, str]] = {"paper": "brokers.venues.paper.broker.PaperBroker"}
 
 
 def adapter(connection: Connection) -> Broker:

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from brokers.paper.options import PaperOptions
 from brokers.rounding import against, to_tick
+from brokers.venues.paper.options import PaperOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
-from brokers.paper.models import PaperAccount, PaperEvent, PaperExecution, PaperHolding, PaperOrder
+from brokers.venues.paper.models import PaperAccount, PaperEvent, PaperExecution, PaperHolding, PaperOrder
 
 
 @admin.register(PaperAccount)

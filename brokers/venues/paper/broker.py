@@ -19,9 +19,9 @@ from brokers.contract import (
     VenueUnavailable,
 )
 from brokers.models import Connection
-from brokers.paper import book
-from brokers.paper.models import PaperEvent, PaperExecution, PaperHolding, PaperOrder
-from brokers.paper.options import PaperOptions
+from brokers.venues.paper import book
+from brokers.venues.paper.models import PaperEvent, PaperExecution, PaperHolding, PaperOrder
+from brokers.venues.paper.options import PaperOptions
 
 EVENTS_AT_ONCE = 500
 

@@ -14,11 +14,11 @@ from django.db.models import Sum
 from brokers import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
-from brokers.paper import admission
-from brokers.paper.models import PaperAccount, PaperHolding, PaperOrder
-from brokers.paper.options import PaperOptions
-from brokers.paper.pricing import Match, market_price
 from brokers.rounding import to_places, to_step, to_tick
+from brokers.venues.paper import admission
+from brokers.venues.paper.models import PaperAccount, PaperHolding, PaperOrder
+from brokers.venues.paper.options import PaperOptions
+from brokers.venues.paper.pricing import Match, market_price
 from market.models import Instrument, Quote
 
 State = PaperOrder.State

@@ -1,0 +1,1 @@
+"""Venues: one package each behind `brokers.contract`, and the one registry that names them."""
