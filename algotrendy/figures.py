@@ -51,7 +51,7 @@ class DeskCollector(Collector):
 
 def register(registry: CollectorRegistry) -> None:
     """Add the collector to `registry` once per process, and make sure that the door's own figures are there."""
-    importlib.import_module("webhooks.figures")
+    importlib.import_module("webhooks.prometheus")
     if _COLLECTOR not in registry._collector_to_names:
         registry.register(_COLLECTOR)
 

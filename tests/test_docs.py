@@ -155,7 +155,7 @@ def test_decisions_are_numbered_once_and_listed() -> None:
 
 
 def test_the_answers_in_the_readme_are_those_of_the_door() -> None:
-    tree = ast.parse((ROOT / "webhooks/door.py").read_text())
+    tree = ast.parse((ROOT / "webhooks/door/app.py").read_text())
     given = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and _is_status(node.value)}
     told = {int(code) for code in re.findall(r"^\| `(\d{3})\b", section(README, "Connect TradingView"), re.M)}
     assert told == given

@@ -14,7 +14,7 @@ from brokers.models import Connection
 from dashboard import fragments, message_templates
 from webhooks.keys import digest
 from webhooks.models import Alert, Source
-from webhooks.parsing import parse
+from webhooks.parsing.alert import parse
 
 pytestmark = pytest.mark.django_db
 FORM = {

@@ -12,7 +12,7 @@ from webhook_tools import SIGNAL, TOKEN, Gate, Nudges, committed, make_source, o
 
 from webhooks import keys
 from webhooks.addresses import networks, parse_address, sender
-from webhooks.door import MAX_BODY
+from webhooks.door.app import MAX_BODY
 from webhooks.models import Alert, Source
 
 __all__ = ["committed"]

@@ -296,7 +296,7 @@ def test_an_alert_that_kills_its_worker_again_and_again_is_given_up(take: Take) 
 def test_only_one_agent_works(take: Take) -> None:
     import psycopg
 
-    from webhooks.link import parameters
+    from webhooks.door.database import parameters
 
     take()
     with psycopg.connect(**{**parameters(), "prepare_threshold": None}) as other:

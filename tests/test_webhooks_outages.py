@@ -15,8 +15,8 @@ from django.db import connections
 from webhook_tools import SIGNAL, Cable, Gate, committed, make_source, open_gate, post_together
 
 from market.services import ensure_instrument
-from webhooks import link, nudge
-from webhooks.committer import MAX_WAITING
+from webhooks.door import database, notifier
+from webhooks.door.committer import MAX_WAITING
 from webhooks.models import Alert
 from webhooks.signals import alert_changed
 from webhooks.tasks import work_inbox
@@ -28,8 +28,8 @@ __all__ = ["committed"]
 def cable(committed: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Cable:
     host = connections["default"].get_connection_params()["host"]
     cable = Cable(tmp_path_factory.mktemp("pg"), Path(host) / ".s.PGSQL.5432")
-    plain = link.parameters
-    monkeypatch.setattr(link, "parameters", lambda: plain() | {"host": str(cable.folder)})
+    plain = database.parameters
+    monkeypatch.setattr(database, "parameters", lambda: plain() | {"host": str(cable.folder)})
     return cable
 
 
@@ -105,7 +105,7 @@ def test_a_commit_whose_answer_was_lost_is_not_repeated(gate: Gate, cable: Cable
 def test_a_door_that_holds_too_many_alerts_refuses_more(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_WAITING >= 1000
     gate.post()
-    monkeypatch.setattr("webhooks.committer.MAX_WAITING", 0)
+    monkeypatch.setattr("webhooks.door.committer.MAX_WAITING", 0)
     assert gate.post(SIGNAL | {"id": 2}).status_code == 503
 
 
@@ -113,8 +113,8 @@ def test_a_door_that_holds_too_many_alerts_refuses_more(gate: Gate, monkeypatch:
 def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch: pytest.MonkeyPatch) -> None:
     make_source()
     ensure_instrument("BTCUSDT")
-    monkeypatch.setattr(nudge, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
-    nudger = nudge.Nudger()
+    monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
+    nudger = notifier.Nudger()
     with open_gate(nudger) as gate:
         gate.post(SIGNAL | {"id": 1})
         began = time.perf_counter()
@@ -130,7 +130,7 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
 @pytest.mark.usefixtures("committed")
 def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
     make_source()
-    nudger = nudge.Nudger()
+    nudger = notifier.Nudger()
     heard: list[tuple[int, str]] = []
 
     def listen(alert_id: int, state: str, **_: object) -> None:
@@ -149,12 +149,12 @@ def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
 
 @pytest.mark.usefixtures("committed")
 def test_nudges_go_on_after_valkey_was_away(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = nudge.app
-    nudger = nudge.Nudger()
-    monkeypatch.setattr(nudge, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
+    real = notifier.app
+    nudger = notifier.Nudger()
+    monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
     nudger(1)
     _wait(lambda: not nudger._wake.is_set())
-    monkeypatch.setattr(nudge, "app", real)
+    monkeypatch.setattr(notifier, "app", real)
     nudger(2)
     _wait(lambda: valkey.llen("trade") == 1)
     nudger.stop()

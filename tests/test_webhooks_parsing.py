@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhooks.parsing import ParsedAlert, Unreadable, parse
-from webhooks.values import interval_seconds, number
+from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
+from webhooks.parsing.values import interval_seconds, number
 
 
 def read(body: Any) -> ParsedAlert:
@@ -407,8 +407,8 @@ def test_any_values_are_read_or_refused_with_a_reason(message: dict[str, Any]) -
     ],
 )
 def test_the_longest_messages_take_no_longer_than_their_length(body: bytes) -> None:
-    from webhooks.identity import identify
-    from webhooks.redaction import take_secrets
+    from webhooks.door.idempotency import identify
+    from webhooks.door.redaction import take_secrets
 
     began = time.perf_counter()
     clean, _ = take_secrets(body)

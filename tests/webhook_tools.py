@@ -17,7 +17,7 @@ from django.db import connections, transaction
 
 from brokers.models import Connection
 from webhooks import keys
-from webhooks.door import Door
+from webhooks.door.app import Door
 from webhooks.models import Source
 
 TOKEN = "a-token-that-nobody-guesses"

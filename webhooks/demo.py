@@ -18,7 +18,7 @@ from market import selectors as market
 from market.indicators import talib
 from market.models import Feed, Instrument, Quote
 from webhooks import addresses
-from webhooks.identity import explicit_key
+from webhooks.door.idempotency import explicit_key
 from webhooks.models import Source
 from webhooks.services import create_demo_source, demo_token
 

@@ -20,10 +20,10 @@ from memory.models import Decision, Intent
 from memory.services import decide
 from memory.signal import Signal
 from webhooks.models import Alert
-from webhooks.parsing import ParsedAlert, Unreadable, parse
+from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
+from webhooks.parsing.staleness import Clock, stale_reason
+from webhooks.parsing.values import wish
 from webhooks.signals import alert_changed
-from webhooks.staleness import Clock, stale_reason
-from webhooks.values import wish
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ whichever of the two it is fresh by counts.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from webhooks.parsing import ParsedAlert, Unreadable
+from webhooks.parsing.alert import ParsedAlert, Unreadable
 
 FUTURE = timedelta(seconds=60)
 BAR_WITHOUT_LENGTH = timedelta(days=1)

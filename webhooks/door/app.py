@@ -15,13 +15,13 @@ from typing import Any
 from django.conf import settings
 
 from webhooks import addresses, keys
-from webhooks.committer import Committer, Incoming
-from webhooks.figures import ACCEPT_SECONDS, count_answer
-from webhooks.identity import identify
-from webhooks.link import Link, Unavailable
-from webhooks.nudge import Nudger
-from webhooks.redaction import take_secrets
-from webhooks.roster import Roster, Sender, load_senders
+from webhooks.door.committer import Committer, Incoming
+from webhooks.door.database import Link, Unavailable
+from webhooks.door.idempotency import identify
+from webhooks.door.notifier import Nudger
+from webhooks.door.redaction import take_secrets
+from webhooks.door.source_cache import Roster, Sender, load_senders
+from webhooks.prometheus import ACCEPT_SECONDS, count_answer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

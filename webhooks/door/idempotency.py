@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from webhooks.fields import Fields, Unreadable, placeholder, read_fields
+from webhooks.parsing.fields import Fields, Unreadable, placeholder, read_fields
 
 WINDOW_SECONDS = 60
 _READABLE_ID = re.compile(r"[!-~]{1,120}")

@@ -13,9 +13,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from webhooks import values
-from webhooks.fields import FIELD_OF, Fields, Unreadable, not_filled_in, placeholder, printable, read_fields
-from webhooks.values import Wish
+from webhooks.parsing import values
+from webhooks.parsing.fields import (
+    FIELD_OF,
+    Fields,
+    Unreadable,
+    not_filled_in,
+    placeholder,
+    printable,
+    read_fields,
+)
+from webhooks.parsing.values import Wish
 
 __all__ = ["ParsedAlert", "Unreadable", "parse"]
 

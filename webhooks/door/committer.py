@@ -16,7 +16,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from algotrendy import locks
-from webhooks.link import Connection, Link, Unavailable
+from webhooks.door.database import Connection, Link, Unavailable
 from webhooks.models import ADD_ALERTS_LOCK
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Accepted:
 
 @dataclass(slots=True, eq=False)
 class Incoming:
-    """An alert that waits to be stored. `earlier_key` is the second key of `webhooks.identity`."""
+    """An alert that waits to be stored. `earlier_key` is the second key of `webhooks.door.idempotency`."""
 
     source_id: int
     key: str

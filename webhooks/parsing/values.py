@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
-from webhooks.fields import Unreadable, printable
+from webhooks.parsing.fields import Unreadable, printable
 
 Wish = Literal["long", "short", "flat", "hold"]
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from webhooks import addresses
-from webhooks.link import Connection, Link, Unavailable
+from webhooks.door.database import Connection, Link, Unavailable
 
 MAX_AGE = 1.0  # seconds after which a snapshot is read again before it is used: revoking takes no longer
 MISS_PAUSE = 0.25  # seconds in which unknown tokens cause at most one reload: a new source works at once

@@ -1,0 +1,1 @@
+"""Reading: the body of an alert becomes what its sender asks for, or the reason why nobody can tell. Pure."""
