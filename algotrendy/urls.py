@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from algotrendy import health
-from webhooks.api import api
+from api.routes import api
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),

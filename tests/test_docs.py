@@ -14,7 +14,7 @@ from django.core.management import get_commands
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
-CODE = ("algotrendy", "benchmarks", "brokers", "dashboard", "market", "memory", "mlmodels", "webhooks")
+CODE = ("algotrendy", "api", "benchmarks", "brokers", "dashboard", "market", "memory", "mlmodels", "webhooks")
 FOLDERS = (*CODE, "docs", "static", "templates", "tests")
 MAX_IMAGE = 300_000  # bytes
 # Read by the code, but nothing that anybody sets for the desk.

@@ -7,12 +7,12 @@ from django.http import HttpRequest
 from ninja import Router
 from ninja.errors import HttpError
 
+from api import schemas
+from api.auth import trade
 from brokers import selectors as brokers
 from brokers.models import Desk
 from brokers.services import set_desk_state
 from market.selectors import market_kinds
-from webhooks.api import schemas
-from webhooks.api.auth import trade
 from webhooks.models import Alert, ApiKey
 
 router = Router(tags=["desk"])

@@ -6,16 +6,16 @@ from django.db.models import Prefetch
 from django.http import HttpRequest
 from ninja import Query, Router
 
+from api import ml_model_schemas, schemas
+from api.paging import Before, Limit, found, page, upper
 from mlmodels.models import ModelVersion, Prediction, Promotion
-from webhooks.api import model_schemas, schemas
-from webhooks.api.paging import Before, Limit, found, page, upper
 
 router = Router(tags=["models"])
 HEAVY = ("version__report", "version__recipe", "version__verdict", "version__claimed")
 Timeframe = Annotated[int | None, Query(ge=1, description="Seconds of one bar.")]
 
 
-@router.get("/models", response=list[model_schemas.ModelOut])
+@router.get("/models", response=list[ml_model_schemas.ModelOut])
 def models(
     request: HttpRequest,
     before: Before = None,
@@ -28,7 +28,7 @@ def models(
     return page(rows, before, limit, family=family, state=state)
 
 
-@router.get("/models/{name}", response={200: model_schemas.ModelDetail, 404: schemas.Problem})
+@router.get("/models/{name}", response={200: ml_model_schemas.ModelDetail, 404: schemas.Problem})
 def model(request: HttpRequest, name: str) -> ModelVersion:
     """Return one version with its report, the gate's verdict and its promotions."""
     promotions = Prefetch("promotions", Promotion.objects.select_related("by"))
@@ -37,7 +37,7 @@ def model(request: HttpRequest, name: str) -> ModelVersion:
     return row
 
 
-@router.get("/predictions", response=list[model_schemas.PredictionOut])
+@router.get("/predictions", response=list[ml_model_schemas.PredictionOut])
 def predictions(
     request: HttpRequest,
     before: Before = None,

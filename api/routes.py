@@ -2,10 +2,10 @@
 
 from ninja import NinjaAPI
 
-from webhooks.api.auth import Key, read
-from webhooks.api.desk import router as desk
-from webhooks.api.models import router as models
-from webhooks.api.records import router as records
+from api.auth import Key, read
+from api.desk import router as desk
+from api.ml_models import router as models
+from api.records import router as records
 
 __all__ = ["Key", "api"]
 

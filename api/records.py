@@ -6,11 +6,11 @@ from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from ninja import Router
 
+from api import schemas
+from api.paging import Before, Limit, found, page, upper
 from brokers import selectors as brokers
 from brokers.models import Connection, Fill, Order, Trade
 from memory.models import Decision
-from webhooks.api import schemas
-from webhooks.api.paging import Before, Limit, found, page, upper
 from webhooks.models import Alert
 
 router = Router(tags=["records"])
