@@ -11,7 +11,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("prometheus", health.prometheus, name="prometheus"),
     path("admin/", admin.site.urls),
-    path("accounts/", include("dashboard.account_urls")),
+    path("accounts/", include("dashboard.accounts.urls")),
     path("api/v1/", api.urls),
     path("", include("dashboard.urls")),
 ]

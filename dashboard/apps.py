@@ -8,6 +8,6 @@ class DashboardConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to the apps below: what they announce becomes hints for the open pages."""
-        from dashboard import hints
+        from dashboard.live import publisher
 
-        hints.connect()
+        publisher.connect()

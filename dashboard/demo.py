@@ -10,9 +10,9 @@ from django.utils import timezone
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection, Fill, Order, Trade
 from brokers.venues.paper.models import PaperAccount, PaperEvent
-from dashboard import audit
-from dashboard.hints import send
+from dashboard.live.publisher import send
 from dashboard.models import Setup
+from dashboard.selectors import audit
 from memory.models import Decision, DecisionOrder, Tally
 from webhooks.inbox import LOCK as INBOX_LOCK
 from webhooks.models import Alert, Source

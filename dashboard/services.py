@@ -8,7 +8,7 @@ from django.utils import timezone
 from algotrendy.access import Role
 from brokers.models import Connection
 from brokers.selectors import desk
-from dashboard.accounts import FIRST_ADMIN
+from dashboard.accounts.sign_in import FIRST_ADMIN
 from dashboard.models import Setup
 from market.models import Feed
 from market.services import assign_feed, ensure_instrument

@@ -11,7 +11,7 @@ from django.utils import timezone
 from brokers.contract import BrokerError
 from brokers.ledger.reconcile import differences
 from brokers.models import Connection
-from dashboard.hints import send
+from dashboard.live.publisher import send
 from dashboard.models import Heartbeat, Reconciliation
 
 HEARTBEAT_SECONDS = 10

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pages_desk import PASSWORD, confirmed, person, signed_in
 
 from algotrendy.access import Role, has_role, role_of
-from dashboard import accounts
+from dashboard.accounts import sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -64,23 +64,23 @@ def test_an_account_that_is_switched_off_has_no_role() -> None:
 
 
 def test_there_is_no_link_before_there_is_an_admin_and_none_after_a_password(first_admin) -> None:
-    assert accounts.sign_in_link("http://desk") is not None
+    assert sign_in.sign_in_link("http://desk") is not None
     first_admin.set_password(PASSWORD)
     first_admin.save()
-    assert accounts.sign_in_link("http://desk") is None
+    assert sign_in.sign_in_link("http://desk") is None
     first_admin.delete()
-    assert accounts.sign_in_link("http://desk") is None
+    assert sign_in.sign_in_link("http://desk") is None
 
 
 def test_looking_at_the_link_does_not_spend_it(first_admin, client) -> None:
-    link = path_of(accounts.sign_in_link("http://desk"))
+    link = path_of(sign_in.sign_in_link("http://desk"))
     for _ in range(3):
         assert b"Sign in as admin" in client.get(link).content
     assert "_auth_user_id" not in client.session
 
 
 def test_the_link_signs_in_once_and_then_asks_for_a_password(first_admin, client) -> None:
-    link = path_of(accounts.sign_in_link("http://desk"))
+    link = path_of(sign_in.sign_in_link("http://desk"))
     answer = client.post(link)
     assert (answer.status_code, answer["Location"]) == (302, "/welcome/password/")
     assert client.get("/welcome/password/").status_code == 200
@@ -92,12 +92,12 @@ def test_the_link_signs_in_once_and_then_asks_for_a_password(first_admin, client
 
 def test_two_who_spend_the_same_link_at_once_are_not_both_let_in(first_admin) -> None:
     one, other = User.objects.get(), User.objects.get()
-    assert accounts.spend_link(one)
-    assert not accounts.spend_link(other)
+    assert sign_in.spend_link(one)
+    assert not sign_in.spend_link(other)
 
 
 def test_choosing_a_password_keeps_the_session_and_opens_the_desk(first_admin, client) -> None:
-    client.post(path_of(accounts.sign_in_link("http://desk")))
+    client.post(path_of(sign_in.sign_in_link("http://desk")))
     answer = client.post("/welcome/password/", {"new_password1": PASSWORD, "new_password2": PASSWORD})
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert client.get("/settings").status_code == 200
@@ -106,7 +106,7 @@ def test_choosing_a_password_keeps_the_session_and_opens_the_desk(first_admin, c
 
 
 def test_a_weak_password_is_refused_with_the_reason(first_admin, client) -> None:
-    client.post(path_of(accounts.sign_in_link("http://desk")))
+    client.post(path_of(sign_in.sign_in_link("http://desk")))
     answer = client.post("/welcome/password/", {"new_password1": "admin", "new_password2": "admin"})
     assert answer.status_code == 200
     assert b"too short" in answer.content
@@ -119,24 +119,24 @@ def test_somebody_with_a_password_cannot_skip_the_old_one(client) -> None:
 
 
 def test_the_link_dies_after_a_day(first_admin) -> None:
-    link = accounts.link_for(first_admin, "http://desk")
+    link = sign_in.link_for(first_admin, "http://desk")
     uid, token = re.search(r"/welcome/(\d+)/([^/]+)/", link).groups()
-    assert accounts.user_of_link(int(uid), token) == first_admin
+    assert sign_in.user_of_link(int(uid), token) == first_admin
     with time_machine.travel(timezone.now() + timedelta(hours=24, seconds=5), tick=False):
-        assert accounts.user_of_link(int(uid), token) is None
+        assert sign_in.user_of_link(int(uid), token) is None
 
 
 def test_a_link_for_one_is_no_link_for_another(first_admin) -> None:
     other = person("viewer", name="eve")
-    token = accounts.link_for(other).rstrip("/").rsplit("/", 1)[1]
-    assert accounts.user_of_link(other.pk, token) == other
-    assert accounts.user_of_link(first_admin.pk, token) is None
-    assert accounts.user_of_link(other.pk, token[:-1] + ("a" if token[-1] != "a" else "b")) is None
+    token = sign_in.link_for(other).rstrip("/").rsplit("/", 1)[1]
+    assert sign_in.user_of_link(other.pk, token) == other
+    assert sign_in.user_of_link(first_admin.pk, token) is None
+    assert sign_in.user_of_link(other.pk, token[:-1] + ("a" if token[-1] != "a" else "b")) is None
 
 
 def test_the_link_is_only_the_first_factor_where_there_is_a_second(first_admin, client) -> None:
     totp.TOTP.activate(first_admin, totp.generate_totp_secret())
-    answer = client.post(path_of(accounts.link_for(first_admin)))
+    answer = client.post(path_of(sign_in.link_for(first_admin)))
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/2fa/authenticate/")
     assert client.get("/welcome/password/").status_code == 302
     assert "_auth_user_id" not in client.session
@@ -234,7 +234,7 @@ def test_secrets_of_second_factors_are_sealed_and_survive_a_new_key(settings) ->
     made = totp.TOTP.activate(user, secret).instance
     assert secret not in str(made.data)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another key", [settings.SECRET_KEY]
-    assert accounts.SealedFactors().decrypt(made.data["secret"]) == secret
+    assert sign_in.SealedFactors().decrypt(made.data["secret"]) == secret
 
 
 def test_the_admin_pages_show_no_secret_of_a_second_factor() -> None:

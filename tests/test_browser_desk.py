@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from algotrendy import paths
 from algotrendy.testing import find_chromium, running_desk
 from benchmarks._desk import Bench
-from dashboard.messages import HINTS_CHANNEL
+from dashboard.live.messages import HINTS_CHANNEL
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=PATIENCE)

@@ -21,10 +21,13 @@ from hypothesis import strategies as st
 
 from algotrendy.access import Role
 from brokers.desk_state import set_desk_state
-from dashboard import consumers, fragments, hints, live
-from dashboard.messages import HINTS_CHANNEL, FragmentMessage, Message
-from dashboard.relations import related
-from dashboard.updates import MAX_PENDING, Subscriber, Update, changes, next_update, rows_of
+from dashboard.live import consumers, fragments, publisher
+from dashboard.live import hub as live_hub
+from dashboard.live.dependencies import related
+from dashboard.live.hub import Hub, produce
+from dashboard.live.messages import HINTS_CHANNEL, FragmentMessage, Message
+from dashboard.live.publisher import Publisher
+from dashboard.live.updates import MAX_PENDING, Subscriber, Update, changes, next_update, rows_of
 
 Json = dict[str, Any]
 SIGNAL_FIELDS = ("instrument_id", "timeframe", "open_time", "feed_id", "order_id", "fill_id", "trade_id",
@@ -76,11 +79,11 @@ async def next_content(subscriber: Subscriber, seconds: float = 3) -> Json:
                     return found | {"content": "".join(found["parts"])}
 
 
-def with_hub(source: Source, play: Callable[[live.Hub], Awaitable[None]]) -> None:
+def with_hub(source: Source, play: Callable[[Hub], Awaitable[None]]) -> None:
     """Run `play` with a hub in a loop of its own."""
 
     async def run() -> None:
-        hub = live.Hub(source)
+        hub = Hub(source)
         try:
             await play(hub)
         finally:
@@ -91,14 +94,14 @@ def with_hub(source: Source, play: Callable[[live.Hub], Awaitable[None]]) -> Non
 
 @pytest.fixture
 def source(services: None, monkeypatch: pytest.MonkeyPatch) -> Source:
-    monkeypatch.setattr(live, "related", lambda changed, watched: set())
+    monkeypatch.setattr(live_hub, "related", lambda changed, watched: set())
     return Source()
 
 
 def test_a_subscriber_gets_a_hello_and_a_snapshot(source: Source) -> None:
     source.contents = {"status": "now"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         first = json.loads((await subscriber.take())[0])
@@ -112,7 +115,7 @@ def test_a_subscriber_gets_a_hello_and_a_snapshot(source: Source) -> None:
 def test_a_region_is_rendered_once_for_a_hundred_sockets(source: Source) -> None:
     source.contents = {"status": "one"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         crowd = [Subscriber(frozenset({"status"})) for _ in range(100)]
         for subscriber in crowd:
             hub.join(subscriber)
@@ -132,7 +135,7 @@ def test_a_region_is_rendered_once_for_a_hundred_sockets(source: Source) -> None
 def test_a_burst_of_hints_is_a_few_renderings_and_ends_with_the_last_state(source: Source) -> None:
     source.contents = {"status": "0"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -155,7 +158,7 @@ def test_a_region_with_a_pause_is_rendered_at_its_start_and_its_end(
     monkeypatch.setattr(fragments, "pause_of", lambda topic: 0.4)
     source.contents = {"status": "0"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -172,7 +175,7 @@ def test_a_region_with_a_pause_is_rendered_at_its_start_and_its_end(
 def test_what_did_not_change_is_not_sent_again_even_if_it_is_older(source: Source) -> None:
     source.contents = {"status": '<p><time class="age nowrap" datetime="x">3 s</time></p>'}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -187,7 +190,7 @@ def test_what_did_not_change_is_not_sent_again_even_if_it_is_older(source: Sourc
 def test_nobody_pays_for_topics_that_nobody_watches(source: Source) -> None:
     source.contents = {"status": "x", "orders": "y"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -246,7 +249,7 @@ def test_a_new_row_costs_a_row_and_whoever_missed_a_version_gets_everything(sour
     rows = [f'<tr id="r-{n}">{"x" * 500}{n}</tr>' for n in range(50)]
     source.contents = {"orders": "".join(rows)}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"orders"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -265,7 +268,7 @@ def test_a_new_row_costs_a_row_and_whoever_missed_a_version_gets_everything(sour
 def test_sockets_are_told_while_the_database_is_away_and_when_it_is_back(source: Source) -> None:
     source.contents = {"status": "before"}
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -285,8 +288,8 @@ def test_sockets_are_told_while_the_database_is_away_and_when_it_is_back(source:
 
 
 def test_sockets_are_told_when_the_database_is_silent(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.2)
-    monkeypatch.setattr(live, "AWAY_SECONDS", 0.1)
+    monkeypatch.setattr(live_hub, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(live_hub, "AWAY_SECONDS", 0.1)
     answers = threading.Event()
 
     def produce(topic: str) -> FragmentMessage:
@@ -294,7 +297,7 @@ def test_sockets_are_told_when_the_database_is_silent(source: Source, monkeypatc
         return message(topic, "late")
 
     async def play() -> None:
-        hub = live.Hub(produce)
+        hub = Hub(produce)
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         assert (await next_of(subscriber, "state"))["state"] == "stale"
@@ -313,7 +316,7 @@ def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
             raise ValueError("a bug")
         return message(topic, str(time.monotonic()))
 
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"broken", "status"}))
         hub.join(subscriber)
         await next_content(subscriber)
@@ -321,7 +324,7 @@ def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
         assert (await next_content(subscriber))["topic"] == "status"
 
     async def run() -> None:
-        hub = live.Hub(produce)
+        hub = Hub(produce)
         await play(hub)
         await hub.stop()
 
@@ -329,7 +332,7 @@ def test_one_broken_region_does_not_stop_the_others(source: Source) -> None:
 
 
 def test_the_last_to_leave_stops_the_hub(source: Source) -> None:
-    async def play(hub: live.Hub) -> None:
+    async def play(hub: Hub) -> None:
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         assert hub.is_running
@@ -361,7 +364,7 @@ def heard(pubsub: Any, seconds: float) -> Json | None:
 
 def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> None:
     pubsub = listener(valkey)
-    publisher = hints.Publisher()
+    publisher = Publisher()
     for n in range(500):
         publisher.add({f"order:{n % 10}", "orders"})
     topics: set[str] = set()
@@ -376,7 +379,7 @@ def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> N
 
 def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(settings: Any) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    publisher = hints.Publisher()
+    publisher = Publisher()
     started = time.monotonic()
     for _ in range(100):
         publisher.add({"status"})
@@ -387,9 +390,9 @@ def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(settings: Any) -> N
 def test_hints_are_sent_from_the_process_and_thread_where_it_happened(
     valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hints, "publisher", hints.Publisher())
+    monkeypatch.setattr(publisher, "publisher", Publisher())
     pubsub = listener(valkey)
-    thread = threading.Thread(target=hints.send, args=("status",))
+    thread = threading.Thread(target=publisher.send, args=("status",))
     thread.start()
     thread.join()
     assert heard(pubsub, 5) == {"type": "hint", "topics": ["status"]}
@@ -410,9 +413,9 @@ def test_a_change_reaches_the_pages_that_it_concerns() -> None:
 def test_every_hinted_topic_is_a_region_of_some_page() -> None:
     fragments.load()
     sent: set[str] = set()
-    chart = mock.patch.object(hints, "chart_topic", return_value="chart:BTCUSDT")
-    with chart, mock.patch.object(hints, "send", lambda *topics: sent.update(topics)):
-        for _, receiver in hints.RECEIVERS:
+    chart = mock.patch.object(publisher, "chart_topic", return_value="chart:BTCUSDT")
+    with chart, mock.patch.object(publisher, "send", lambda *topics: sent.update(topics)):
+        for _, receiver in publisher.RECEIVERS:
             receiver(**dict.fromkeys(SIGNAL_FIELDS, 1), decision_ids=[1], state="filled")
     for topic in sent - {"marks", "registry", "predicted"}:
         fragments.find(topic)
@@ -430,7 +433,7 @@ def test_topics_that_do_not_exist_are_left_out() -> None:
 def test_the_page_and_the_socket_show_the_same(db: None) -> None:
     fragments.load()
     html = make.signed_in(make.person("viewer")).get("/trades").content.decode()
-    found = live.produce("trades")
+    found = produce("trades")
     assert found is not None
     assert found["type"] == "fragment"
     assert found["content"] in html

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.models import Connection, Desk, Order, Trade
+from dashboard.labels import STATES
 from dashboard.templatetags import desk as write
-from dashboard.wording import STATES
 from market.models import Feed, Instrument
 from memory.models import Decision, Intent, Outcome
 from webhooks.models import Alert

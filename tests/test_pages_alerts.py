@@ -6,7 +6,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pages_desk import alert, decided, market, person, signed_in, source
 
-from dashboard import fragments, inbox
+from dashboard.live import fragments
+from dashboard.selectors import alerts
 from webhooks.models import Alert
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +99,7 @@ def test_a_body_that_is_no_text_is_shown_in_hexadecimal_too(viewer) -> None:
 
 
 def test_readable_text_needs_no_hexadecimal() -> None:
-    found = inbox.body_of(Alert(body="naïve ▲\n".encode()))
+    found = alerts.body_of(Alert(body="naïve ▲\n".encode()))
     assert (found.text, found.binary, found.hex_lines) == ("naïve ▲\n", False, ())
 
 

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pages_desk import candles, decided, decision_of, fill, market, person, signed_in, source
 
-from dashboard import drawing, story
+from dashboard.charts import svg
+from dashboard.selectors import decision_detail
 from market.models import Candle, Quote
 from memory import outcomes
 from memory.models import Decision, Outcome, Tally
@@ -157,7 +158,7 @@ def test_the_chart_keeps_apart_what_was_known_and_what_came_later(viewer, btc) -
 def test_the_chart_stops_soon_after_the_horizon(viewer, btc) -> None:
     decision = decision_of(decided(source(), btc))
     later(decision, 200, Decimal(100))
-    data = story.chart(Decision.objects.select_related("outcome", "instrument").get())
+    data = decision_detail.chart(Decision.objects.select_related("outcome", "instrument").get())
     assert len(data["after"]) == decision.horizon_bars + 6
 
 
@@ -176,7 +177,7 @@ def test_the_story_asks_a_constant_number_of_queries(viewer, btc) -> None:
 
 def test_a_waterfall_starts_at_the_base_and_ends_at_the_confidence() -> None:
     levels = [("desk", 10, 20, 0.44), ("source", 2, 10, 0.41)]
-    drawn = drawing.waterfall(0.4, levels, (0.41, 0.33, 0.5), 0.45)
+    drawn = svg.waterfall(0.4, levels, (0.41, 0.33, 0.5), 0.45)
     assert [bar.direction for bar in drawn.bars] == ["base", "up", "down"]
     assert drawn.low_x < drawn.confidence_x < drawn.high_x
     assert drawn.bars[1].x == drawn.bars[0].width
@@ -186,9 +187,9 @@ def test_a_waterfall_starts_at_the_base_and_ends_at_the_confidence() -> None:
 
 @pytest.mark.parametrize("break_even", [None, 0.2, 1.7])
 def test_everything_drawn_stays_inside_the_drawing(break_even) -> None:
-    drawn = drawing.waterfall(0.99, [("desk", 0, 0, 0.99)], (0.99, 0.0, 1.0), break_even)
+    drawn = svg.waterfall(0.99, [("desk", 0, 0, 0.99)], (0.99, 0.0, 1.0), break_even)
     places = [drawn.low_x, drawn.high_x, drawn.confidence_x, drawn.dot_x + 8, drawn.break_even_x or 0]
-    assert all(0 <= place <= drawing.WIDTH for place in places)
-    ran = drawing.run([(120, 80, 90)] * 40, entry=100, stop=95, target=107, horizon=36)
-    assert all(0 <= bar.x <= drawing.WIDTH and bar.top <= bar.close <= bar.bottom for bar in ran.bars)
+    assert all(0 <= place <= svg.WIDTH for place in places)
+    ran = svg.run([(120, 80, 90)] * 40, entry=100, stop=95, target=107, horizon=36)
+    assert all(0 <= bar.x <= svg.WIDTH and bar.top <= bar.close <= bar.bottom for bar in ran.bars)
     assert ran.target_y < ran.entry_y < ran.stop_y

@@ -9,15 +9,16 @@ from pages_desk import alert, decided, decision_of, market, person, signed_in, s
 from brokers.contract import VenueUnavailable
 from brokers.models import Connection, Order
 from brokers.services import set_desk_state
-from dashboard import tasks, vitals
+from dashboard import tasks
 from dashboard.models import Heartbeat, Reconciliation
+from dashboard.selectors import health
 from market.models import Feed
 
 pytestmark = pytest.mark.django_db
 
 
-def part(name: str) -> vitals.Part:
-    return next(found for found in vitals.parts() if found.name == name)
+def part(name: str) -> health.Part:
+    return next(found for found in health.parts() if found.name == name)
 
 
 def beat(queue: str, seconds_ago: float = 1) -> None:
@@ -30,18 +31,18 @@ def well(valkey) -> None:
     """A desk on which everything works."""
     market()
     Connection.objects.create(name="paper")
-    for queue in vitals.QUEUES:
+    for queue in health.QUEUES:
         beat(queue)
 
 
 def test_a_desk_on_which_everything_works_says_so(well) -> None:
-    assert vitals.worst(vitals.parts()) == "ok"
+    assert health.worst(health.parts()) == "ok"
     page = signed_in(person("viewer")).get("/health").content.decode()
     assert "Everything works." in page
 
 
 def test_a_page_without_valkey_still_answers_and_says_what_is_safe(well, settings, monkeypatch) -> None:
-    monkeypatch.setattr(vitals, "check_valkey", lambda: "ConnectionError")
+    monkeypatch.setattr(health, "check_valkey", lambda: "ConnectionError")
     answer = signed_in(person("viewer")).get("/health")
     assert answer.status_code == 200
     assert "Something is wrong" in answer.content.decode()
@@ -78,7 +79,7 @@ def test_orders_in_doubt_are_told_with_what_to_do(well) -> None:
     Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="never heard of")
     found = part("Orders in doubt")
     assert (found.state, found.value) == ("bad", "1")
-    assert any(trouble.what == f"Order #{entry.pk} needs review" for trouble in vitals.troubles())
+    assert any(trouble.what == f"Order #{entry.pk} needs review" for trouble in health.troubles())
 
 
 def test_a_halted_desk_is_told_with_the_reason(well) -> None:

@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import plots, relations
-from dashboard.selectors import model_report, models
-from dashboard.wording import STATES
+from dashboard.charts import plots
+from dashboard.labels import STATES
+from dashboard.live import dependencies
+from dashboard.selectors import ml_models, model_report
 from memory.models import Decision
 from mlmodels.models import ModelVersion, Prediction, Promotion, ProofRun, TrainingRun
 from mlmodels.pipeline.progress import Step
@@ -153,8 +154,8 @@ def test_predictions_of_what_is_not_there_are_a_404(viewer: Client, query: str) 
 
 def test_an_open_page_hears_of_its_own_version() -> None:
     watched = {"model:20250101_000000", "predictions:20250101_000000.BTCUSDT", "chart:BTCUSDT"}
-    assert relations.related({"registry"}, watched) == {"model:20250101_000000"}
-    assert relations.related({"predicted"}, watched) == {"predictions:20250101_000000.BTCUSDT"}
+    assert dependencies.related({"registry"}, watched) == {"model:20250101_000000"}
+    assert dependencies.related({"predicted"}, watched) == {"predictions:20250101_000000.BTCUSDT"}
 
 
 def test_a_decision_shows_what_the_model_said_and_that_it_has_no_weight(viewer: Client) -> None:
@@ -178,7 +179,7 @@ def test_a_decision_shows_what_the_model_said_and_that_it_has_no_weight(viewer: 
 
 
 def test_steps_are_named_as_the_training_names_them() -> None:
-    assert list(models.STEPS) == [step.value for step in Step]
+    assert list(ml_models.STEPS) == [step.value for step in Step]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from django.test import Client
 from django.utils import timezone
 from pages_desk import confirmed, market, person, signed_in
 
-from dashboard import fragments, vitals
-from dashboard.views import models as views
+from dashboard.live import fragments
+from dashboard.selectors import health
+from dashboard.views import ml_models as views
 from mlmodels.models import ModelVersion, Promotion, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -69,7 +70,7 @@ def test_a_champion_beyond_its_limit_is_shown_as_silent() -> None:
     page = fragments.render("models")
     assert "! Silent" in page
     assert "Decisions go on without a model" in page
-    part = next(part for part in vitals.parts() if part.name.startswith("Model "))
+    part = next(part for part in health.parts() if part.name.startswith("Model "))
     assert part.state == "warn"
     assert part.todo
 
@@ -257,9 +258,9 @@ def test_a_proof_that_runs_or_broke_says_so() -> None:
 
 def test_health_says_who_speaks_and_when_a_training_failed() -> None:
     champion, _ = make.promoted()
-    part = next(part for part in vitals.parts() if part.name.startswith("Model "))
+    part = next(part for part in health.parts() if part.name.startswith("Model "))
     assert (part.state, champion.name in part.text) == ("ok", True)
     make.training("failed")
-    part = next(part for part in vitals.parts() if part.name.startswith("Model "))
+    part = next(part for part in health.parts() if part.name.startswith("Model "))
     assert part.state == "warn"
     assert "still speaks" in part.todo

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from pages_desk import confirmed, market, person, signed_in
 
-from dashboard.views import model_actions
-from dashboard.views import models as views
+from dashboard.views import ml_model_actions
+from dashboard.views import ml_models as views
 from mlmodels.models import ModelVersion, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def addresses() -> dict[str, str]:
 
 
 def test_every_page_of_models_is_in_the_table() -> None:
-    assert {route.name for module in (views, model_actions) for route in module.urlpatterns} == set(PAGES)
+    assert {route.name for module in (views, ml_model_actions) for route in module.urlpatterns} == set(PAGES)
 
 
 @pytest.mark.parametrize("name", list(PAGES))

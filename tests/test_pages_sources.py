@@ -11,7 +11,8 @@ from django.utils import timezone
 from pages_desk import alert, confirmed, decided, market, person, signed_in, source
 
 from brokers.models import Connection
-from dashboard import fragments, message_templates
+from dashboard import message_templates
+from dashboard.live import fragments
 from webhooks.keys import digest
 from webhooks.models import Alert, Source
 from webhooks.parsing.alert import parse

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.db.models.functions import Length
 
-from dashboard import drawing, plots
+from dashboard.charts import plots, svg
 from dashboard.templatetags.desk import percent, write
 from mlmodels.inference import monitoring
 from mlmodels.models import Artefact, ModelVersion
@@ -267,7 +267,7 @@ def _week_words(row: monitoring.WeekSkill) -> str:
 
 def drift(version: ModelVersion) -> list[Row]:
     """Return each feature's drift, largest first, as a bar up to a PSI of 0.5."""
-    axis = drawing.Axis(0.0, 0.5)
+    axis = svg.Axis(0.0, 0.5)
     rows = sorted(monitoring.drift(version), key=lambda row: -row.psi)
     return [
         {"feature": row.feature, "psi": row.psi, "n": row.n, "reading": row.reading, "width": axis.at(row.psi)}

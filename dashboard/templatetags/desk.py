@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from dashboard import fragments
 from dashboard.icons import ICONS
-from dashboard.wording import STATES
+from dashboard.labels import STATES
+from dashboard.live import fragments
 from market.models import Instrument
 
 register = template.Library()
@@ -160,7 +160,7 @@ def age(value: datetime | None, never: str = "never") -> SafeString | str:
 
 @register.filter
 def badge(state: str | None) -> SafeString:
-    """Write a state, action, side or result with its colour (see `dashboard.wording`)."""
+    """Write a state, action, side or result with its colour (see `dashboard.labels`)."""
     key = str(state or "")
     css, label = STATES.get(key, ("", key.replace("_", " ").capitalize()))
     return format_html('<span class="badge {}">{}</span>', css, label)

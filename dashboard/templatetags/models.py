@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from dashboard.drawing import WIDTH, Axis
+from dashboard.charts.svg import WIDTH, Axis
 from market.bars import timeframe_text
 
 register = template.Library()

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from algotrendy.access import person
-from dashboard import accounts
+from dashboard.accounts import sign_in
 
 CHOOSE_KEY = "may_choose_password"
 CHOOSE_SECONDS = 900
@@ -26,12 +26,12 @@ CHOOSE_SECONDS = 900
 @require_http_methods(["GET", "HEAD", "POST"])
 def welcome(request: HttpRequest, uid: int, token: str) -> HttpResponse:
     """Show a button (a link preview must not spend the link), and sign in when it is pressed."""
-    user = accounts.user_of_link(uid, token)
+    user = sign_in.user_of_link(uid, token)
     if user is None:
         return render(request, "dashboard/account/link_spent.html", status=410)
     if request.method != "POST":
         return render(request, "dashboard/account/welcome.html", {"person": user})
-    if not accounts.spend_link(user):
+    if not sign_in.spend_link(user):
         return render(request, "dashboard/account/link_spent.html", status=410)
     return _sign_in(request, user)
 

@@ -11,7 +11,7 @@ from algotrendy.access import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Position
 from brokers.services import close_position, set_desk_state
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
 

@@ -8,9 +8,9 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.access import person, trader, viewer
-from dashboard import inbox
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
+from dashboard.selectors import alerts as selectors
 from webhooks.models import Alert
 from webhooks.services import SourceRevoked, replay_alert
 
@@ -19,13 +19,13 @@ from webhooks.services import SourceRevoked, replay_alert
 @require_safe
 def alerts(request: HttpRequest) -> HttpResponse:
     """List alerts, newest first, of one state, source or instrument if asked."""
-    chosen = inbox.Filters.of(request.GET)
-    page = requested_page(request, inbox.alerts(chosen))
+    chosen = selectors.Filters.of(request.GET)
+    page = requested_page(request, selectors.alerts(chosen))
     context = {
         "page": page,
         "chosen": chosen,
         "live": page.is_first and not chosen.any,
-        "choices": inbox.choices(),
+        "choices": selectors.choices(),
     }
     return render(request, "dashboard/alerts/list.html", context)
 
@@ -33,7 +33,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
 @fragment("alerts", "dashboard/alerts/rows.html")
 def newest(key: str) -> Context:
     """The first page of the inbox, without filters."""
-    return {"page": page_of(inbox.alerts(inbox.Filters()))}
+    return {"page": page_of(selectors.alerts(selectors.Filters()))}
 
 
 @viewer
@@ -48,14 +48,14 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment("alert", "dashboard/alerts/detail_region.html", keyed=True)
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
-    found = inbox.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    found = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
     if found is None:
         return None
     return {
         "alert": found,
-        "body": inbox.body_of(found),
-        "fields": inbox.fields_of(found),
-        "advice": inbox.advice(found),
+        "body": selectors.body_of(found),
+        "fields": selectors.fields_of(found),
+        "advice": selectors.advice(found),
         "replays": _replays(found),
     }
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
 from brokers.models import Connection
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import accounts
 from dashboard.tasks import reconcile_one
 

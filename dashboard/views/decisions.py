@@ -7,9 +7,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
-from dashboard import inbox, story
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
+from dashboard.selectors import alerts, decision_detail
 from market.models import Instrument
 from memory import selectors as memory
 from memory.models import Decision
@@ -54,8 +54,8 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     found = memory.decision_detail(pk)
     if found is None:
         raise Http404("There is no such decision.")
-    alert = story.alert_of(found)
-    context = {"decision": found, "alert": alert, "body": inbox.body_of(alert) if alert else None}
+    alert = decision_detail.alert_of(found)
+    context = {"decision": found, "alert": alert, "body": alerts.body_of(alert) if alert else None}
     return render(request, "dashboard/decisions/detail.html", context)
 
 
@@ -67,11 +67,11 @@ def one(key: str) -> Context | None:
         return None
     return {
         "decision": found,
-        "waterfall": story.waterfall(found),
-        "thin": story.is_thin(found),
-        "checks": story.checks(found),
-        "orders": story.orders_of(found),
-        "ran": story.ran(found),
+        "waterfall": decision_detail.waterfall(found),
+        "thin": decision_detail.is_thin(found),
+        "checks": decision_detail.checks(found),
+        "orders": decision_detail.orders_of(found),
+        "ran": decision_detail.ran(found),
     }
 
 
@@ -83,7 +83,7 @@ def chart(request: HttpRequest, pk: int) -> JsonResponse:
     found = memory.decision_detail(pk)
     if found is None:
         raise Http404("There is no such decision.")
-    return JsonResponse(story.chart(found))
+    return JsonResponse(decision_detail.chart(found))
 
 
 urlpatterns = [

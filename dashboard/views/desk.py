@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from algotrendy.access import viewer
 from dashboard.context import THEME_COOKIE, THEMES
-from dashboard.fragments import Context, data, fragment
+from dashboard.live.fragments import Context, data, fragment
 from dashboard.selectors import chart, ledger, status, stream
 from market.freshness import FeedFreshness
 from market.models import Instrument

@@ -6,8 +6,8 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
-from dashboard import vitals
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
+from dashboard.selectors import health as selectors
 
 
 @require_safe
@@ -20,8 +20,8 @@ def health(request: HttpRequest) -> HttpResponse:
 @fragment("health", "dashboard/health/region.html")
 def parts(key: str) -> Context:
     """All parts and the last errors."""
-    found = vitals.parts()
-    return {"parts": found, "worst": vitals.worst(found), "troubles": vitals.troubles()}
+    found = selectors.parts()
+    return {"parts": found, "worst": selectors.worst(found), "troubles": selectors.troubles()}
 
 
 urlpatterns = [path("health", health, name="health")]

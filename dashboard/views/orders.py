@@ -11,10 +11,10 @@ from brokers.contract import VenueUnavailable
 from brokers.models import Order
 from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
-from dashboard.fragments import Context, fragment
-from dashboard.lifetimes import order_life
+from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
+from dashboard.selectors.order_timeline import order_life
 
 CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
 

@@ -14,7 +14,9 @@ from algotrendy.access import ROLES, Role, admin, has_role, password_again, pers
 from brokers import selectors as brokers
 from brokers.models import Desk
 from brokers.signals import desk_changed
-from dashboard import accounts, audit, forms
+from dashboard import forms
+from dashboard.accounts import sign_in
+from dashboard.selectors import audit
 from webhooks import services as webhooks
 from webhooks.models import ApiKey
 
@@ -131,7 +133,7 @@ def _make_person(username: str, role: str) -> User:
 
 
 def _link_page(request: HttpRequest, made: User) -> HttpResponse:
-    context = {"person": made, "link": accounts.link_for(made, request.build_absolute_uri("/"))}
+    context = {"person": made, "link": sign_in.link_for(made, request.build_absolute_uri("/"))}
     return render(request, "dashboard/settings/link.html", context)
 
 

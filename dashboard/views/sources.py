@@ -10,8 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.access import admin, password_again, person, trader, viewer
-from dashboard import demo, forms, message_templates, senders
-from dashboard.fragments import Context, fragment
+from dashboard import demo, forms, message_templates
+from dashboard.live.fragments import Context, fragment
+from dashboard.selectors import sources as selectors
 from webhooks import services
 from webhooks.addresses import TRADINGVIEW_ADDRESSES, webhook_url
 from webhooks.models import Source
@@ -29,7 +30,7 @@ def sources(request: HttpRequest) -> HttpResponse:
 @fragment("sources", "dashboard/sources/rows.html")
 def all_sources(key: str) -> Context:
     """All sources with their last alert, failures and silence."""
-    return {"senders": senders.senders()}
+    return {"senders": selectors.senders()}
 
 
 @require_safe
@@ -43,10 +44,10 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment("source", "dashboard/sources/region.html", keyed=True)
 def one(key: str) -> Context | None:
     """One source with its newest alerts."""
-    found = senders.sender(int(key)) if key.isdecimal() else None
+    found = selectors.sender(int(key)) if key.isdecimal() else None
     if found is None:
         return None
-    return {"sender": found, "source": found.source, "alerts": senders.newest_alerts(found.source.pk)}
+    return {"sender": found, "source": found.source, "alerts": selectors.newest_alerts(found.source.pk)}
 
 
 @fragment("source-setup", "dashboard/sources/first_alert.html", keyed=True)
@@ -54,7 +55,7 @@ def first_alert(key: str) -> Context | None:
     """The newest alerts of a source as the set-up page waits for them."""
     if not key.isdecimal():
         return None
-    return {"alerts": senders.newest_alerts(int(key), 3), "pk": int(key)}
+    return {"alerts": selectors.newest_alerts(int(key), 3), "pk": int(key)}
 
 
 @require_http_methods(READ_AND_POST)

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
 from brokers.models import Trade
-from dashboard.fragments import Context, fragment
+from dashboard.live.fragments import Context, fragment
 from dashboard.paging import Page, page_of, requested_page
 from dashboard.selectors import ledger
 

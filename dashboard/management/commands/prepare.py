@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
-from dashboard.accounts import sign_in_link
+from dashboard.accounts.sign_in import sign_in_link
 from dashboard.services import prepare_desk
 
 

@@ -6,7 +6,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from dashboard import accounts
+from dashboard.accounts import sign_in
 
 
 class Command(BaseCommand):
@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the user's name and the address under which the desk is reached."""
-        parser.add_argument("username", nargs="?", default=accounts.FIRST_ADMIN)
+        parser.add_argument("username", nargs="?", default=sign_in.FIRST_ADMIN)
         parser.add_argument("--url", help="Address of the desk, when it is not the configured one.")
         parser.add_argument(
             "--reset-second-factor",
@@ -30,4 +30,4 @@ class Command(BaseCommand):
             raise CommandError(f"There is no active user {options['username']!r}. There are: {names or 'none'}.")
         if options["reset_second_factor"]:
             Authenticator.objects.filter(user=user).delete()
-        self.stdout.write(accounts.link_for(user, options["url"]))
+        self.stdout.write(sign_in.link_for(user, options["url"]))

@@ -25,10 +25,10 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 from psycopg_pool import PoolTimeout
 
-from dashboard import fragments
-from dashboard.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, StateMessage
-from dashboard.relations import related
-from dashboard.updates import Subscriber, Update, next_update
+from dashboard.live import fragments
+from dashboard.live.dependencies import related
+from dashboard.live.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, StateMessage
+from dashboard.live.updates import Subscriber, Update, next_update
 
 logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from brokers.models import Fill, Order
-from dashboard import drawing
-from dashboard.lifetimes import Event, order_life
+from dashboard.charts import svg
+from dashboard.selectors.order_timeline import Event, order_life
 from market import selectors as market
 from market.models import Candle
 from memory.models import Decision, Intent, Outcome, Tally
@@ -39,7 +39,7 @@ def alert_of(decision: Decision) -> Alert | None:
     return Alert.objects.select_related("source", "replay_of").filter(decision=decision).first()
 
 
-def waterfall(decision: Decision) -> drawing.Waterfall | None:
+def waterfall(decision: Decision) -> svg.Waterfall | None:
     """Return the evidence as bars, or None where no side was weighed."""
     evidence = decision.evidence
     if decision.confidence is None:
@@ -49,7 +49,7 @@ def waterfall(decision: Decision) -> drawing.Waterfall | None:
         for level in evidence["levels"]
     ]
     belief = (decision.confidence, decision.confidence_low or 0.0, decision.confidence_high or 1.0)
-    return drawing.waterfall(evidence["base"]["mean"], levels, belief, decision.break_even)
+    return svg.waterfall(evidence["base"]["mean"], levels, belief, decision.break_even)
 
 
 def level_name(decision: Decision, name: str) -> str:
@@ -104,7 +104,7 @@ class Ran:
     """How an outcome ran so far. `pnl` is the real one, net of fees, where there was a trade."""
 
     outcome: Outcome
-    run: drawing.Run | None
+    run: svg.Run | None
     bars: int
     share: int
     learned: str
@@ -134,10 +134,10 @@ def _candles_of(outcome: Outcome) -> list[Candle]:
     return market.candles_between(outcome.instrument_id, outcome.timeframe, outcome.starts_at, end)
 
 
-def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> drawing.Run | None:
+def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> svg.Run | None:
     if outcome.entry is None or outcome.stop is None or outcome.target is None or not candles:
         return None
-    return drawing.run(
+    return svg.run(
         [(float(candle.high), float(candle.low), float(candle.close)) for candle in candles],
         entry=float(outcome.entry),
         stop=float(outcome.stop),

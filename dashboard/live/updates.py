@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from dashboard.messages import DataMessage, FragmentMessage, PatchMessage
+from dashboard.live.messages import DataMessage, FragmentMessage, PatchMessage
 
 MAX_PENDING = 64
 _ROWS = re.compile(r'(?=<(?:tr|li) id=")')

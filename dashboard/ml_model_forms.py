@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from dashboard.forms import DeskForm
-from dashboard.selectors.models import market_text
+from dashboard.selectors.ml_models import market_text
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.labels import PROFILES
 from mlmodels.registry import families

@@ -14,7 +14,7 @@ from algotrendy.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.models import Heartbeat, Reconciliation
-from dashboard.selectors import models, status
+from dashboard.selectors import ml_models, status
 from dashboard.tasks import HEARTBEAT_SECONDS
 from dashboard.templatetags.desk import duration
 from market.bars import timeframe_text
@@ -210,10 +210,10 @@ def memory_part() -> Part:
 
 def model_parts() -> list[Part]:
     """Each market with who speaks about it, whether that is out of date, and how the last training went."""
-    return [_model(found) for found in models.family_states()]
+    return [_model(found) for found in ml_models.family_states()]
 
 
-def _model(found: models.FamilyState) -> Part:
+def _model(found: ml_models.FamilyState) -> Part:
     name, speaking, last = f"Model {found.key.slug}", found.speaking, found.last
     link = reverse("models")
     champion = speaking.champion

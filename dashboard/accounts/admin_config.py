@@ -4,4 +4,4 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class DeskAdminConfig(AdminConfig):
-    default_site = "dashboard.adminsite.DeskAdminSite"
+    default_site = "dashboard.accounts.admin_site.DeskAdminSite"

@@ -14,9 +14,9 @@ from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
 from algotrendy.access import Role, has_role
-from dashboard import fragments
-from dashboard.live import Hub, hub
-from dashboard.updates import Subscriber
+from dashboard.live import fragments
+from dashboard.live.hub import Hub, hub
+from dashboard.live.updates import Subscriber
 
 MAX_TOPICS = 24
 CHECK_SECONDS = 60.0

@@ -2,6 +2,6 @@
 
 from django.urls import path
 
-from dashboard.consumers import DeskConsumer
+from dashboard.live.consumers import DeskConsumer
 
 websocket_urlpatterns = [path("ws/desk/", DeskConsumer.as_asgi())]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dashboard.drawing import Axis
+from dashboard.charts.svg import Axis
 from mlmodels.pipeline.report import Curve, Importance, ReliabilityBin
 
 PLOT_WIDTH, PLOT_HEIGHT = 420.0, 300.0

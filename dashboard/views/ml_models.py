@@ -6,9 +6,9 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from algotrendy.access import viewer
-from dashboard.fragments import Context, data, fragment
+from dashboard.live.fragments import Context, data, fragment
 from dashboard.paging import page_of, requested_page
-from dashboard.selectors import chart, model_report, models, predictions
+from dashboard.selectors import chart, ml_models, model_report, predictions
 from dashboard.views.data import answer
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.registry import versions
@@ -20,12 +20,12 @@ NEWEST = 25
 @fragment("training", "fragments/training.html", pause=0.5)
 def training_region(key: str) -> Context:
     """The trainings that run or wait, with step, bar and the end of the log."""
-    return {"runs": [progress(run) for run in models.live_runs()]}
+    return {"runs": [progress(run) for run in ml_models.live_runs()]}
 
 
 def progress(run: TrainingRun) -> Context:
     """Return a run with what it does in words."""
-    return {"run": run, "doing": models.detail_text(run), "log": models.log_tail(run)}
+    return {"run": run, "doing": ml_models.detail_text(run), "log": ml_models.log_tail(run)}
 
 
 @fragment("models", "fragments/models.html", pause=2.0)
@@ -33,34 +33,34 @@ def models_region(key: str) -> Context:
     """Everything about models but the training's progress."""
     task = schedule.retrain_task()
     return {
-        "families": models.family_states(),
+        "families": ml_models.family_states(),
         "next_retrain": schedule.next_retrain(),
         "schedule_page": reverse("admin:django_celery_beat_periodictask_change", args=[task.pk]) if task else "",
-        "page": page_of(models.all_versions(), size=NEWEST),
-        "promotions": models.promotions(),
-        "runs": models.runs(),
-        "proof": models.last_proof(),
+        "page": page_of(ml_models.all_versions(), size=NEWEST),
+        "promotions": ml_models.promotions(),
+        "runs": ml_models.runs(),
+        "proof": ml_models.last_proof(),
     }
 
 
 @fragment("desk-models", "fragments/model_line.html", pause=0.5)
 def line_region(key: str) -> Context:
     """One line for the desk: the training in progress, or who speaks."""
-    return {"line": models.desk_line()}
+    return {"line": ml_models.desk_line()}
 
 
 @fragment("model", "fragments/model.html", keyed=True, pause=2.0)
 def model_region(key: str) -> Context | None:
     """What changes about a version: its state, what became of it, and how it does."""
-    found = models.version_named(key)
+    found = ml_models.version_named(key)
     if found is None:
         return None
     champion = found.state == ModelVersion.State.CHAMPION
     return {
         "version": found,
-        "silent_because": models.why_silent(versions.speaking(found.family)) if champion else "",
+        "silent_because": ml_models.why_silent(versions.speaking(found.family)) if champion else "",
         "previous": versions.previous_champion(found.family) if champion else None,
-        "promotions": models.promotions(found),
+        "promotions": ml_models.promotions(found),
         "run": TrainingRun.objects.filter(version=found).only("id").first(),
         **model_report.live(found),
     }
@@ -69,13 +69,13 @@ def model_region(key: str) -> Context | None:
 @fragment("training-run", "fragments/training_run.html", keyed=True, pause=0.5)
 def run_region(key: str) -> Context | None:
     """One training with its steps and its log."""
-    found = models.run_detail(int(key)) if key.isdecimal() else None
+    found = ml_models.run_detail(int(key)) if key.isdecimal() else None
     if found is None:
         return None
     return {
         "run": found,
-        "doing": models.detail_text(found),
-        "steps": models.steps_of(found),
+        "doing": ml_models.detail_text(found),
+        "steps": ml_models.steps_of(found),
         "recipe": model_report.recipe(found.recipe),
         "next": getattr(found, "successor", None),
     }
@@ -84,7 +84,7 @@ def run_region(key: str) -> Context | None:
 @fragment("proof", "fragments/model_proof.html", pause=0.5)
 def proof_region(key: str) -> Context:
     """The newest run of the honesty suite, and the earlier ones."""
-    found = models.proofs()
+    found = ml_models.proofs()
     return {"proof": found[0] if found else None, "earlier": found[1:]}
 
 
@@ -92,7 +92,7 @@ def proof_region(key: str) -> Context:
 def predictions_data(key: str) -> Context | None:
     """The newest predictions on an open chart; the key is NAME.SYMBOL."""
     name, _, symbol = key.partition(".")
-    version, instrument = models.version_named(name), chart.instrument_of(symbol)
+    version, instrument = ml_models.version_named(name), chart.instrument_of(symbol)
     return predictions.drawn(version, instrument, bars=40) if version and instrument else None
 
 
@@ -102,9 +102,9 @@ def models_page(request: HttpRequest) -> HttpResponse:
     """Show all models live, or older versions page by page."""
     older = "before" in request.GET
     page = (
-        requested_page(request, models.all_versions(), NEWEST)
+        requested_page(request, ml_models.all_versions(), NEWEST)
         if older
-        else page_of(models.all_versions(), size=NEWEST)
+        else page_of(ml_models.all_versions(), size=NEWEST)
     )
     return render(request, "dashboard/models/list.html", {"page": page, "older": older})
 
@@ -113,7 +113,7 @@ def models_page(request: HttpRequest) -> HttpResponse:
 @viewer
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """Show one version with its report."""
-    found = models.version_named(name)
+    found = ml_models.version_named(name)
     if found is None:
         raise Http404("There is no such version of a model.")
     instruments = predictions.instruments_of(found)
@@ -143,7 +143,7 @@ def proof(request: HttpRequest) -> HttpResponse:
 @answer
 def predictions_json(request: HttpRequest) -> dict[str, object]:
     """Candles of `symbol` and what `version` said about them."""
-    version = models.version_named(request.GET.get("version", "")[:24])
+    version = ml_models.version_named(request.GET.get("version", "")[:24])
     instrument = chart.instrument_of(request.GET.get("symbol", ""))
     if version is None or instrument is None:
         raise LookupError("there is no such version" if version is None else "there is no such instrument")

@@ -21,7 +21,7 @@ from django.db import DatabaseError
 from django.dispatch import Signal
 
 from brokers.signals import desk_changed, equity_marked, fill_recorded, order_changed, trade_closed
-from dashboard.messages import HINTS_CHANNEL, Hint
+from dashboard.live.messages import HINTS_CHANNEL, Hint
 from market.signals import candle_closed, feed_changed
 from memory.signals import decided, outcomes_resolved
 from mlmodels.signals import predicted, proof_changed, registry_changed, training_changed

@@ -13,7 +13,7 @@ To add one, write a context function and decorate it; the module must be importe
         ...
 
 On the page: ``{% load desk %}{% live "alerts" %}`` or ``{% live "alert" alert.pk %}``. That renders the region,
-and the page subscribes to its topic by itself. Senders of hints name the same topic (`dashboard.hints`).
+and the page subscribes to its topic by itself. Senders of hints name the same topic (`dashboard.live.publisher`).
 
 A fragment is rendered once for everybody, without a request: no CSRF token, no user, no role in it. Actions are
 links to a page that asks (`<a class="button needs-trader" data-dialog href=…>`); CSS hides `needs-trader` and

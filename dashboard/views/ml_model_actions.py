@@ -10,8 +10,8 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods
 
 from algotrendy.access import admin, password_again, person, trader
-from dashboard import model_forms as forms
-from dashboard.selectors import models
+from dashboard import ml_model_forms as forms
+from dashboard.selectors import ml_models
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.registry import versions
 from mlmodels.training import runs
@@ -43,7 +43,7 @@ def train(request: HttpRequest) -> HttpResponse:
 @trader
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling does, then cancel a training."""
-    found = models.run_detail(pk)
+    found = ml_models.run_detail(pk)
     if found is None:
         raise Http404("There is no such training run.")
     if request.method != "POST":
@@ -56,7 +56,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _version(name: str) -> ModelVersion:
-    found = models.version_named(name)
+    found = ml_models.version_named(name)
     if found is None:
         raise Http404("There is no such version of a model.")
     return found

@@ -1,0 +1,1 @@
+"""People: signing in, second factors, and the admin's door."""

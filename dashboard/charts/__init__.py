@@ -1,0 +1,1 @@
+"""Pictures that the server draws: coordinates of SVG. Pure."""
