@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from algotrendy import health
+from algotrendy.monitoring import health
 from api.routes import api
 
 urlpatterns = [

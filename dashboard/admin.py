@@ -10,8 +10,8 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from algotrendy.access import Role, has_role, role_of
 from algotrendy.admin import ReadOnlyAdmin
+from algotrendy.permissions import Role, has_role, role_of
 from dashboard.models import Heartbeat, Reconciliation, Setup
 
 for model in (User, EmailAddress, Authenticator):

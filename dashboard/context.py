@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from algotrendy.access import role_of
+from algotrendy.permissions import role_of
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "theme"

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from algotrendy.access import ROLES
+from algotrendy.permissions import ROLES
 from brokers.models import Desk
 from market.models import Instrument
 from webhooks.addresses import TRADINGVIEW_ADDRESSES

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from algotrendy.access import Role
+from algotrendy.permissions import Role
 from brokers.models import Connection
 from brokers.selectors import desk
 from dashboard.accounts.sign_in import FIRST_ADMIN

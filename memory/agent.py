@@ -12,7 +12,7 @@ from brokers import risk
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from mlmodels.inference.latest import Fresh
 
 ZERO = Decimal(0)

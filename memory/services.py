@@ -7,12 +7,12 @@ from django.db import transaction
 from brokers import services as brokers
 from brokers.models import Order
 from market.models import Quote
-from memory import agent, foresight, outcomes, situation
+from memory import agent, decision_context, outcomes, prediction_evidence
 from memory.agent import Plan, Situation
 from memory.evidence import Evidence
 from memory.models import Decision, DecisionOrder, Intent, Policy
-from memory.signal import Signal
 from memory.signals import decided
+from memory.trade_signal import Signal
 
 
 def decide(signal: Signal) -> Decision:
@@ -21,7 +21,7 @@ def decide(signal: Signal) -> Decision:
     Idempotent by `signal.key` through a unique constraint: a second call raises IntegrityError. Orders leave only
     after the commit. Nothing later than the quote's market time is looked at.
     """
-    found, quote = situation.look(signal)
+    found, quote = decision_context.look(signal)
     plan = agent.judge(signal, found)
     decision = _record(signal, plan, found, quote)
     _place_orders(decision, signal, plan)
@@ -35,7 +35,7 @@ def _announce(decision_id: int) -> None:
 
 
 def _record(signal: Signal, plan: Plan, found: Situation, quote: Quote | None) -> Decision:
-    as_of, kind, timeframe = situation.clock(quote)
+    as_of, kind, timeframe = decision_context.clock(quote)
     placed, belief = plan.barriers, plan.confidence
     return Decision.objects.create(
         signal_key=signal.key,
@@ -95,7 +95,7 @@ def _evidence(signal: Signal, plan: Plan, found: Situation, quote: Quote | None)
             "kind": quote.kind,
         }
     if found.prediction:
-        evidence["prediction"] = foresight.evidence(found.prediction, plan.side)
+        evidence["prediction"] = prediction_evidence.evidence(found.prediction, plan.side)
     if plan.sizing and plan.barriers:
         evidence["sizing"] = {
             "method": signal.sizing,

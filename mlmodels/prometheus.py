@@ -1,6 +1,6 @@
 """Figures of models for /prometheus: who speaks, how well, how long still, and whether training goes on.
 
-Every query is served by an index or bounded by a window, as in algotrendy.figures, which asks for these.
+Every query is served by an index or bounded by a window: a scrape costs the same on a desk of ten years.
 """
 
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from brokers.models import Connection, Fill, Order, Trade
 from market.models import Candle, Feed, Instrument, Quote
 from memory.models import Decision
 from memory.services import decide
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from webhooks.keys import digest, hint, new_token
 from webhooks.models import Alert, Source
 

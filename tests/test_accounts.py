@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from pages_desk import PASSWORD, confirmed, person, signed_in
 
-from algotrendy.access import Role, has_role, role_of
+from algotrendy.permissions import Role, has_role, role_of
 from dashboard.accounts import sign_in
 
 pytestmark = pytest.mark.django_db

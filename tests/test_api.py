@@ -12,7 +12,7 @@ from brokers.models import Connection, Desk
 from brokers.orders.reports import record
 from market.models import Instrument, Quote
 from memory.services import decide
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from webhooks import services
 from webhooks.models import Alert, ApiKey, Source
 

@@ -150,7 +150,7 @@ def test_halt_is_one_click_and_every_open_page_shows_it(visit: Visit, webhook: s
 def _resume(bench: Bench) -> None:
     code = (
         "from brokers.services import set_desk_state; set_desk_state(state='active', by=None, reason='test')\n"
-        "from dashboard.hints import publisher; publisher.flush()"
+        "from dashboard.live.publisher import publisher; publisher.flush()"
     )
     bench.desk.manage("shell", "-v", "0", "-c", code)
 

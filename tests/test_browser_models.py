@@ -18,22 +18,23 @@ NAME = "20250101_000000"
 FAMILY = "reversal-5m-real"
 # Whoever trains lives in a process of its own: so does this.
 TRAIN = """
-from mlmodels import families, runs
-from mlmodels.families import FamilyKey
+from mlmodels.registry import families
+from mlmodels.training import runs
+from mlmodels.registry.families import FamilyKey
 run = runs.begin(family_key=FamilyKey(300, False), trigger="first")
 runs.write(run.pk, "fold 1 of 5: log-loss 0.5201", step="walk-forward", progress=0.26)
 print(run.pk)
 """
 MOVE = """
-from mlmodels import runs
+from mlmodels.training import runs
 runs.write({run}, "fold 3 of 5: log-loss 0.5311", step="walk-forward", progress=0.46)
-from dashboard.hints import publisher
+from dashboard.live.publisher import publisher
 publisher.flush()
 """
 FAIL = """
-from mlmodels import runs
+from mlmodels.training import runs
 runs.end({run}, "failed", error="Not enough history: 3.1 of 35 days. Nothing was changed.")
-from dashboard.hints import publisher
+from dashboard.live.publisher import publisher
 publisher.flush()
 """
 CHAMPION = """

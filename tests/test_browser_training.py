@@ -104,7 +104,7 @@ def test_a_training_worker_that_is_killed_leaves_the_champion_and_starts_anew(be
     champion = bench.rows("SELECT name FROM mlmodels_modelversion WHERE state = 'champion'")
     wait_until(lambda: not runs(bench, state="queued") + runs(bench, state="running"), TRAINING_SECONDS, "quiet")
     code = (
-        "from mlmodels import runs\nfrom mlmodels.families import FamilyKey\n"
+        "from mlmodels.training import runs\nfrom mlmodels.registry.families import FamilyKey\n"
         "print(runs.request(family_key=FamilyKey(5, True), trigger='manual').pk)"
     )
     number = int(bench.desk.manage("shell", "-v", "0", "-c", code).split()[-1])

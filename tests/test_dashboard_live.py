@@ -19,7 +19,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from algotrendy.access import Role
+from algotrendy.permissions import Role
 from brokers.desk_state import set_desk_state
 from dashboard.live import consumers, fragments, publisher
 from dashboard.live import hub as live_hub

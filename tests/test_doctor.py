@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from algotrendy import doctor, paths
-from algotrendy.doctor import Finding
+from algotrendy import paths
+from algotrendy.monitoring import doctor
+from algotrendy.monitoring.doctor import Finding
 from market.models import Feed, Instrument
 
 
@@ -78,7 +79,7 @@ def test_database_and_valkey_of_a_healthy_desk_are_good() -> None:
 
 @pytest.mark.django_db
 def test_an_alert_that_waits_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algotrendy.figures.queue_age", lambda: 90.0)
+    monkeypatch.setattr("algotrendy.monitoring.prometheus.queue_age", lambda: 90.0)
     finding = doctor.queue()
     assert not finding.good
     assert "waits for 90 s" in finding.what

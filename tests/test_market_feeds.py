@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from market import selectors, services
+from market.feed_control import NothingToReplay, go_live, start_replay, stop_replay
 from market.feeds import runner as runner_module
 from market.feeds.base import Tick
 from market.feeds.runner import Runner
@@ -19,7 +20,6 @@ from market.freshness import duration, freshness
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
 from market.services import FeedBusy, NewCandle
 from market.signals import candle_closed, feed_switching
-from market.switching import NothingToReplay, go_live, start_replay, stop_replay
 
 pytestmark = pytest.mark.django_db
 NOW = 1_790_000_000.0  # a multiple of 5 s

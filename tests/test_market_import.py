@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from market.gaps import reconcile_gaps
 from market.importing.importer import Imported, import_file
 from market.importing.names import ImportProblem, find_columns, series_of
-from market.importing.steps import infer_steps
+from market.importing.precision import infer_steps
 from market.models import Candle, Gap, Instrument, MarketKind
 from market.services import NewCandle, ensure_instrument, store_candles
 

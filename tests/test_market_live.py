@@ -15,10 +15,10 @@ import pytest
 
 from market import selectors, services
 from market.feeds.base import Tick
+from market.feeds.ccxt_client import Venue
 from market.feeds.live import LiveDriver
 from market.feeds.runner import identity
-from market.feeds.venue import Venue
-from market.feeds.writing import write_tick
+from market.feeds.storage import write_tick
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from brokers.risk import Limits
 from market.models import Instrument
 from memory.agent import Situation, judge
 from memory.confidence import Level
-from memory.signal import Signal
+from memory.trade_signal import Signal
 
 SIGNAL = Signal(
     key="alert-1",

@@ -13,7 +13,7 @@ from market.models import Instrument, Quote
 from memory.models import Decision, Tally
 from memory.selectors import decision_detail
 from memory.services import decide
-from memory.signal import Signal
+from memory.trade_signal import Signal
 
 pytestmark = pytest.mark.django_db
 

@@ -10,9 +10,9 @@ from django.utils import timezone
 from mlmodels_desk import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
 
 from brokers.models import Connection
-from memory import foresight
+from memory import prediction_evidence
 from memory.services import decide
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from mlmodels.inference import predictions
 from mlmodels.inference.latest import Fresh
 from mlmodels.models import Artefact, ModelVersion, Prediction
@@ -111,5 +111,7 @@ def test_without_a_price_nothing_is_asked(signal) -> None:
 
 
 def test_an_expired_model_says_that_it_is_too_old() -> None:
-    said = foresight.evidence(Fresh("reversal-5m-real", silent_because="the model x is too old to speak"), "long")
+    said = prediction_evidence.evidence(
+        Fresh("reversal-5m-real", silent_because="the model x is too old to speak"), "long"
+    )
     assert (said["text"], said["version"]) == ("the model x is too old to speak", "")

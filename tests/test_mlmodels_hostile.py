@@ -231,9 +231,9 @@ def test_the_process_refuses_what_it_is_given_and_the_desk_hears_why(marker, par
 CONFINED = """
 import os, socket, sys
 sys.path.append({root!r})
-from mlmodels.legacy import confine
-confine.bound()
-confine.close_doors()
+from mlmodels.legacy import sandbox
+sandbox.bound()
+sandbox.close_doors()
 def tried(what, *arguments):
     try:
         what(*arguments)

@@ -10,7 +10,7 @@ from django.urls import get_resolver, reverse
 from django.views.defaults import server_error
 from pages_desk import PASSWORD, confirmed, decided, market, person, signed_in, source
 
-from algotrendy.access import Role
+from algotrendy.permissions import Role
 from webhooks.models import ApiKey
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 from pages_desk import confirmed, person, signed_in
 
-from algotrendy.access import Role, role_of
+from algotrendy.permissions import Role, role_of
 from brokers.models import Desk
 from webhooks.keys import digest
 from webhooks.models import ApiKey

@@ -66,9 +66,10 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "algotrendy.settings"
 import django
 django.setup()
 from django.core.management import call_command
-from mlmodels import registry, training
+from mlmodels.registry import versions
+from mlmodels.training import job
 
-target, teller = sys.argv[1], training._teller
+target, teller = sys.argv[1], job._teller
 
 def dying_teller(run_id, also):
     tell = teller(run_id, also)
@@ -81,9 +82,9 @@ def dying_teller(run_id, also):
 def die(**_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-training._teller = dying_teller
+job._teller = dying_teller
 if target == "save":
-    registry.settle = die  # the version and its artefact are written, and nothing is committed
+    versions.settle = die  # the version and its artefact are written, and nothing is committed
 call_command("run_training")
 """
 

@@ -18,7 +18,7 @@ from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Feed, Instrument, MarketKind
 from memory.models import Decision, Intent
 from memory.services import decide
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from webhooks.models import Alert
 from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
 from webhooks.parsing.staleness import Clock, stale_reason

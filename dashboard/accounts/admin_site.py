@@ -7,7 +7,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from algotrendy.access import Role, has_role
+from algotrendy.permissions import Role, has_role
 
 
 class DeskAdminSite(AdminSite):

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
-from algotrendy.access import Role, has_role
+from algotrendy.permissions import Role, has_role
 from dashboard.live import fragments
 from dashboard.live.hub import Hub, hub
 from dashboard.live.updates import Subscriber

@@ -2,7 +2,7 @@
 
 To add one, write a context function and decorate it; the module must be imported by `dashboard.urls`::
 
-    from dashboard.fragments import Context, fragment
+    from dashboard.live.fragments import Context, fragment
 
     @fragment("alerts", "fragments/alerts.html")
     def alerts(key: str) -> Context:          # key is "" here

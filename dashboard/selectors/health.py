@@ -10,7 +10,7 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
-from algotrendy.health import check_valkey
+from algotrendy.monitoring.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.models import Heartbeat, Reconciliation

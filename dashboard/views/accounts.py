@@ -15,7 +15,7 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from algotrendy.access import person
+from algotrendy.permissions import person
 from dashboard.accounts import sign_in
 
 CHOOSE_KEY = "may_choose_password"

@@ -7,7 +7,7 @@ from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from algotrendy.access import admin, password_again, person, trader, viewer
+from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Position
 from brokers.services import close_position, set_desk_state

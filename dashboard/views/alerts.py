@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import person, trader, viewer
+from algotrendy.permissions import person, trader, viewer
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors

@@ -5,7 +5,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from brokers.models import Connection
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import accounts

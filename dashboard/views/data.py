@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from brokers.models import Connection
 from dashboard.selectors import chart
 from market.models import Instrument

@@ -6,7 +6,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts, decision_detail

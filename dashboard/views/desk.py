@@ -6,7 +6,7 @@ from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from dashboard.context import THEME_COOKIE, THEMES
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.selectors import chart, ledger, status, stream

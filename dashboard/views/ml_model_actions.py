@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods
 
-from algotrendy.access import admin, password_again, person, trader
+from algotrendy.permissions import admin, password_again, person, trader
 from dashboard import ml_model_forms as forms
 from dashboard.selectors import ml_models
 from mlmodels.models import ModelVersion, TrainingRun

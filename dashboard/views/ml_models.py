@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import chart, ml_models, model_report, predictions

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import person, trader, viewer
+from algotrendy.permissions import person, trader, viewer
 from brokers.contract import VenueUnavailable
 from brokers.models import Order
 from brokers.orders.recovery import resolve_by_hand

@@ -10,7 +10,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import ROLES, Role, admin, has_role, password_again, person, role_of, viewer
+from algotrendy.permissions import ROLES, Role, admin, has_role, password_again, person, role_of, viewer
 from brokers import selectors as brokers
 from brokers.models import Desk
 from brokers.signals import desk_changed

@@ -9,7 +9,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.access import admin, password_again, person, trader, viewer
+from algotrendy.permissions import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import sources as selectors

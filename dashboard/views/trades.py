@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from algotrendy.access import viewer
+from algotrendy.permissions import viewer
 from brokers.models import Trade
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import Page, page_of, requested_page

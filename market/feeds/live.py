@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from market.bars import bar_start
 from market.feeds.base import Tick, Window
-from market.feeds.venue import Row, Venue
+from market.feeds.ccxt_client import Row, Venue
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 

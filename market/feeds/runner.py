@@ -18,7 +18,7 @@ from algotrendy.locks import try_hold
 from market.feeds.base import Driver, Tick
 from market.feeds.replay import ReplayDriver
 from market.feeds.simulated import SimulatorDriver
-from market.feeds.writing import write_tick
+from market.feeds.storage import write_tick
 from market.freshness import freshness
 from market.models import Feed, Instrument
 from market.services import announce_feed

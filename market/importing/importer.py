@@ -11,11 +11,11 @@ import numpy as np
 from django.db import transaction
 
 from market.gaps import reconcile_gaps
-from market.importing.badlines import BadLines
 from market.importing.checking import Checked, Checker
 from market.importing.names import ImportProblem, Series, series_of
+from market.importing.precision import infer_steps
 from market.importing.reading import Source, opened
-from market.importing.steps import infer_steps
+from market.importing.rejects import BadLines
 from market.importing.storing import Staging, staging, to_csv
 from market.models import Instrument, MarketKind
 from market.services import MixedMarket, ensure_instrument, require_one_market

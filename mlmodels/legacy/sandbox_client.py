@@ -23,7 +23,7 @@ from mlmodels.registry import artefacts
 SECONDS = 90  # of wall time
 LARGEST_ANSWER = 128 * 1024**2  # bytes
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_CODE = "import sys; sys.path.append(sys.argv[1]); from mlmodels.legacy.child import main; main()"
+_CODE = "import sys; sys.path.append(sys.argv[1]); from mlmodels.legacy.sandbox_worker import main; main()"
 _SAFE = "Nothing was stored."
 
 

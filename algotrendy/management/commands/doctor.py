@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from algotrendy import doctor, paths
+from algotrendy import paths
+from algotrendy.monitoring import doctor
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from market.bars import parse_timeframe, timeframe_text
+from market.feed_control import go_live
 from market.freshness import freshness
 from market.models import Feed
 from market.services import FeedBusy, set_feed_enabled
-from market.switching import go_live
 
 
 class Command(BaseCommand):

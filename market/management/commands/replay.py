@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from market.bars import parse_timeframe
+from market.feed_control import NothingToReplay, Started, start_replay, stop_replay
 from market.freshness import DEFAULT_REPLAY_SPEED, duration
 from market.services import FeedBusy
-from market.switching import NothingToReplay, Started, start_replay, stop_replay
 
 
 class Command(BaseCommand):

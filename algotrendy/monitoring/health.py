@@ -91,9 +91,9 @@ def prometheus(request: HttpRequest) -> HttpResponse:
         return HttpResponse(text, status=403, content_type="text/plain")
     from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
-    from algotrendy import figures
+    from algotrendy.monitoring.prometheus import register
 
-    figures.register(REGISTRY)
+    register(REGISTRY)
     return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
 
 

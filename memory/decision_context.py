@@ -14,7 +14,7 @@ from memory import barriers
 from memory.agent import Situation
 from memory.confidence import Level
 from memory.models import Intent
-from memory.signal import Signal
+from memory.trade_signal import Signal
 from mlmodels.inference.latest import Fresh, fresh
 
 ZERO = Decimal(0)

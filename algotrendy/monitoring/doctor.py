@@ -185,7 +185,7 @@ def services(running: bool) -> Iterator[Finding]:
 
 def valkey() -> Finding:
     """Tell whether Valkey answers."""
-    from algotrendy.health import check_valkey
+    from algotrendy.monitoring.health import check_valkey
 
     answer = check_valkey()
     advice = "Is REDIS_URL right, and does that server run?"
@@ -196,7 +196,7 @@ def database() -> Iterator[Finding]:
     """Look at PostgreSQL's version and the migrations."""
     from django.db import Error, connection
 
-    from algotrendy.health import unapplied_migrations
+    from algotrendy.monitoring.health import unapplied_migrations
 
     try:
         with connection.cursor() as cursor:
@@ -224,7 +224,7 @@ def feeds() -> Iterator[Finding]:
 
 def queue() -> Finding:
     """Tell how long the oldest undecided alert waits."""
-    from algotrendy.figures import queue_age
+    from algotrendy.monitoring.prometheus import queue_age
 
     age = queue_age()
     if age is None:
