@@ -1,0 +1,112 @@
+"""Settings: limits with their history, people with their links, keys that are shown once."""
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+
+from algotrendy.permissions import Role, role_of
+from brokers.models import Desk
+from tests.support.pages import confirmed, person, signed_in
+from webhooks.keys import digest
+from webhooks.models import ApiKey
+
+pytestmark = pytest.mark.django_db
+LIMITS = {"max_order_pct": "5", "max_position_pct": "25", "max_open_positions": "8", "max_daily_loss_pct": "5"}
+
+
+@pytest.fixture
+def admin():
+    cache.clear()
+    return confirmed(signed_in(person("admin")))
+
+
+def test_limits_are_changed_and_written_down(admin) -> None:
+    answer = admin.post("/settings/limits", LIMITS | {"max_order_pct": "7.5"}, follow=True)
+    page = answer.content.decode()
+    assert "Limits changed: max_order_pct 5 → 7.5." in page
+    assert Desk.objects.get().max_order_pct == 7.5
+    entry = LogEntry.objects.latest("id")
+    assert (entry.user.username, entry.change_message) == ("admin", "max_order_pct 5 → 7.5")
+
+
+def test_saving_the_same_limits_writes_no_history(admin) -> None:
+    admin.get("/settings")
+    admin.post("/settings/limits", LIMITS)
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"max_order_pct": "0"}, "Above zero"), ({"max_daily_loss_pct": "101"}, "At most 100 %"),
+     ({"max_open_positions": "0"}, "At least 1"), ({"max_position_pct": "much"}, "Enter a number"),
+     ({"max_position_pct": ""}, "required")],
+)  # fmt: skip
+def test_limits_that_are_none_are_refused(admin, wrong, said) -> None:
+    answer = admin.post("/settings/limits", LIMITS | wrong)
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert not Desk.objects.exclude(max_order_pct=5).exists()
+
+
+def test_changing_limits_does_not_undo_a_halt_that_came_between(admin) -> None:
+    admin.get("/settings")
+    Desk.objects.update(state="halted", reason="by hand")
+    admin.post("/settings/limits", LIMITS | {"max_open_positions": "3"})
+    assert (Desk.objects.get().state, Desk.objects.get().max_open_positions) == ("halted", 3)
+
+
+def test_a_key_is_shown_once_and_can_be_revoked(admin) -> None:
+    page = admin.post("/settings/keys/new", {"name": "grafana", "scope": "read"}).content.decode()
+    key = re.search(r'id="api-key">([^<]+)<', page).group(1)
+    made = ApiKey.objects.get()
+    assert (made.key_hash, made.scope) == (digest(key), "read")
+    settings = admin.get("/settings").content.decode()
+    assert key not in settings
+    assert f"…{made.key_hint}" in settings
+    assert (
+        "There is a key of this name"
+        in admin.post("/settings/keys/new", {"name": "grafana", "scope": "read"}).content.decode()
+    )
+    admin.post(f"/settings/keys/{made.pk}/revoke")
+    made.refresh_from_db()
+    assert made.revoked_at is not None
+    assert admin.get(f"/settings/keys/{made.pk}/revoke").status_code == 404
+
+
+def test_a_new_person_gets_a_role_and_a_link_that_works_once(admin) -> None:
+    page = admin.post("/settings/people/new", {"username": "eve", "role": "trader"}).content.decode()
+    link = re.search(r'id="link">https?://[^/]+(/welcome/[^<]+)<', page).group(1)
+    assert role_of(User.objects.get(username="eve")) == Role.TRADER
+    assert Client().post(link).status_code == 302
+    assert Client().post(link).status_code == 410
+
+
+def test_a_name_is_taken_whatever_its_capitals(admin) -> None:
+    page = admin.post("/settings/people/new", {"username": "ADMIN", "role": "viewer"}).content.decode()
+    assert "somebody of this name already" in page
+    assert User.objects.count() == 1
+
+
+def test_an_admin_cannot_take_over_a_superuser_by_a_link(admin) -> None:
+    root = User.objects.create_superuser("root", password="correct horse battery")
+    answer = admin.post(f"/settings/people/{root.pk}/link", follow=True)
+    assert "Only a superuser" in answer.content.decode()
+    assert "/welcome/" not in answer.content.decode()
+
+
+def test_the_theme_is_remembered_and_forgotten(admin) -> None:
+    admin.post("/theme", {"theme": "dark"})
+    assert 'data-theme="dark"' in admin.get("/settings").content.decode()
+    admin.post("/theme", {"theme": "system"})
+    assert "data-theme" not in admin.get("/settings").content.decode()
+
+
+def test_everybody_is_listed_with_role_and_second_factor(admin) -> None:
+    person("viewer", name="vera")
+    page = admin.get("/settings").content.decode()
+    assert page.index("vera") > page.index("People")
+    assert "Whoever learns your password can trade" in page

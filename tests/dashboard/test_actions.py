@@ -1,0 +1,208 @@
+"""Halting, reducing, resuming, closing, cancelling: who may, what is asked first, and what happens."""
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from brokers.models import Connection, Desk, Order, Position
+from brokers.selectors import desk
+from tests.support import pages as make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def people() -> Callable[[str], Client]:
+    return lambda role: make.signed_in(make.person(role))
+
+
+@pytest.fixture
+def held() -> Position:
+    account = Connection.objects.create(name="paper")
+    return Position.objects.create(connection=account, instrument=make.market(), quantity=2, average_price=99)
+
+
+def state() -> str:
+    return desk().state
+
+
+def set_state(value: str) -> None:
+    desk()
+    Desk.objects.update(state=value, reason="test")
+
+
+def test_a_trader_halts_with_one_click(people: Callable[[str], Client]) -> None:
+    answer = people("trader").post("/desk/halt", {"next": "/orders"})
+    assert answer["Location"] == "/orders"
+    assert state() == "halted"
+    assert "trader" in desk().reason
+
+
+def test_halt_does_not_lead_to_another_site(people: Callable[[str], Client]) -> None:
+    answer = people("trader").post("/desk/halt", {"next": "https://elsewhere.example/"})
+    assert answer["Location"] == "/"
+
+
+@pytest.mark.parametrize("address", ["/desk/halt", "/desk/reduce", "/desk/resume"])
+def test_a_viewer_can_not_change_the_desk(people: Callable[[str], Client], address: str) -> None:
+    assert people("viewer").post(address).status_code == 403
+    assert state() == "active"
+
+
+def test_halting_takes_a_post(people: Callable[[str], Client]) -> None:
+    assert people("trader").get("/desk/halt").status_code == 405
+    assert state() == "active"
+
+
+def test_halting_takes_the_token_of_our_own_page() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make.person("trader"))
+    assert client.post("/desk/halt").status_code == 403
+    assert state() == "active"
+
+
+def test_reducing_asks_first(people: Callable[[str], Client]) -> None:
+    trader = people("trader")
+    assert b"Send exits only?" in trader.get("/desk/reduce").content
+    assert state() == "active"
+    trader.post("/desk/reduce")
+    assert state() == "reducing"
+
+
+def test_a_halted_desk_is_not_loosened_by_reducing(people: Callable[[str], Client]) -> None:
+    set_state("halted")
+    people("trader").post("/desk/reduce")
+    assert state() == "halted"
+
+
+def test_a_trader_can_not_resume(people: Callable[[str], Client]) -> None:
+    set_state("halted")
+    assert people("trader").post("/desk/resume").status_code == 403
+    assert state() == "halted"
+
+
+def test_resuming_takes_an_admin_and_the_password_again(people: Callable[[str], Client]) -> None:
+    set_state("halted")
+    admin = people("admin")
+    answer = admin.get("/desk/resume")
+    assert answer.status_code == 302
+    assert "reauthenticate" in answer["Location"]
+    admin.post("/desk/resume")
+    assert state() == "halted"
+    make.confirmed(admin)
+    assert b"Resume trading?" in admin.get("/desk/resume").content
+    assert state() == "halted"
+    admin.post("/desk/resume")
+    assert state() == "active"
+
+
+def test_closing_says_what_will_happen(people: Callable[[str], Client], held: Position) -> None:
+    text = people("trader").get(f"/positions/{held.pk}/close").content.decode()
+    for words in ("Close BTCUSDT at market?", "Sells", "+2.00 ▲", "PAPER"):
+        assert words in text
+    assert not Order.objects.exists()
+
+
+def test_the_question_comes_without_the_frame_for_a_dialog(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    text = people("trader").get(f"/positions/{held.pk}/close", headers={"HX-Request": "true"}).content.decode()
+    assert "csrfmiddlewaretoken" in text
+    assert "<html" not in text
+
+
+def test_closing_orders_the_way_out_once(people: Callable[[str], Client], held: Position) -> None:
+    trader = people("trader")
+    first = trader.post(f"/positions/{held.pk}/close")
+    order = Order.objects.get()
+    assert (order.role, order.side, order.quantity, order.reduce_only) == ("exit", "sell", 2, True)
+    assert first["Location"] == f"/orders/{order.pk}"
+    assert trader.post(f"/positions/{held.pk}/close")["Location"] == f"/orders/{order.pk}"
+    assert Order.objects.count() == 1
+
+
+def test_closing_warns_on_a_halted_desk(people: Callable[[str], Client], held: Position) -> None:
+    set_state("halted")
+    assert b"The desk is halted" in people("trader").get(f"/positions/{held.pk}/close").content
+
+
+def test_a_closed_position_is_nothing_to_close(people: Callable[[str], Client], held: Position) -> None:
+    Position.objects.update(quantity=0)
+    trader = people("trader")
+    assert trader.get(f"/positions/{held.pk}/close")["Location"] == "/"
+    assert trader.get("/positions/999999/close").status_code == 404
+    assert not Order.objects.exists()
+
+
+def test_a_viewer_can_not_close_or_cancel(people: Callable[[str], Client], held: Position) -> None:
+    order = waiting(held)
+    viewer = people("viewer")
+    assert viewer.post(f"/positions/{held.pk}/close").status_code == 403
+    assert viewer.post(f"/orders/{order.pk}/cancel").status_code == 403
+    order.refresh_from_db()
+    assert order.state == "pending"
+
+
+def waiting(held: Position) -> Order:
+    return Order.objects.create(
+        connection=held.connection, instrument=held.instrument, client_order_id="waits", role="entry", side="buy",
+        quantity=1, market="simulated",
+    )  # fmt: skip
+
+
+def test_an_order_that_waits_is_cancelled_here_and_now(people: Callable[[str], Client], held: Position) -> None:
+    order = waiting(held)
+    trader = people("trader")
+    assert f"Cancel order #{order.pk}?" in trader.get(f"/orders/{order.pk}/cancel").content.decode()
+    trader.post(f"/orders/{order.pk}/cancel")
+    order.refresh_from_db()
+    assert order.state == "canceled"
+    assert "trader" in order.reason
+
+
+def test_an_order_that_is_over_stays_as_it_is(people: Callable[[str], Client], held: Position) -> None:
+    order = waiting(held)
+    Order.objects.update(state="submitting")
+    answer = people("trader").post(f"/orders/{order.pk}/cancel", follow=True)
+    assert "Not cancelled" in answer.content.decode()
+    order.refresh_from_db()
+    assert order.state == "submitting"
+
+
+def test_cancelling_a_stop_warns_that_it_protects(people: Callable[[str], Client], held: Position) -> None:
+    order = waiting(held)
+    Order.objects.update(role="stop", state="accepted")
+    assert b"protects a position" in people("trader").get(f"/orders/{order.pk}/cancel").content
+
+
+def in_review(held: Position) -> Order:
+    order = waiting(held)
+    Order.objects.update(state="needs_review", reason="no answer")
+    return order
+
+
+def test_an_order_the_venue_never_had_is_settled_by_hand(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    trader = people("trader")
+    assert f"/orders/{order.pk}/settle" in trader.get(f"/orders/{order.pk}").content.decode()
+    assert f"Settle order #{order.pk}?" in trader.get(f"/orders/{order.pk}/settle").content.decode()
+    trader.post(f"/orders/{order.pk}/settle")
+    order.refresh_from_db()
+    assert (order.state, order.reason) == ("rejected", "settled by trader: the venue has no such order")
+
+
+def test_a_viewer_can_not_settle_an_order(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    assert people("viewer").post(f"/orders/{order.pk}/settle").status_code == 403
+    order.refresh_from_db()
+    assert order.state == "needs_review"
+
+
+def test_nothing_is_settled_while_the_venue_is_away(people: Callable[[str], Client], held: Position) -> None:
+    order = in_review(held)
+    Connection.objects.update(settings={"faults": {"unavailable": 9}})
+    answer = people("trader").post(f"/orders/{order.pk}/settle", follow=True)
+    assert "Not settled" in answer.content.decode()
+    order.refresh_from_db()
+    assert order.state == "needs_review"

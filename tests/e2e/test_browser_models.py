@@ -1,0 +1,115 @@
+"""The pages of models in a real browser: a training moves live, who speaks changes, predictions are drawn."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from algotrendy.locks import key
+from algotrendy.testing import find_chromium, running_desk
+from benchmarks._desk import Bench
+from tests.support.browser import ARGUMENTS, PATIENCE, PHONE, WIDE, Visit, not_reloaded
+
+pytestmark = pytest.mark.browser
+expect.set_options(timeout=PATIENCE)
+LOCK = "mlmodels.training"
+NAME = "20250101_000000"
+FAMILY = "reversal-5m-real"
+# Whoever trains lives in a process of its own: so does this.
+TRAIN = """
+from mlmodels.registry import families
+from mlmodels.training import runs
+from mlmodels.registry.families import FamilyKey
+run = runs.begin(family_key=FamilyKey(300, False), trigger="first")
+runs.write(run.pk, "fold 1 of 5: log-loss 0.5201", step="walk-forward", progress=0.26)
+print(run.pk)
+"""
+MOVE = """
+from mlmodels.training import runs
+runs.write({run}, "fold 3 of 5: log-loss 0.5311", step="walk-forward", progress=0.46)
+from dashboard.live.publisher import publisher
+publisher.flush()
+"""
+FAIL = """
+from mlmodels.training import runs
+runs.end({run}, "failed", error="Not enough history: 3.1 of 35 days. Nothing was changed.")
+from dashboard.live.publisher import publisher
+publisher.flush()
+"""
+CHAMPION = """
+from tests.support import model_pages as make
+from market.models import Instrument
+made = make.version("champion", name="{name}", family="{family}-x")
+make.predictions(made, Instrument.objects.get(symbol="BTCUSDT"), 30)
+"""
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with running_desk(tmp_path_factory.mktemp("models") / "var") as desk:
+        running = Bench(desk)
+        running.wait_for_prices()
+        # As if a training ran: the desk takes a running row for dead once this lock is free.
+        running.rows("SELECT pg_advisory_lock(%s)", [key(LOCK)])
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(bench: Bench, chromium: Browser) -> Iterator[Visit]:
+    """An admin at a wide screen. Errors of the browser fail the test."""
+    context = chromium.new_context(viewport=WIDE)
+    context.add_cookies([{"name": "sessionid", "value": bench.session(), "url": bench.desk.url}])
+    found = Visit(bench, context)
+    yield found
+    context.close()
+    assert not found.complaints, found.complaints
+
+
+def run(bench: Bench, code: str, **names: Any) -> str:
+    return bench.desk.manage("shell", "-v", "0", "-c", code.format(**names) if names else code)
+
+
+def test_a_training_moves_on_the_desk_on_models_and_on_its_own_page(visit: Visit) -> None:
+    bench = visit.bench
+    pk = run(bench, TRAIN).split()[-1]
+    pages = [visit.open(path) for path in ("/", "/models", f"/models/runs/{pk}")]
+    for page in pages:
+        expect(page.locator("main")).to_contain_text("26 %")
+    run(bench, MOVE, run=pk)
+    for page in pages:
+        expect(page.locator("main")).to_contain_text("46 %")
+        expect(page.locator("main")).to_contain_text("fold 3 of 5")
+    run(bench, FAIL, run=pk)
+    expect(pages[2].locator("main")).to_contain_text("3.1 of 35 days")
+    expect(pages[1].locator("main")).to_contain_text("Not enough history")
+    assert all(not_reloaded(page) for page in pages)
+
+
+def test_predictions_are_drawn_on_the_price_and_fit_a_phone(visit: Visit) -> None:
+    run(visit.bench, CHAMPION, name=NAME, family=FAMILY)
+    page = visit.open(f"/models/{NAME}")
+    expect(page.locator("[data-predictions] canvas").first).to_be_visible()
+    expect(page.locator("[data-predictions] .chart-note")).to_have_count(0)
+    page.set_viewport_size(PHONE)
+    for path in (f"/models/{NAME}", "/models", "/models/train"):
+        page.goto(visit.bench.desk.url + path)
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+
+
+def test_cancelling_asks_in_a_dialog_first(visit: Visit) -> None:
+    pk = run(visit.bench, TRAIN).split()[-1]
+    page = visit.open(f"/models/runs/{pk}")
+    page.get_by_role("link", name="Cancel…").click()
+    expect(page.locator("dialog")).to_contain_text("Whoever speaks goes on speaking.")
+    page.get_by_role("button", name=f"Cancel training #{pk}").click()
+    expect(page.locator("main")).to_contain_text("Cancelled.")

@@ -1,0 +1,331 @@
+"""From a stored alert to its decision: once, in order, and with a reason when there is none."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from algotrendy.locks import key
+from brokers.models import Order
+from market.models import Feed, Instrument, MarketKind
+from market.services import ensure_instrument, set_quote
+from memory.models import Decision
+from tests.support.webhooks import make_source
+from webhooks import inbox
+from webhooks.models import Alert, Source
+from webhooks.services import replay_alert, send_test
+from webhooks.signals import alert_changed
+
+pytestmark = pytest.mark.django_db
+
+Take = Callable[..., Alert]
+
+
+@pytest.fixture
+def btc() -> Instrument:
+    instrument = ensure_instrument("BTCUSDT")
+    ensure_instrument("ETHUSDT")
+    set_quote(
+        instrument=instrument,
+        price=50_000,
+        timeframe=5,
+        kind=MarketKind.SIMULATED,
+        market_time=timezone.now(),
+    )
+    return instrument
+
+
+@pytest.fixture
+def source(btc: Instrument) -> Source:
+    return make_source()
+
+
+@pytest.fixture
+def take(source: Source) -> Take:
+    """Store an alert as the door does; a text is the body, fields are added to a plain buy."""
+
+    def stored(body: Any = None, *, age: float = 0, **fields: Any) -> Alert:
+        message = body if body is not None else {"symbol": "BTCUSDT", "action": "buy"} | fields
+        return Alert.objects.create(
+            source=source,
+            body=message if isinstance(message, bytes) else json.dumps(message).encode(),
+            idempotency_key=f"test:{Alert.objects.count()}",
+            received_at=timezone.now() - timedelta(seconds=age),
+        )
+
+    return stored
+
+
+def decided(alert: Alert) -> Alert:
+    inbox.drain()
+    return Alert.objects.select_related("decision", "instrument").get(pk=alert.pk)
+
+
+def test_an_alert_becomes_one_decision_with_orders(take: Take, btc: Instrument) -> None:
+    alert = decided(take(price="50,001", rsi="31.5"))
+    assert (alert.state, alert.intent, alert.instrument) == ("decided", "long", btc)
+    assert alert.decision.action == "BUY"
+    assert alert.decision.signal_key == f"alert-{alert.pk}"
+    assert alert.decision.evidence["signal"]["rsi"] == 31.5
+    assert alert.parsed["price"] == "50001"
+    assert alert.decided_at is not None
+    assert alert.attempts == 1
+    assert Order.objects.filter(decisions=alert.decision).count() == 3
+
+
+def test_the_same_alert_is_not_decided_again(take: Take) -> None:
+    alert = take()
+    assert [inbox.drain(), inbox.drain()] == [1, 0]
+    assert Decision.objects.filter(signal_key=f"alert-{alert.pk}").count() == 1
+
+
+def test_alerts_are_decided_in_the_order_they_came(take: Take) -> None:
+    alerts = [take(action=action) for action in ("buy", "flat", "sell", "flat")]
+    assert inbox.drain() == 4
+    keys = list(Decision.objects.order_by("id").values_list("signal_key", flat=True))
+    assert keys == [f"alert-{alert.pk}" for alert in alerts]
+
+
+@pytest.mark.parametrize("symbol", ["BINANCE:BTCUSDT", "btcusdt", "BTC/USDT", "BTCUSDT.P"])
+def test_symbols_are_found_however_they_are_written(take: Take, btc: Instrument, symbol: str) -> None:
+    assert decided(take(symbol=symbol)).instrument == btc
+
+
+def test_an_unknown_symbol_is_told_which_ones_are_known(take: Take) -> None:
+    alert = decided(take(symbol="DOGEXYZ"))
+    assert alert.state == "failed"
+    assert alert.reason == ("The symbol 'DOGEXYZ' is no instrument of this desk. It knows BTCUSDT, ETHUSDT.")
+    assert alert.parsed["symbol"] == "DOGEXYZ"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"\xff\xfe", "not UTF-8"),
+        (b"BUY\x00", "NUL"),
+        (b"[" * 50_000, "nested too deeply"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "price": NaN}', "NaN"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "price": 1e400}', "1e400"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "price": -1}', "above zero"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "price": 0}', "above zero"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "price": "{{close}}"}', "{{close}}"),
+        (b'{"symbol": "\\u0000", "action": "buy"}', "no instrument"),
+        (b'{"symbol": "BTCUSDT", "action": "buy", "note": "\\ud800\\u0000"}', ""),
+    ],
+)
+def test_what_cannot_be_understood_is_failed_with_the_reason(take: Take, body: bytes, says: str) -> None:
+    alert = decided(take(body))
+    assert alert.state == ("failed" if says else "decided")
+    assert says in alert.reason
+    assert bytes(alert.body) == body
+
+
+def test_a_bad_alert_does_not_hold_up_the_next(take: Take) -> None:
+    bad, good = take(b"nonsense"), take()
+    assert inbox.drain() == 2
+    states = dict(Alert.objects.values_list("id", "state"))
+    assert states == {bad.pk: "failed", good.pk: "decided"}
+
+
+def test_hold_is_decided_and_does_nothing(take: Take) -> None:
+    alert = decided(take(action="HOLD"))
+    assert (alert.state, alert.decision.action, alert.decision.refused) == ("decided", "HOLD", False)
+    assert alert.decision.reason == "the alert asks for nothing"
+    assert not Order.objects.exists()
+
+
+# --- how old is too old
+
+
+def iso(seconds_ago: float) -> str:
+    return (timezone.now() - timedelta(seconds=seconds_ago)).isoformat()
+
+
+@pytest.mark.parametrize(
+    ("age", "fields", "state"),
+    [
+        (0, {}, "decided"),
+        (59, {}, "decided"),
+        (61, {}, "expired"),
+        (0, {"timenow": 30}, "decided"),
+        (0, {"timenow": 90}, "expired"),
+        (0, {"timenow": 7 * 86_400}, "expired"),
+        (0, {"time": 330, "interval": "5"}, "decided"),
+        (0, {"time": 400, "interval": "5"}, "expired"),
+        (0, {"time": 80_000}, "decided"),
+        (0, {"time": 7 * 86_400}, "expired"),
+        (0, {"time": 7 * 86_400, "timenow": 1}, "decided"),
+        (0, {"timenow": -30}, "decided"),
+        (0, {"timenow": -90}, "failed"),
+        (0, {"time": -3600}, "failed"),
+    ],
+)
+def test_an_alert_may_open_only_while_it_is_fresh(take: Take, age: float, fields: dict, state: str) -> None:
+    told = {name: iso(value) if name in ("time", "timenow") else value for name, value in fields.items()}
+    alert = decided(take(age=age, **told))
+    assert alert.state == state
+    assert (alert.decision.action if alert.decision else None) == {"decided": "BUY", "expired": "HOLD"}.get(state)
+
+
+def test_an_expired_alert_says_how_old_it_was(take: Take) -> None:
+    assert decided(take(age=125)).reason == "The alert waited 2 min here; the limit is 60 s."
+    assert "7 days ago; the limit is 60 s" in decided(take(timenow=iso(7 * 86_400))).reason
+
+
+def test_a_time_from_the_future_is_told_with_the_time_now(take: Take) -> None:
+    alert = decided(take(timenow="2101-01-01T00:00:00Z"))
+    assert alert.state == "failed"
+    assert "2101-01-01 00:00:00 UTC lies in the future" in alert.reason
+    assert f"it is {timezone.now():%Y-%m-%d}" in alert.reason
+
+
+def test_an_old_alert_still_closes(take: Take, source: Source, btc: Instrument) -> None:
+    from brokers.models import Position
+
+    Position.objects.create(connection=source.connection, instrument=btc, quantity=1, average_price=50_000)
+    alert = decided(take(action="flat", age=3600))
+    assert (alert.state, alert.decision.action) == ("decided", "CLOSE")
+    assert Order.objects.get().role == "exit"
+
+
+def test_an_old_opposite_alert_closes_and_does_not_open(take: Take, source: Source, btc: Instrument) -> None:
+    from brokers.models import Position
+
+    Position.objects.create(connection=source.connection, instrument=btc, quantity=1, average_price=50_000)
+    alert = decided(take(action="sell", age=3600))
+    assert (alert.state, alert.decision.action) == ("decided", "CLOSE")
+    assert [order.role for order in Order.objects.all()] == ["exit"]
+
+
+def replayed(btc: Instrument, market_time: str) -> None:
+    feed = Feed.objects.create(name="replay", driver=Feed.Driver.REPLAY, timeframe=300, settings={"speed": 300})
+    Instrument.objects.filter(pk=btc.pk).update(feed=feed)
+    now = timezone.datetime.fromisoformat(market_time)
+    set_quote(instrument=btc, price=50_000, timeframe=300, kind=MarketKind.REPLAY, market_time=now)
+
+
+@pytest.mark.parametrize(
+    ("time", "state"),
+    [
+        ("2025-10-15T10:00:00Z", "decided"),
+        ("2025-10-15T07:00:00Z", "decided"),  # 3 h of a market that runs 300 times as fast are 36 s
+        ("2025-10-14T10:00:00Z", "expired"),
+    ],
+)
+def test_a_replayed_market_has_a_clock_of_its_own(take: Take, btc: Instrument, time: str, state: str) -> None:
+    replayed(btc, "2025-10-15T10:00:00+00:00")
+    assert decided(take(time=time, interval="5")).state == state
+
+
+def test_now_is_fresh_in_a_replayed_market_too(take: Take, btc: Instrument) -> None:
+    replayed(btc, "2025-10-15T10:00:00+00:00")
+    assert decided(take(timenow=iso(1))).state == "decided"
+
+
+def test_a_replay_is_decided_as_if_it_came_now(take: Take, django_user_model: Any) -> None:
+    alert = decided(take(timenow=iso(7 * 86_400)))
+    again = decided(replay_alert(alert=alert, by=django_user_model.objects.create(username="ann")))
+    assert (alert.state, again.state) == ("expired", "decided")
+    assert (again.replay_of, bytes(again.body)) == (alert, bytes(alert.body))
+
+
+def test_a_test_alert_goes_the_same_way(source: Source) -> None:
+    alert = decided(send_test(source=source, symbol="BTCUSDT", action="hold"))
+    assert (alert.state, alert.decision.action) == ("decided", "HOLD")
+
+
+# --- what goes wrong
+
+
+def failing(error: Exception, times: int = 1000) -> Callable[..., Any]:
+    left = [times]
+    real = inbox.decide
+
+    def decide(signal: Any) -> Any:
+        left[0] -= 1
+        if left[0] >= 0 and signal.tags.get("poison"):
+            raise error
+        return real(signal)
+
+    return decide
+
+
+def test_an_alert_that_breaks_the_desk_is_failed_after_three_attempts(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = take(poison="yes"), take()
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours")))
+    assert inbox.drain() == 2
+    bad.refresh_from_db()
+    assert (bad.state, bad.attempts) == ("failed", 3)
+    assert bad.reason == "The desk failed 3 times to decide this alert: RuntimeError: a bug of ours"
+    good.refresh_from_db()
+    assert good.state == "decided"
+
+
+def test_a_passing_failure_leaves_one_decision(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = take(poison="yes")
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("once"), times=2))
+    assert decided(alert).state == "decided"
+    assert Decision.objects.count() == 1
+
+
+def test_a_lost_database_is_not_the_alerts_fault(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = take(poison="yes")
+    monkeypatch.setattr(inbox, "decide", failing(OperationalError("gone"), times=4))
+    for _ in range(4):
+        with pytest.raises(OperationalError):
+            inbox.drain()
+    assert decided(alert).state == "decided"
+
+
+def test_an_alert_that_kills_its_worker_again_and_again_is_given_up(take: Take) -> None:
+    alert, good = take(), take()
+    Alert.objects.filter(pk=alert.pk).update(attempts=inbox.MAX_INTERRUPTED)
+    inbox.drain()
+    alert.refresh_from_db()
+    good.refresh_from_db()
+    assert (alert.state, good.state) == ("failed", "decided")
+    assert "interrupted 10 times" in alert.reason
+
+
+def test_only_one_agent_works(take: Take) -> None:
+    import psycopg
+
+    from webhooks.door.database import parameters
+
+    take()
+    with psycopg.connect(**{**parameters(), "prepare_threshold": None}) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [key(inbox.LOCK)])
+        assert inbox.drain() == 0
+    assert inbox.drain() == 1
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert cursor.fetchone() == (0,)
+
+
+def test_a_turn_ends_in_time(take: Take) -> None:
+    take()
+    assert inbox.drain(seconds=0) == 0
+    assert inbox.waiting()
+
+
+def test_each_change_is_announced_after_the_commit(
+    take: Take, django_capture_on_commit_callbacks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[tuple[int, str]] = []
+
+    def listen(alert_id: int, state: str, **_: Any) -> None:
+        heard.append((alert_id, state))
+
+    alert_changed.connect(listen)
+    monkeypatch.setattr("algotrendy.nudges.nudge", lambda *args: True)
+    alert = take()
+    with django_capture_on_commit_callbacks(execute=True):
+        inbox.drain()
+    alert_changed.disconnect(listen)
+    assert heard == [(alert.pk, "decided")]
