@@ -28,7 +28,7 @@ from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.features import DESK_1, V25, Floats
 from mlmodels.pipeline.labels import PROFILES
 from mlmodels.pipeline.retrainer import ModelRetrainer, Trained
-from mlmodels.pipeline.scoring import Voice, ask
+from mlmodels.pipeline.scoring import Scorer, score_bars
 from mlmodels.pipeline.splits import Window
 
 ROWS, LOOP_ROWS, TRAINING_ROWS = 1_000_000, 4_000, 45_000
@@ -138,13 +138,13 @@ def label_figures(bars: Bars, kind: str) -> Iterator[Figure]:
 def prediction_figures(series: dict[str, Bars]) -> Iterator[Figure]:
     """A closed bar of many instruments at once: features, side and one call of the model."""
     trained = ModelRetrainer(small_recipe(), DESK_1, TIMEFRAME, lambda: last(series, 12_000)).run()
-    voice = Voice(trained.model, DESK_1, trained.recipe.label, TIMEFRAME)
+    voice = Scorer(trained.model, DESK_1, trained.recipe.label, TIMEFRAME)
     source, length = next(iter(series.values())), voice.need + 8
     for count in BATCHES:
         starts = np.linspace(0, len(source) - length, count).astype(int).tolist()
         windows = [features.cut(source, slice(start, start + length)) for start in starts]
         batch = [(number, bars, int(bars.open_time[-2])) for number, bars in enumerate(windows)]
-        (took,) = least(lambda batch=batch: ask(voice, batch))  # type: ignore[misc]
+        (took,) = least(lambda batch=batch: score_bars(voice, batch))  # type: ignore[misc]
         against = f"one bar of {count:,} instruments, {took / count * 1e6:,.0f} µs each, without the database"
         yield Figure(f"prediction_of_{count}", round(took * 1e3, 2), "ms", against)
 

@@ -10,7 +10,7 @@ from brokers import selectors, task_names
 from brokers.desk_state import set_desk_state
 from brokers.models import Connection, Order, Position
 from brokers.orders.ids import client_order_id
-from brokers.orders.transitions import announce, end_legs, move
+from brokers.orders.transitions import announce, end_legs, transition
 from brokers.rounding import to_step, to_tick
 from market.models import Instrument, Quote
 
@@ -140,7 +140,7 @@ def send(orders: list[Order]) -> None:
 def cancel_entries(*, connection: Connection, instrument: Instrument, reason: str) -> None:
     """Withdraw entries that have not left, and have the rest of those at the venue cancelled."""
     for order in selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.ENTRY):
-        if move(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
+        if transition(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, reason)
         elif order.state in Order.AT_VENUE:
             task_names.after_commit(task_names.CANCEL, order.pk)
@@ -154,7 +154,7 @@ def cancel_order(*, order: Order, by: User) -> str:
     """
     reason = f"cancelled by {by.get_username() if by else 'the desk'}"
     with transaction.atomic():
-        if order.parent_id is None and move(
+        if order.parent_id is None and transition(
             order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason
         ):
             end_legs(order.pk, Order.State.CANCELED, reason)

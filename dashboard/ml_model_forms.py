@@ -37,7 +37,7 @@ class TrainForm(DeskForm):
         # Only here: scikit-learn takes a second to import, and other pages do without it.
         from mlmodels.pipeline.estimators import NAMES
 
-        keys = families.in_use()
+        keys = families.all_families()
         self.keys = {market_name(key): key for key in keys}
         self._offer("family", [(name, market_text(key)) for name, key in self.keys.items()])
         self._offer("profile", [row[:2] for row in self.PROFILES])

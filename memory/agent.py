@@ -1,4 +1,4 @@
-"""The agent's judgement: from a signal and a situation to a plan. Pure: no database, no clock.
+"""The agent's judgement: from a signal and a context to a plan. Pure: no database, no clock.
 
 A plan may close, enter, do both (reversal: close first) or hold. Whatever asks for less than the signal wanted is
 a refusal and says why.
@@ -12,8 +12,8 @@ from brokers import risk
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
-from memory.trade_signal import Signal
-from mlmodels.inference.latest import Fresh
+from memory.trade_signal import TradeSignal
+from mlmodels.inference.latest import LatestPrediction
 
 ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
@@ -21,7 +21,7 @@ CASES_TO_ACT = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class DecisionContext:
     """What is known when a signal is decided. Money in the account's currency, `position` signed.
 
     `position` counts orders still on their way. `sigma` is the volatility of one bar, `cost` the round-trip cost
@@ -40,7 +40,7 @@ class Situation:
     day_pnl: Decimal
     open_positions: int
     levels: tuple[Level, ...]
-    prediction: Fresh | None = None
+    prediction: LatestPrediction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,83 +66,83 @@ class Plan:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 
-def judge(signal: Signal, situation: Situation) -> Plan:
-    """Return what to do about `signal` in `situation`."""
+def make_plan(signal: TradeSignal, context: DecisionContext) -> Plan:
+    """Return what to do about `signal` in `context`."""
     if signal.hold:
         return _hold(signal.hold)
-    if situation.price is None:
+    if context.price is None:
         return _hold("no price for this instrument", refused=True)
-    plan = _assess(signal, situation, situation.price)
-    if situation.desk_state == "halted":
+    plan = _assess(signal, context, context.price)
+    if context.desk_state == "halted":
         return replace(
-            _refuse(plan, f"the desk is halted: {situation.desk_reason or 'by hand'}"), exit_quantity=ZERO
+            _refuse(plan, f"the desk is halted: {context.desk_reason or 'by hand'}"), exit_quantity=ZERO
         )
     if signal.intent == Intent.FLAT:
-        return _close(plan, situation)
-    return _enter(signal, situation, plan)
+        return _close(plan, context)
+    return _enter(signal, context, plan)
 
 
-def _assess(signal: Signal, situation: Situation, price: Decimal) -> Plan:
+def _assess(signal: TradeSignal, context: DecisionContext, price: Decimal) -> Plan:
     """Return a plan that holds, with everything known about the side in question."""
-    held = situation.position
+    held = context.position
     side = Intent(signal.intent)
     if side == Intent.FLAT and held:
         side = Intent.LONG if held > 0 else Intent.SHORT
     plan = _hold("nothing to do")
     if side == Intent.FLAT:
         return plan
-    placed = place("long" if side == Intent.LONG else "short", price, situation.sigma, signal.instrument.tick_size)
+    placed = place("long" if side == Intent.LONG else "short", price, context.sigma, signal.instrument.tick_size)
     base = no_edge_rate(placed.stop_fraction, placed.target_fraction)
     return replace(
         plan,
         side=side,
         barriers=placed,
         base=base,
-        confidence=shrunken(base, situation.levels),
-        break_even=break_even(placed.stop_fraction, placed.target_fraction, situation.cost),
-        notes=() if situation.sigma else ("volatility unknown: the stop is 1 % away",),
+        confidence=shrunken(base, context.levels),
+        break_even=break_even(placed.stop_fraction, placed.target_fraction, context.cost),
+        notes=() if context.sigma else ("volatility unknown: the stop is 1 % away",),
     )
 
 
-def _close(plan: Plan, situation: Situation) -> Plan:
-    if not situation.position:
+def _close(plan: Plan, context: DecisionContext) -> Plan:
+    if not context.position:
         return replace(plan, reason="already flat")
     return replace(
-        plan, action=Decision.Action.CLOSE, reason="closes the position", exit_quantity=abs(situation.position)
+        plan, action=Decision.Action.CLOSE, reason="closes the position", exit_quantity=abs(context.position)
     )
 
 
-def _enter(signal: Signal, situation: Situation, plan: Plan) -> Plan:
+def _enter(signal: TradeSignal, context: DecisionContext, plan: Plan) -> Plan:
     sign = 1 if signal.intent == Intent.LONG else -1
-    opposite = situation.position * sign < 0
-    exit_quantity = abs(situation.position) if opposite else ZERO
+    opposite = context.position * sign < 0
+    exit_quantity = abs(context.position) if opposite else ZERO
     plan = replace(plan, exit_quantity=exit_quantity)
     for obstacle in OBSTACLES:
-        if reason := obstacle(signal, situation, plan):
+        if reason := obstacle(signal, context, plan):
             return _refuse(plan, reason)
-    plan = _size(signal, situation, plan)
+    plan = _size(signal, context, plan)
     if not plan.entry_quantity:
         return _refuse(plan, _why_nothing_is_left(plan))
     action = Decision.Action.BUY if sign > 0 else Decision.Action.SELL
     return replace(plan, action=action, reason=_why(signal, plan))
 
 
-def _stale(signal: Signal, situation: Situation, plan: Plan) -> str:
+def _stale(signal: TradeSignal, context: DecisionContext, plan: Plan) -> str:
     return signal.stale_reason if signal.stale else ""
 
 
-def _may_not_short(signal: Signal, situation: Situation, plan: Plan) -> str:
+def _may_not_short(signal: TradeSignal, context: DecisionContext, plan: Plan) -> str:
     return "this source may not go short" if signal.intent == Intent.SHORT and not signal.allow_short else ""
 
 
-def _reducing(signal: Signal, situation: Situation, plan: Plan) -> str:
-    return f"the desk only reduces: {situation.desk_reason}" if situation.desk_state == "reducing" else ""
+def _reducing(signal: TradeSignal, context: DecisionContext, plan: Plan) -> str:
+    return f"the desk only reduces: {context.desk_reason}" if context.desk_state == "reducing" else ""
 
 
-def _unsupported(signal: Signal, situation: Situation, plan: Plan) -> str:
+def _unsupported(signal: TradeSignal, context: DecisionContext, plan: Plan) -> str:
     if signal.policy != Policy.FILTER or plan.confidence is None or plan.break_even is None:
         return ""
-    cases = situation.levels[-1].cases if situation.levels else 0
+    cases = context.levels[-1].cases if context.levels else 0
     if cases < CASES_TO_ACT:
         return f"not enough evidence: {cases} of {CASES_TO_ACT} cases"
     if plan.confidence.mean <= plan.break_even:
@@ -150,22 +150,28 @@ def _unsupported(signal: Signal, situation: Situation, plan: Plan) -> str:
     return ""
 
 
-OBSTACLES: tuple[Callable[[Signal, Situation, Plan], str], ...] = (_stale, _may_not_short, _reducing, _unsupported)
+Obstacle = Callable[[TradeSignal, DecisionContext, Plan], str]
+OBSTACLES: tuple[Obstacle, ...] = (
+    _stale,
+    _may_not_short,
+    _reducing,
+    _unsupported,
+)
 
 
-def _size(signal: Signal, situation: Situation, plan: Plan) -> Plan:
+def _size(signal: TradeSignal, context: DecisionContext, plan: Plan) -> Plan:
     """Return the plan with the quantity wanted, and what the limits leave of it."""
-    price, instrument = situation.price, signal.instrument
+    price, instrument = context.price, signal.instrument
     if price is None or plan.barriers is None:
         return plan
-    wanted, text = _wanted(signal, situation, abs(plan.barriers.entry - plan.barriers.stop), price)
-    held = ZERO if plan.exit_quantity else abs(situation.position)
+    wanted, text = _wanted(signal, context, abs(plan.barriers.entry - plan.barriers.stop), price)
+    held = ZERO if plan.exit_quantity else abs(context.position)
     verdict = risk.check_entry(
-        desk_state=situation.desk_state,
-        limits=situation.limits,
-        equity=situation.equity,
-        day_pnl=situation.day_pnl,
-        open_positions=situation.open_positions - (1 if plan.exit_quantity else 0),
+        desk_state=context.desk_state,
+        limits=context.limits,
+        equity=context.equity,
+        day_pnl=context.day_pnl,
+        open_positions=context.open_positions - (1 if plan.exit_quantity else 0),
         position_value=held * price,
         order_value=wanted * price,
         quantity=wanted,
@@ -181,13 +187,15 @@ def _size(signal: Signal, situation: Situation, plan: Plan) -> Plan:
     )
 
 
-def _wanted(signal: Signal, situation: Situation, distance: Decimal, price: Decimal) -> tuple[Decimal, str]:
+def _wanted(
+    signal: TradeSignal, context: DecisionContext, distance: Decimal, price: Decimal
+) -> tuple[Decimal, str]:
     step = signal.instrument.step_size
     if signal.sizing == "alert" and signal.quantity:
         return _floor(signal.quantity, step), "the quantity in the alert"
     if signal.sizing == "notional" and signal.notional:
         return _floor(signal.notional / price, step), f"a value of {signal.notional.normalize():f}"
-    at_risk = situation.equity * signal.risk_pct / 100
+    at_risk = context.equity * signal.risk_pct / 100
     text = f"{signal.risk_pct.normalize():f} % of equity between entry and stop"
     if signal.sizing == "alert":
         text += ", as the alert named no quantity"
@@ -220,7 +228,7 @@ def _why_nothing_is_left(plan: Plan) -> str:
     return failed or "the quantity is too small to trade"
 
 
-def _why(signal: Signal, plan: Plan) -> str:
+def _why(signal: TradeSignal, plan: Plan) -> str:
     verb = "closes, then " if plan.exit_quantity else ""
     clipped = ", size cut by a limit" if plan.entry_quantity < plan.wanted_quantity else ""
     if signal.policy == Policy.SHADOW:

@@ -11,16 +11,16 @@ from brokers import selectors as brokers
 from market import selectors as market
 from market.models import MarketKind, Quote
 from memory import barriers
-from memory.agent import Situation
+from memory.agent import DecisionContext
 from memory.confidence import Level
 from memory.models import Intent
-from memory.trade_signal import Signal
-from mlmodels.inference.latest import Fresh, fresh
+from memory.trade_signal import TradeSignal
+from mlmodels.inference.latest import LatestPrediction, latest_prediction
 
 ZERO = Decimal(0)
 
 
-def look(signal: Signal) -> tuple[Situation, Quote | None]:
+def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:
     """Return the situation of `signal` and the quote it rests on (None if the instrument has no price)."""
     quote = market.quote(signal.instrument.pk)
     desk = brokers.desk()
@@ -30,7 +30,7 @@ def look(signal: Signal) -> tuple[Situation, Quote | None]:
     projected = brokers.projected_position(
         signal.connection.pk, signal.instrument.pk, held.quantity if held else ZERO
     )
-    return Situation(
+    return DecisionContext(
         price=quote.price if quote else None,
         sigma=_volatility(quote),
         cost=float(brokers.round_trip_cost(signal.connection)),
@@ -72,7 +72,7 @@ def clock(quote: Quote | None) -> tuple[datetime, str, int]:
     return quote.market_time, quote.kind, quote.timeframe
 
 
-def _side(signal: Signal, is_long: bool) -> str:
+def _side(signal: TradeSignal, is_long: bool) -> str:
     if signal.intent != Intent.FLAT:
         return signal.intent
     return Intent.LONG if is_long else Intent.SHORT
@@ -87,7 +87,7 @@ def _volatility(quote: Quote | None) -> float | None:
     return barriers.volatility(bars.close)
 
 
-def _prediction(quote: Quote | None) -> Fresh | None:
+def _prediction(quote: Quote | None) -> LatestPrediction | None:
     if quote is None:
         return None
-    return fresh(quote.instrument_id, quote.timeframe, quote.kind, quote.market_time)
+    return latest_prediction(quote.instrument_id, quote.timeframe, quote.kind, quote.market_time)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from memory.evidence import PredictionEvidence
 from memory.models import Intent
-from mlmodels.inference.latest import Fresh
+from mlmodels.inference.latest import LatestPrediction
 
 Stance = Literal["supports", "opposes", "silent"]
 FAVOURS = {"peak": Intent.SHORT, "trough": Intent.LONG}
@@ -22,7 +22,7 @@ def stance(predicted: str, side: str) -> Stance:
     return "supports" if side == favoured else "opposes"
 
 
-def evidence(said: Fresh, side: str) -> PredictionEvidence:
+def evidence(said: LatestPrediction, side: str) -> PredictionEvidence:
     """Return what is kept of a prediction with a decision about `side` (long, short, flat)."""
     taken = stance(said.side, side)
     return {
@@ -37,7 +37,7 @@ def evidence(said: Fresh, side: str) -> PredictionEvidence:
     }
 
 
-def _text(said: Fresh, taken: Stance, side: str) -> str:
+def _text(said: LatestPrediction, taken: Stance, side: str) -> str:
     if not said.is_candidate:
         return "no move that could be reversed"
     about = "" if taken == "silent" else f": {taken} {side}"

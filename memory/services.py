@@ -8,21 +8,21 @@ from brokers import services as brokers
 from brokers.models import Order
 from market.models import Quote
 from memory import agent, decision_context, outcomes, prediction_evidence
-from memory.agent import Plan, Situation
+from memory.agent import DecisionContext, Plan
 from memory.evidence import Evidence
 from memory.models import Decision, DecisionOrder, Intent, Policy
 from memory.signals import decided
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 
 
-def decide(signal: Signal) -> Decision:
+def decide(signal: TradeSignal) -> Decision:
     """Decide `signal` with all its evidence, plan its orders and open its outcome, in the caller's transaction.
 
     Idempotent by `signal.key` through a unique constraint: a second call raises IntegrityError. Orders leave only
     after the commit. Nothing later than the quote's market time is looked at.
     """
-    found, quote = decision_context.look(signal)
-    plan = agent.judge(signal, found)
+    found, quote = decision_context.gather(signal)
+    plan = agent.make_plan(signal, found)
     decision = _record(signal, plan, found, quote)
     _place_orders(decision, signal, plan)
     outcomes.open_for(decision, plan.side)
@@ -34,7 +34,7 @@ def _announce(decision_id: int) -> None:
     decided.send_robust(sender=Decision, decision_id=decision_id)
 
 
-def _record(signal: Signal, plan: Plan, found: Situation, quote: Quote | None) -> Decision:
+def _record(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quote | None) -> Decision:
     as_of, kind, timeframe = decision_context.clock(quote)
     placed, belief = plan.barriers, plan.confidence
     return Decision.objects.create(
@@ -62,7 +62,7 @@ def _record(signal: Signal, plan: Plan, found: Situation, quote: Quote | None) -
     )
 
 
-def _evidence(signal: Signal, plan: Plan, found: Situation, quote: Quote | None) -> Evidence:
+def _evidence(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quote | None) -> Evidence:
     base = plan.base if plan.base is not None else 0.5
     belief = plan.confidence
     evidence: Evidence = {
@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
     return f"{value:f}" if hasattr(value, "as_tuple") else str(value)
 
 
-def _place_orders(decision: Decision, signal: Signal, plan: Plan) -> None:
+def _place_orders(decision: Decision, signal: TradeSignal, plan: Plan) -> None:
     """Plan exit first, then entry with its bracket; a shadow source orders nothing."""
     if signal.policy == Policy.SHADOW or decision.price is None:
         return
@@ -133,7 +133,7 @@ def _place_orders(decision: Decision, signal: Signal, plan: Plan) -> None:
     brokers.send(orders)
 
 
-def _plan_exit(decision: Decision, signal: Signal, plan: Plan) -> list[Order]:
+def _plan_exit(decision: Decision, signal: TradeSignal, plan: Plan) -> list[Order]:
     if not plan.exit_quantity or decision.price is None:
         return []
     held_long = plan.side == Intent.LONG if decision.intent == Intent.FLAT else decision.intent == Intent.SHORT
@@ -150,7 +150,7 @@ def _plan_exit(decision: Decision, signal: Signal, plan: Plan) -> list[Order]:
     ]
 
 
-def _plan_entry(decision: Decision, signal: Signal, plan: Plan, after: Order | None) -> list[Order]:
+def _plan_entry(decision: Decision, signal: TradeSignal, plan: Plan, after: Order | None) -> list[Order]:
     if not plan.entry_quantity or plan.barriers is None:
         return []
     return brokers.plan_entry(

@@ -10,7 +10,7 @@ from market.models import Instrument
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
+class TradeSignal:
     """A request for a position: long, short or flat.
 
     `key` is unique per signal (one signal, one decision). `received_at` and `good_until` are wall time; an entry

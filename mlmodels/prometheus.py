@@ -41,7 +41,7 @@ def _speaking(champions: list[ModelVersion], now: datetime) -> Iterator[Metric]:
     left = _gauge(
         "algotrendy_model_champion_expires_seconds", "Until the champion stops speaking; negative: over."
     )
-    silent = {key.slug for key in families.spoken_about()} - {version.family for version in champions}
+    silent = {key.slug for key in families.quoted_families()} - {version.family for version in champions}
     for family in sorted(silent):
         speaks.add_metric([family], 0.0)
     for version in champions:

@@ -35,7 +35,7 @@ def watch_training() -> None:
     """Start what waits, end what was asked to stop, clean up after what was killed."""
     from mlmodels.training import worker
 
-    worker.watch()
+    worker.supervise()
 
 
 @shared_task(name="mlmodels.retrain_all")
@@ -44,7 +44,7 @@ def retrain_all() -> None:
     from mlmodels.training import worker
 
     worker.ask_for_retrains()
-    worker.watch()
+    worker.supervise()
 
 
 @shared_task(name="mlmodels.predict")

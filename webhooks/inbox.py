@@ -18,7 +18,7 @@ from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Feed, Instrument, MarketKind
 from memory.models import Decision, Intent
 from memory.services import decide
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 from webhooks.models import Alert
 from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
 from webhooks.parsing.staleness import Clock, stale_reason
@@ -181,10 +181,10 @@ def _market_clock(instrument: Instrument) -> list[Clock]:
     return [Clock(quote.market_time, speed, timedelta(seconds=quote.timeframe))]
 
 
-def _signal(alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: str) -> Signal:
+def _signal(alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: str) -> TradeSignal:
     source = alert.source
     notes = {"note": " ".join(parsed.notes)} if parsed.notes else {}
-    return Signal(
+    return TradeSignal(
         key=f"alert-{alert.pk}",
         source=source.slug,
         policy=source.policy,

@@ -47,7 +47,7 @@ def deals_of(owner: str, row_id: int) -> list[Deal]:
     return [Deal(*row) for row in rows]
 
 
-def book(order: Order, held: Position, execution: Execution) -> None:
+def post_execution(order: Order, held: Position, execution: Execution) -> None:
     """Write one execution as a fill (two when it crosses zero), move `held` in memory and the trade in its row."""
     deal = Deal(execution.side, execution.quantity, execution.price, execution.fee)
     closing, opening = pnl.split(held.quantity, deal)

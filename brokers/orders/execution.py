@@ -22,7 +22,7 @@ from brokers.contract import (
 )
 from brokers.models import Connection, Desk, Order
 from brokers.orders import pre_submit, reports
-from brokers.orders.transitions import end_legs, move
+from brokers.orders.transitions import end_legs, transition
 from brokers.selectors import desk as the_desk
 from brokers.venues import registry
 from market.models import Instrument
@@ -86,9 +86,9 @@ def claim_order(order_id: int) -> Claim | None:
         order, *legs = found
         desk = _locked_desk(alone=not order.reduce_only)
         now = timezone.now()
-        verdict = pre_submit.judge(order, desk, now)
+        verdict = pre_submit.check_before_submit(order, desk, now)
         if verdict.outcome == "go":
-            mine = move(order_id, Order.State.SUBMITTING, submitted_at=now)
+            mine = transition(order_id, Order.State.SUBMITTING, submitted_at=now)
             return Claim(order, tuple(legs), now) if mine else None
         if verdict.outcome != "wait":
             _end_unsent(order, verdict)
@@ -172,7 +172,7 @@ def _locked_desk(*, alone: bool) -> Desk:
 
 
 def _end_unsent(order: Order, verdict: pre_submit.Verdict) -> None:
-    if move(order.pk, verdict.outcome, sources=[Order.State.PENDING], reason=verdict.reason):
+    if transition(order.pk, verdict.outcome, sources=[Order.State.PENDING], reason=verdict.reason):
         end_legs(order.pk, Order.State.CANCELED, f"its entry was {verdict.outcome}")
         reports.nudge_waiting(order)
 
@@ -180,7 +180,7 @@ def _end_unsent(order: Order, verdict: pre_submit.Verdict) -> None:
 def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) -> None:
     with transaction.atomic(durable=True):
         sources = [Order.State.SUBMITTING] if claimed_at else None
-        if move(order.pk, Order.State.REJECTED, sources=sources, reason=reason, claimed_at=claimed_at):
+        if transition(order.pk, Order.State.REJECTED, sources=sources, reason=reason, claimed_at=claimed_at):
             end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
             reports.nudge_waiting(order)
 
@@ -188,6 +188,8 @@ def _refuse(order: Order, reason: str, *, claimed_at: datetime | None = None) ->
 def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
     with transaction.atomic(durable=True):
         source = [Order.State.SUBMITTING]
-        moved = move(order.pk, Order.State.UNKNOWN, sources=source, reason=doubt.reason, claimed_at=claimed_at)
+        moved = transition(
+            order.pk, Order.State.UNKNOWN, sources=source, reason=doubt.reason, claimed_at=claimed_at
+        )
         if moved and doubt.look_now:
             task_names.after_commit(task_names.LOOK_UP, order.pk)

@@ -26,7 +26,7 @@ GO = Verdict("go")
 ZERO = Decimal(0)
 
 
-def judge(order: Order, desk: Desk, now: datetime) -> Verdict:
+def check_before_submit(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Return what becomes of a pending order at `now` (wall time). First objection wins."""
     rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_connection, _desk_state, _deadline, _after)
     rules += (_before_an_exit,) if order.reduce_only else (_doubt_and_limits,)

@@ -11,7 +11,7 @@ from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
 from brokers.orders import execution, reports
-from brokers.orders.transitions import end_legs, move
+from brokers.orders.transitions import end_legs, transition
 from brokers.venues import registry
 from brokers.venues.paper import matching
 
@@ -46,7 +46,7 @@ def doubt_lost_claims() -> int:
     count = 0
     for order_id, claimed_at in list(overdue.values_list("id", "submitted_at")[:BATCH]):
         source, reason = [Order.State.SUBMITTING], "its worker went away while sending"
-        count += move(order_id, Order.State.UNKNOWN, sources=source, reason=reason, claimed_at=claimed_at)
+        count += transition(order_id, Order.State.UNKNOWN, sources=source, reason=reason, claimed_at=claimed_at)
     return count
 
 
@@ -101,7 +101,7 @@ def resolve_by_hand(*, order: Order, by: str) -> Order:
         raise VenueUnavailable("the venue could not be asked; nothing was settled")
     with transaction.atomic():
         reason = f"settled by {by}: the venue has no such order"
-        if move(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
+        if transition(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
             reports.nudge_waiting(order)
     order.refresh_from_db()
@@ -110,7 +110,7 @@ def resolve_by_hand(*, order: Order, by: str) -> Order:
 
 def _back_to_pending(order: Order) -> None:
     source, reason = [Order.State.UNKNOWN], "the venue never had it"
-    if move(order.pk, Order.State.PENDING, sources=source, reason=reason, submitted_at=None):
+    if transition(order.pk, Order.State.PENDING, sources=source, reason=reason, submitted_at=None):
         execution.submit(order.pk)
 
 
@@ -119,7 +119,7 @@ def _one_look_less(order: Order, reason: str) -> None:
         return
     looks = order.lookups + 1
     if looks >= LOOKUPS:
-        move(order.pk, Order.State.NEEDS_REVIEW, sources=[Order.State.UNKNOWN], reason=reason, lookups=looks)
+        transition(order.pk, Order.State.NEEDS_REVIEW, sources=[Order.State.UNKNOWN], reason=reason, lookups=looks)
         return
     rows = Order.objects.filter(pk=order.pk, state=Order.State.UNKNOWN, lookups=order.lookups)
     rows.update(lookups=looks, reason=reason[:300], updated_at=timezone.now())

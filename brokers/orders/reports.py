@@ -15,10 +15,10 @@ from brokers import sql, task_names
 from brokers.contract import Execution, VenueOrder
 from brokers.ledger import pnl
 from brokers.ledger.pnl import Deal
-from brokers.ledger.posting import book, deals_of, lock_position, save_position
+from brokers.ledger.posting import deals_of, lock_position, post_execution, save_position
 from brokers.models import Connection, Fill, Order, Position
 from brokers.orders import states
-from brokers.orders.transitions import accept_legs, announce, end_legs, move
+from brokers.orders.transitions import accept_legs, announce, end_legs, transition
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def record_order(order: Order, venue_order: VenueOrder) -> Order:
     held = lock_position(order.connection_id, order.instrument_id)
     # Read below the lock: only its holder books fills, and changes of state are claims.
     order = _read(order.pk)
-    _take_in(order, held, venue_order)
+    _apply_report(order, held, venue_order)
     return order
 
 
@@ -58,8 +58,8 @@ def record_or_review(order: Order, told: VenueOrder) -> None:
             record_order(order, told)
     except LedgerConflict as conflict:
         logger.error("%s", conflict)
-        move(order.pk, Order.State.UNKNOWN, reason=str(conflict))
-        move(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+        transition(order.pk, Order.State.UNKNOWN, reason=str(conflict))
+        transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
 
 
 def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
@@ -72,7 +72,7 @@ def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> li
     for told in news:
         order = _read(known[told.client_order_id].pk)
         try:
-            _take_in(order, held[order.instrument_id], told)
+            _apply_report(order, held[order.instrument_id], told)
         except LedgerConflict as conflict:  # raised before anything is written
             conflicts.append(str(conflict))
     return conflicts
@@ -95,11 +95,11 @@ def _is_news(order: Order | None, told: VenueOrder) -> bool:
     return filled != order.filled_quantity or after != order.state or not order.venue_order_id
 
 
-def _take_in(order: Order, held: Position, told: VenueOrder) -> None:
+def _apply_report(order: Order, held: Position, told: VenueOrder) -> None:
     fills = _new_executions(order, told.executions)
     sums = _totals(order, fills)
     for execution in fills:
-        book(order, held, execution)
+        post_execution(order, held, execution)
     if fills:
         save_position(held)
     moved = _follow_the_venue(order, told, sums)
@@ -152,7 +152,7 @@ def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> b
         values["quantity"] = order.quantity
     after = states.told(order.state, told.state, order.filled_quantity, order.quantity)
     reason = "" if after in ("accepted", "partially_filled", "filled") else told.reason or f"{after} by the venue"
-    if after != order.state and move(order.pk, after, reason=reason, **values):
+    if after != order.state and transition(order.pk, after, reason=reason, **values):
         order.state = after
         return True
     if values:

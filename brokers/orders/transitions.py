@@ -15,7 +15,7 @@ from brokers.orders.states import FINAL, SOURCES
 REASON_LENGTH = 300
 
 
-def move(
+def transition(
     order_id: int,
     to: str,
     *,
@@ -70,4 +70,4 @@ def end_legs(parent_id: int, to: str, reason: str) -> int:
     They end whatever they were told before: no leg can outlive its entry at the venue.
     """
     legs = Order.objects.filter(parent_id=parent_id).order_by("id").values_list("id", flat=True)
-    return sum(move(leg, to, reason=reason) for leg in legs)
+    return sum(transition(leg, to, reason=reason) for leg in legs)

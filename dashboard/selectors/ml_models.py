@@ -11,7 +11,7 @@ from mlmodels.pipeline.progress import Step
 from mlmodels.pipeline.report import Holdout, LogLine, Report
 from mlmodels.registry import families, versions
 from mlmodels.registry.families import FamilyKey
-from mlmodels.registry.versions import Speaking
+from mlmodels.registry.versions import ChampionStatus
 
 PROMOTIONS = 15
 RUNS = 12
@@ -33,7 +33,7 @@ class FamilyState:
     """A market of the desk: who speaks about it or why nobody does, and how training stands."""
 
     key: FamilyKey
-    speaking: Speaking
+    speaking: ChampionStatus
     live: TrainingRun | None
     last: TrainingRun | None
     previous: ModelVersion | None
@@ -86,7 +86,7 @@ STEPS: dict[str, str] = {
 }
 
 
-def why_silent(speaking: Speaking) -> str:
+def why_silent(speaking: ChampionStatus) -> str:
     """Return why a family is silent: nobody was promoted, it expired, or its stored model can't be opened."""
     if speaking.silent_because or speaking.champion is None:
         return speaking.silent_because
@@ -105,7 +105,7 @@ def holdout_of(version: ModelVersion) -> Holdout | None:
 
 def family_states() -> list[FamilyState]:
     """Return every family in use, by name. Four queries, and three for each family: there are few."""
-    keys = families.in_use()
+    keys = families.all_families()
     slugs = [key.slug for key in keys]
     live = {run.family: run for run in live_runs()}
     last = _last_runs(slugs)
@@ -113,7 +113,7 @@ def family_states() -> list[FamilyState]:
 
 
 def _state(key: FamilyKey, live: TrainingRun | None, last: TrainingRun | None) -> FamilyState:
-    speaking = versions.speaking(key.slug)
+    speaking = versions.champion_status(key.slug)
     return FamilyState(key, speaking, live, last, versions.previous_champion(key.slug))
 
 
@@ -212,7 +212,7 @@ def desk_line() -> DeskLine:
     )
     if running:
         return DeskLine(running[0], running[0].family not in champions, [])
-    said = [versions.speaking(family) for family in sorted(champions)]
+    said = [versions.champion_status(family) for family in sorted(champions)]
     return DeskLine(None, False, [(one.champion, why_silent(one)) for one in said if one.champion])
 
 

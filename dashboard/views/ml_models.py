@@ -58,7 +58,7 @@ def model_region(key: str) -> Context | None:
     champion = found.state == ModelVersion.State.CHAMPION
     return {
         "version": found,
-        "silent_because": ml_models.why_silent(versions.speaking(found.family)) if champion else "",
+        "silent_because": ml_models.why_silent(versions.champion_status(found.family)) if champion else "",
         "previous": versions.previous_champion(found.family) if champion else None,
         "promotions": ml_models.promotions(found),
         "run": TrainingRun.objects.filter(version=found).only("id").first(),

@@ -5,35 +5,35 @@ from contextlib import suppress
 from django.db import transaction
 
 from mlmodels.models import ModelVersion
-from mlmodels.models.registry import CANT_SPEAK
+from mlmodels.models.registry import LOAD_ERROR
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.feature_schemas import SCHEMAS
-from mlmodels.pipeline.scoring import Voice
+from mlmodels.pipeline.scoring import Scorer
 from mlmodels.registry import artefacts, families, versions
 from mlmodels.registry.artefacts import BadArtefact, IncompatibleArtefact
 from mlmodels.registry.families import FamilyKey
 from mlmodels.training import runs
 
 
-def champion_of(key: FamilyKey) -> tuple[ModelVersion, Voice] | None:
+def champion_scorer(key: FamilyKey) -> tuple[ModelVersion, Scorer] | None:
     """Return the champion of a family and its voice, if it may speak and can be opened.
 
     If it can't be opened, the version gets a note of it and a new training is asked for, the first time.
     """
-    speaking = versions.speaking(key.slug)
+    speaking = versions.champion_status(key.slug)
     if speaking.champion is None or speaking.expired:
         return None
     try:
-        voice = of(speaking.champion)
+        voice = scorer_of(speaking.champion)
     except BadArtefact as error:
-        _tell(speaking.champion, str(error))
+        _note_load_error(speaking.champion, str(error))
         return None
     if speaking.champion.cant_speak_because:
-        _heard_again(speaking.champion)
+        _clear_load_error(speaking.champion)
     return speaking.champion, voice
 
 
-def of(version: ModelVersion) -> Voice:
+def scorer_of(version: ModelVersion) -> Scorer:
     """Return the voice of a version. Raises BadArtefact."""
     schema = SCHEMAS.get(version.schema)
     if schema is None or schema.hash != version.schema_hash:
@@ -42,24 +42,24 @@ def of(version: ModelVersion) -> Voice:
             "them differently. No other model is touched. Train a new one (./mem retrain)."
         )
     rule = Recipe.from_json(version.recipe).label
-    return Voice(artefacts.load(version), schema, rule, version.timeframe)
+    return Scorer(artefacts.load(version), schema, rule, version.timeframe)
 
 
 @transaction.atomic
-def _tell(version: ModelVersion, reason: str) -> None:
+def _note_load_error(version: ModelVersion, reason: str) -> None:
     """Note on a version why it can't be opened and ask for a training, unless that was done before."""
     row = ModelVersion.objects.select_for_update().only("notes").get(pk=version.pk)
     if row.cant_speak_because:
         return
-    ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, CANT_SPEAK + reason])
+    ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, LOAD_ERROR + reason])
     with suppress(runs.AlreadyWaiting):
         runs.request(family_key=families.of_version(version), trigger=runs.Trigger.ARTEFACT)
     versions.announce(version.family)
 
 
 @transaction.atomic
-def _heard_again(version: ModelVersion) -> None:
+def _clear_load_error(version: ModelVersion) -> None:
     row = ModelVersion.objects.select_for_update().only("notes").get(pk=version.pk)
-    kept = [note for note in row.notes if not note.startswith(CANT_SPEAK)]
+    kept = [note for note in row.notes if not note.startswith(LOAD_ERROR)]
     ModelVersion.objects.filter(pk=version.pk).update(notes=kept)
     versions.announce(version.family)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from market.bars import last_closed
 from mlmodels.models import ModelVersion
-from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.registry.families import FamilyKey, is_simulated
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _SAID = """
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class LatestPrediction:
     """The word of a family's champion on one bar, known at its close; `open_time` is market time.
 
     `probability` is P(reversal | the bar is a candidate), 0 with side *none*. When nobody speaks, `silent_because`
@@ -48,7 +48,7 @@ class Fresh:
         return self.side != "none"
 
 
-def fresh(instrument_id: int, timeframe: int, kind: str, as_of: datetime) -> Fresh:
+def latest_prediction(instrument_id: int, timeframe: int, kind: str, as_of: datetime) -> LatestPrediction:
     """Return what is said of the newest bar closed at market time `as_of`. One query if a worker was there first.
 
     Nothing later than `as_of` is read. `timeframe` is in seconds, `kind` how real the prices are. Never raises
@@ -60,28 +60,28 @@ def fresh(instrument_id: int, timeframe: int, kind: str, as_of: datetime) -> Fre
         cursor.execute(_SAID, [instrument_id, timeframe, newest, family])
         row = cursor.fetchone()
     if row is None:
-        return Fresh(family, silent_because="no model speaks for these candles yet")
+        return LatestPrediction(family, silent_because="no model speaks for these candles yet")
     version_id, name, promoted_at, probability, side = row
-    if timezone.now() >= promoted_at + LONGEST_REIGN:
-        return Fresh(family, silent_because=f"the model {name} is too old to speak")
+    if timezone.now() >= promoted_at + MAX_CHAMPION_AGE:
+        return LatestPrediction(family, silent_because=f"the model {name} is too old to speak")
     if side is not None:
-        return Fresh(family, name, newest, probability, side)
+        return LatestPrediction(family, name, newest, probability, side)
     return _ask(ModelVersion.objects.get(pk=version_id), instrument_id, kind, as_of)
 
 
-def _ask(champion: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> Fresh:
+def _ask(champion: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> LatestPrediction:
     """Return what the champion says when it is asked now."""
     from mlmodels.inference import predictions
 
     if champion.cant_speak_because:
-        return Fresh(champion.family, silent_because=f"the model {champion.name} can't be opened")
+        return LatestPrediction(champion.family, silent_because=f"the model {champion.name} can't be opened")
     try:
         with transaction.atomic():
             said = predictions.score_one(champion, instrument_id, kind, as_of)
     except Exception:
         log.exception("model %s could not be asked about instrument %s", champion.name, instrument_id)
-        return Fresh(champion.family, silent_because=f"the model {champion.name} could not be asked")
+        return LatestPrediction(champion.family, silent_because=f"the model {champion.name} could not be asked")
     if said is None:
-        return Fresh(champion.family, silent_because="too few candles up to now")
+        return LatestPrediction(champion.family, silent_because="too few candles up to now")
     at = datetime.fromtimestamp(said.open_time, UTC)
-    return Fresh(champion.family, champion.name, at, said.probability, said.side)
+    return LatestPrediction(champion.family, champion.name, at, said.probability, said.side)

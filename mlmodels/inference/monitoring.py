@@ -165,7 +165,7 @@ def drift(version: ModelVersion) -> list[FeatureDrift]:
     return drifting.compare(reference, schema.features, np.array(rows))
 
 
-def fallen(version: ModelVersion) -> str:
+def degradation_reason(version: ModelVersion) -> str:
     """Return why a champion should be trained anew early; empty while its skill holds.
 
     Its skill fell when it is below zero in the last complete week, or below half of what it was promoted with in
@@ -198,7 +198,7 @@ def watch() -> int:
 
 def _fallen_champions() -> Iterator[tuple[ModelVersion, str]]:
     for version in ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION):
-        if reason := fallen(version):
+        if reason := degradation_reason(version):
             yield version, reason
 
 

@@ -70,7 +70,7 @@ class Left:
     moved: bool
 
 
-def meet(key: FamilyKey, bars: Mapping[int, Bars]) -> int:
+def label_predictions(key: FamilyKey, bars: Mapping[int, Bars]) -> int:
     """Label the predictions of a family that `bars` (by instrument) tell the label of; return how many."""
     spans = {one: span for one, series in bars.items() if (span := _knowable(key, series))}
     if not spans:

@@ -17,7 +17,7 @@ from market.series import load_spans
 from mlmodels.inference import champions, outcomes
 from mlmodels.models import ModelVersion, Prediction
 from mlmodels.pipeline import scoring
-from mlmodels.pipeline.scoring import Said, Voice
+from mlmodels.pipeline.scoring import BarScore, Scorer
 from mlmodels.registry import families
 from mlmodels.registry.families import FamilyKey
 from mlmodels.signals import predicted
@@ -84,7 +84,7 @@ def score(timeframe: int, simulated: bool) -> list[int]:
     Nothing is done while nobody speaks for the market. `timeframe` is in seconds.
     """
     key = FamilyKey(timeframe, simulated)
-    found = champions.champion_of(key)
+    found = champions.champion_scorer(key)
     if found is None:
         return []
     version, voice = found
@@ -121,7 +121,7 @@ def _parts(rows: Sequence[Due], timeframe: int) -> Iterator[list[Due]]:
 
 
 @transaction.atomic
-def _score(version: ModelVersion, voice: Voice, rows: Sequence[Due]) -> list[int]:
+def _score(version: ModelVersion, voice: Scorer, rows: Sequence[Due]) -> list[int]:
     # The bars before the first one to score, and enough of them to label what has just become known.
     reach = timedelta(seconds=voice.timeframe) * (voice.need + voice.rule.window - 1)
     bars = load_spans({row.instrument_id: (row.after - reach, row.newest) for row in rows}, voice.timeframe)
@@ -130,28 +130,28 @@ def _score(version: ModelVersion, voice: Voice, rows: Sequence[Due]) -> list[int
         for row in rows
         if row.instrument_id in bars
     ]
-    made = _store(version, scoring.ask(voice, series), {row.instrument_id: row.kind for row in rows})
-    outcomes.meet(families.of_version(version), bars)
+    made = _store(version, scoring.score_bars(voice, series), {row.instrument_id: row.kind for row in rows})
+    outcomes.label_predictions(families.of_version(version), bars)
     return made
 
 
-def score_one(version: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> Said | None:
+def score_one(version: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> BarScore | None:
     """Ask a version about the newest bar of one instrument that was closed at market time `as_of`, and store it.
 
     Returns None if there is no such bar in the last two, or too little before it. Raises BadArtefact.
     """
-    voice = champions.of(version)
+    voice = champions.scorer_of(version)
     size = timedelta(seconds=version.timeframe)
     span = (as_of - size * (voice.need + 2), as_of - size)
     found = load_spans({instrument_id: span}, version.timeframe).get(instrument_id)
     if found is None or found.open_time[-1] <= (as_of - 3 * size).timestamp():
         return None
-    said = scoring.ask(voice, [(instrument_id, found, int(found.open_time[-1]) - 1)])
+    said = scoring.score_bars(voice, [(instrument_id, found, int(found.open_time[-1]) - 1)])
     _store(version, said, {instrument_id: kind})
     return said[0] if said else None
 
 
-def _store(version: ModelVersion, said: Sequence[Said], kinds: dict[int, str]) -> list[int]:
+def _store(version: ModelVersion, said: Sequence[BarScore], kinds: dict[int, str]) -> list[int]:
     """Store what was said, unless it is there, and announce it after commit; return the ids of what is new."""
     if not said:
         return []
@@ -170,7 +170,7 @@ def _store(version: ModelVersion, said: Sequence[Said], kinds: dict[int, str]) -
     return [row[0] for row in stored]
 
 
-def _array(row: Said) -> str:
+def _array(row: BarScore) -> str:
     return "{" + ",".join(map(repr, row.features.tolist())) + "}"
 
 
@@ -187,13 +187,13 @@ def score_markets(timeframe: int | None = None) -> int:
 
     Returns how many predictions were made.
     """
-    keys = [key for key in families.spoken_about() if timeframe in (None, key.timeframe)]
+    keys = [key for key in families.quoted_families() if timeframe in (None, key.timeframe)]
     return sum(len(score(key.timeframe, key.simulated)) for key in keys)
 
 
 def sweep() -> int:
     """Score and label what lost nudges left, in all markets; return how many predictions were made or ended."""
-    return score_markets() + sum(outcomes.sweep(key) for key in families.in_use())
+    return score_markets() + sum(outcomes.sweep(key) for key in families.all_families())
 
 
 def forget_simulated() -> int:

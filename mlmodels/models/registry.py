@@ -9,9 +9,9 @@ from django.db.models import Q
 from market.models import MarketKind
 
 #: A champion older than this stops speaking: what it learned is no longer the market's.
-LONGEST_REIGN = timedelta(days=90)
+MAX_CHAMPION_AGE = timedelta(days=90)
 #: The note of a version that can't be opened begins so; mlmodels.inference.champions writes and removes it.
-CANT_SPEAK = "It can't speak: "
+LOAD_ERROR = "It can't speak: "
 
 
 class ModelVersion(models.Model):
@@ -83,12 +83,12 @@ class ModelVersion(models.Model):
     @property
     def expires_at(self) -> datetime:
         """Wall time from which on it does not speak any more, should it be champion."""
-        return (self.promoted_at or self.created_at) + LONGEST_REIGN
+        return (self.promoted_at or self.created_at) + MAX_CHAMPION_AGE
 
     @property
     def cant_speak_because(self) -> str:
         """Why it can't be opened, as far as a worker has tried; empty if it can."""
-        return next((note.removeprefix(CANT_SPEAK) for note in self.notes if note.startswith(CANT_SPEAK)), "")
+        return next((note.removeprefix(LOAD_ERROR) for note in self.notes if note.startswith(LOAD_ERROR)), "")
 
 
 class Artefact(models.Model):

@@ -31,4 +31,4 @@ BEGINS = {
     Step.SAVE: 0.97,
 }
 #: Called with the step, the share of the run that is over, and a sentence for the log (or nothing).
-Tell = Callable[[Step, float, str], None]
+ProgressCallback = Callable[[Step, float, str], None]

@@ -23,7 +23,7 @@ from mlmodels.pipeline.evaluation import Forecasts
 from mlmodels.pipeline.features import Floats, Schema
 from mlmodels.pipeline.incumbent import Incumbent
 from mlmodels.pipeline.labels import REVERSAL
-from mlmodels.pipeline.progress import BEGINS, Step, Tell
+from mlmodels.pipeline.progress import BEGINS, ProgressCallback, Step
 from mlmodels.pipeline.report import Fold, Report, Scores, Verdict
 from mlmodels.pipeline.splits import Plan, Split, Window, plan, unseen
 
@@ -62,7 +62,7 @@ class ModelRetrainer:
     save: Callable[[Trained], object] = lambda trained: None
     incumbent: Callable[[], Incumbent | None] = lambda: None
     attempt: int = 1
-    tell: Tell = lambda step, share, text: None
+    tell: ProgressCallback = lambda step, share, text: None
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> Trained:

@@ -20,7 +20,7 @@ SIDES = {labels.PEAK: "peak", labels.TROUGH: "trough", labels.NONE: "none"}
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class Scorer:
     """A model, and what has to be known of a bar to ask it. `timeframe` is in seconds."""
 
     model: Estimator
@@ -35,7 +35,7 @@ class Voice:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class BarScore:
     """One bar as it was seen at its close; `open_time` is in seconds. `probability` is 0 without a side."""
 
     instrument_id: int
@@ -53,7 +53,7 @@ class _Seen:
     features: Floats
 
 
-def ask(voice: Voice, series: Sequence[tuple[int, Bars, int]]) -> list[Said]:
+def score_bars(voice: Scorer, series: Sequence[tuple[int, Bars, int]]) -> list[BarScore]:
     """Return what `voice` says of every bar later than a moment that it can know enough about, in one batch.
 
     `series` has instrument, bars and that moment (open time in seconds, excluded) each.
@@ -67,12 +67,12 @@ def ask(voice: Voice, series: Sequence[tuple[int, Bars, int]]) -> list[Said]:
         table = np.array([row.features for row in seen])
         probability[asked] = estimators.probability(voice.model, table[asked])
     return [
-        Said(row.instrument_id, row.open_time, SIDES[row.side], float(said), row.features)
+        BarScore(row.instrument_id, row.open_time, SIDES[row.side], float(said), row.features)
         for row, said in zip(seen, probability, strict=True)
     ]
 
 
-def _look(voice: Voice, instrument_id: int, bars: Bars, after: int) -> list[_Seen]:
+def _look(voice: Scorer, instrument_id: int, bars: Bars, after: int) -> list[_Seen]:
     """Return the bars later than `after` whose features are known, with their side."""
     timeframe, need = voice.timeframe, voice.need
     known = (preceding(bars.open_time, timeframe) >= need) & (bars.open_time > after)

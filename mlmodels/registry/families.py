@@ -59,7 +59,7 @@ def of_market(timeframe: int, kind: str) -> FamilyKey:
     return FamilyKey(timeframe, is_simulated(kind))
 
 
-def in_use() -> list[FamilyKey]:
+def all_families() -> list[FamilyKey]:
     """Return the families of all candles that there are and of all stored versions, by name. Two queries."""
     keys = {*with_candles(), *(of_version(version) for version in _one_of_each())}
     return sorted(keys, key=lambda key: key.slug)
@@ -95,7 +95,7 @@ def recipe_of(key: FamilyKey, **changes: Any) -> Recipe:
     return Recipe(label=key.label, bars_per_day=bars_per_day(key), **changes)
 
 
-def spoken_about() -> list[FamilyKey]:
+def quoted_families() -> list[FamilyKey]:
     """Return the families of the markets that instruments have a price in now, by name."""
     pairs = Quote.objects.values_list("timeframe", "kind").distinct().order_by()
     return sorted({of_market(timeframe, kind) for timeframe, kind in pairs}, key=lambda key: key.slug)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from algotrendy.locks import lock_in_transaction
 from mlmodels.models import ModelVersion, Promotion
-from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.pipeline import gate
 from mlmodels.pipeline.report import Verdict
 from mlmodels.signals import registry_changed
@@ -25,7 +25,7 @@ class CannotPromote(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Speaking:
+class ChampionStatus:
     """Who speaks for a family. `silent_because` is empty when somebody does."""
 
     champion: ModelVersion | None
@@ -39,17 +39,17 @@ def champion(family: str) -> ModelVersion | None:
     return ModelVersion.objects.filter(family=family, state=State.CHAMPION).first()
 
 
-def speaking(family: str, now: datetime | None = None) -> Speaking:
+def champion_status(family: str, now: datetime | None = None) -> ChampionStatus:
     """Return who speaks for a family at wall time `now`, or why nobody does."""
     found = champion(family)
     if found is None:
-        return Speaking(None, None, False, _why_nobody(family))
+        return ChampionStatus(None, None, False, _why_nobody(family))
     if (now or timezone.now()) < found.expires_at:
-        return Speaking(found, found.expires_at, False, "")
+        return ChampionStatus(found, found.expires_at, False, "")
     reason = (
-        f"{found.name} is older than {LONGEST_REIGN.days} days: it no longer speaks. A retrain finds a new one."
+        f"{found.name} is older than {MAX_CHAMPION_AGE.days} days: it no longer speaks. A retrain finds a new one."
     )
-    return Speaking(found, found.expires_at, True, reason)
+    return ChampionStatus(found, found.expires_at, True, reason)
 
 
 def _why_nobody(family: str) -> str:
@@ -77,7 +77,7 @@ def attempts(family: str) -> int:
 
 
 @transaction.atomic
-def settle(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersion | None) -> bool:
+def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersion | None) -> bool:
     """Do what the gate said of a candidate; return whether it is champion now.
 
     `compared_with` is the champion that spoke when the training began. If it is another now, nothing is promoted:
@@ -89,7 +89,7 @@ def settle(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersi
     if verdict["outcome"] != gate.PROMOTE:
         _set(version, State.REJECTED)
         return False
-    rival = before if before and not speaking(version.family).expired else None
+    rival = before if before and not champion_status(version.family).expired else None
     if rival != compared_with:
         _set(version, State.REJECTED)
         ModelVersion.objects.filter(pk=version.pk).update(
@@ -97,7 +97,7 @@ def settle(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersi
         )
         return False
     kind = Kind.GATE if before else Kind.FIRST
-    _enthrone(version, before, kind, None, verdict["text"], verdict)
+    _make_champion(version, before, kind, None, verdict["text"], verdict)
     return True
 
 
@@ -111,7 +111,7 @@ def promote(*, version: ModelVersion, by: User | None, reason: str) -> Promotion
     if version.state == State.CHAMPION:
         raise CannotPromote(f"{version.name} is champion already")
     _require_artefact(version)
-    return _enthrone(version, champion(version.family), Kind.MANUAL, by, reason, version.verdict)
+    return _make_champion(version, champion(version.family), Kind.MANUAL, by, reason, version.verdict)
 
 
 @transaction.atomic
@@ -122,7 +122,7 @@ def roll_back(*, family: str, by: User | None, reason: str) -> Promotion:
     if target is None:
         raise CannotPromote("there is no earlier champion to go back to")
     _require_artefact(target)
-    return _enthrone(target, champion(family), Kind.ROLLBACK, by, reason or "rolled back", target.verdict)
+    return _make_champion(target, champion(family), Kind.ROLLBACK, by, reason or "rolled back", target.verdict)
 
 
 @transaction.atomic
@@ -164,7 +164,7 @@ def _set(version: ModelVersion, state: str) -> None:
     version.state = state
 
 
-def _enthrone(
+def _make_champion(
     version: ModelVersion, before: ModelVersion | None, kind: str, by: User | None, reason: str, verdict: object
 ) -> Promotion:
     if before:

@@ -18,7 +18,7 @@ from mlmodels.pipeline.dataset import NotEnough
 from mlmodels.pipeline.feature_schemas import SCHEMAS
 from mlmodels.pipeline.features import BadCandles
 from mlmodels.pipeline.incumbent import Incumbent
-from mlmodels.pipeline.progress import Step, Tell
+from mlmodels.pipeline.progress import ProgressCallback, Step
 from mlmodels.pipeline.retrainer import ModelRetrainer, Trained
 from mlmodels.registry import artefacts, families, versions
 from mlmodels.registry.families import FamilyKey
@@ -30,7 +30,7 @@ WRITE_EVERY = 0.3
 EXPECTED = (NotEnough, BadCandles, estimators.UnknownEstimator, ValueError)
 
 
-def execute(run: TrainingRun, also: Tell = lambda step, share, text: None) -> TrainingRun:
+def execute(run: TrainingRun, also: ProgressCallback = lambda step, share, text: None) -> TrainingRun:
     """Train `run` in this process, which holds the lock, and return its row as it ended. Never raises Exception.
 
     `also` is told of progress besides the row. Whatever goes wrong leaves the champion as it was.
@@ -55,11 +55,11 @@ def _fail(run: TrainingRun, text: str) -> None:
     runs.end(run.pk, runs.State.FAILED, error=text[:1].upper() + text[1:])
 
 
-def _trainer(run: TrainingRun, tell: Tell) -> ModelRetrainer:
+def _trainer(run: TrainingRun, tell: ProgressCallback) -> ModelRetrainer:
     recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
     if recipe.schema not in SCHEMAS:
         raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
-    rival = versions.speaking(key.slug).champion if not versions.speaking(key.slug).expired else None
+    rival = versions.champion_status(key.slug).champion if not versions.champion_status(key.slug).expired else None
     return ModelRetrainer(
         recipe,
         SCHEMAS[recipe.schema],
@@ -115,7 +115,7 @@ def keep(run: TrainingRun, key: FamilyKey, rival: ModelVersion | None, trained: 
         trained_to=_moment(trained.trained_to, key), report=trained.report, verdict=trained.verdict,
     )  # fmt: skip
     artefacts.store(version, trained.model, trained.golden)
-    promoted = versions.settle(version=version, verdict=trained.verdict, compared_with=rival)
+    promoted = versions.apply_verdict(version=version, verdict=trained.verdict, compared_with=rival)
     words = "promoted" if promoted else trained.verdict["text"]
     if not runs.end(run.pk, runs.State.SUCCEEDED, verdict=words, version=version):
         raise runs.Canceled
@@ -133,7 +133,7 @@ def peak_memory() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def _teller(run_id: int, also: Tell) -> Callable[[Step, float, str], None]:
+def _teller(run_id: int, also: ProgressCallback) -> Callable[[Step, float, str], None]:
     """Return what the pipeline calls: writes the row, and stops the run if somebody asked for it."""
     written_at, written_step = 0.0, ""
 

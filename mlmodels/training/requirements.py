@@ -28,7 +28,7 @@ def longest_history(key: FamilyKey) -> int:
     return max((one.bars for one in families.series_of(key)), default=0)
 
 
-def has_news(key: FamilyKey) -> bool:
+def has_new_candles(key: FamilyKey) -> bool:
     """Tell whether a candle came since the family's last training began."""
     last = TrainingRun.objects.filter(family=key.slug, state=runs.State.SUCCEEDED).first()
     if last is None or last.version is None:

@@ -201,10 +201,10 @@ def settle_dead() -> list[TrainingRun]:
     if not running:
         return []
     with training_lock() as free:
-        return [run for run in running if free and _bury(run)]
+        return [run for run in running if free and _fail_dead_run(run)]
 
 
-def _bury(run: TrainingRun) -> bool:
+def _fail_dead_run(run: TrainingRun) -> bool:
     if run.cancel_requested_at:
         return end(run.pk, State.CANCELED)
     step = f"in step “{run.step}”" if run.step else "before its first step"

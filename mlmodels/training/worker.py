@@ -35,7 +35,7 @@ class Child:
 _child: Child | None = None
 
 
-def watch() -> None:
+def supervise() -> None:
     """Reap, cancel, bury, and start what waits. Returns at once. Beat calls it every few seconds, and nudges."""
     global _child
     if _child and _child.process.poll() is not None:
@@ -77,14 +77,16 @@ def _start() -> "subprocess.Popen[bytes]":
 
 def ask_for_first_models() -> list[TrainingRun]:
     """Queue a first training of each market with prices that has history enough and was never trained on."""
-    new = (key for key in families.spoken_about() if not TrainingRun.objects.filter(family=key.slug).exists())
+    new = (key for key in families.quoted_families() if not TrainingRun.objects.filter(family=key.slug).exists())
     return _ask(filter(requirements.has_history, new), runs.Trigger.FIRST)
 
 
 def ask_for_retrains() -> list[TrainingRun]:
     """Queue the scheduled training of all candles that are enough and have grown, imported ones among them."""
     grown = (
-        key for key in families.with_candles() if requirements.has_history(key) and requirements.has_news(key)
+        key
+        for key in families.with_candles()
+        if requirements.has_history(key) and requirements.has_new_candles(key)
     )
     return _ask(grown, runs.Trigger.SCHEDULE)
 

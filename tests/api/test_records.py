@@ -12,7 +12,7 @@ from brokers.models import Connection, Desk
 from brokers.orders.reports import record
 from market.models import Instrument, Quote
 from memory.services import decide
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 from webhooks import services
 from webhooks.models import Alert, ApiKey, Source
 
@@ -41,7 +41,7 @@ def history(number: int) -> Alert:
         defaults={"price": 100, "timeframe": 5, "kind": "simulated", "market_time": now, "received_at": now},
     )
     decision = decide(
-        Signal(
+        TradeSignal(
             key=f"alert-{number}",
             source="ema",
             policy="follow",

@@ -94,14 +94,14 @@ def test_halt_waits_for_the_answer_of_what_was_already_claimed(calls):
 def test_halt_comes_before_or_after_a_claim_and_never_in_between(calls, monkeypatch):
     connection, instrument = make_connection(), make_instrument()
     [entry] = plan(connection, instrument)
-    judge = pre_submit.judge
+    judge = pre_submit.check_before_submit
 
     def slow(*arguments):
         verdict = judge(*arguments)
         time.sleep(0.4)  # judged, and not claimed yet
         return verdict
 
-    monkeypatch.setattr(pre_submit, "judge", slow)
+    monkeypatch.setattr(pre_submit, "check_before_submit", slow)
 
     def halt() -> float:
         time.sleep(0.15)

@@ -64,7 +64,7 @@ def test_no_sequence_of_events_leaves_the_machine_or_breaks_the_sums(db, events)
             legal = states.allowed(before.state, word)
             if word == "filled" and before.filled_quantity < before.quantity:
                 continue  # only the ledger fills; the database refuses anything else
-            assert transitions.move(order.pk, word, reason="test") == legal
+            assert transitions.transition(order.pk, word, reason="test") == legal
         else:
             executions += [_execution(order, len(executions) + n, q) for n, q in enumerate(quantities)]
             tell(connection, order, word, executions)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from brokers.models import Connection, Desk
 from brokers.risk import Limits
 from market.models import Instrument
-from memory.agent import Situation, judge
+from memory.agent import DecisionContext, make_plan
 from memory.confidence import Level
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 
-SIGNAL = Signal(
+SIGNAL = TradeSignal(
     key="alert-1",
     source="ema",
     policy="follow",
@@ -36,7 +36,7 @@ SIGNAL = Signal(
 
 
 LIMITS = Limits(Decimal(5), Decimal(25), 8, Decimal(5))
-SITUATION = Situation(
+SITUATION = DecisionContext(
     price=Decimal(100),
     sigma=0.001,
     cost=0.0014,
@@ -54,7 +54,7 @@ LONG, SHORT = Decimal(10), Decimal(-10)
 
 
 def plan(signal=None, **situation):
-    return judge(replace(SIGNAL, **(signal or {})), replace(SITUATION, **situation))
+    return make_plan(replace(SIGNAL, **(signal or {})), replace(SITUATION, **situation))
 
 
 def test_a_long_signal_from_flat_buys_within_the_order_limit() -> None:

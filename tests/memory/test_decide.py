@@ -13,19 +13,19 @@ from market.models import Instrument, Quote
 from memory.models import Decision, Tally
 from memory.selectors import decision_detail
 from memory.services import decide
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def signal() -> Signal:
+def signal() -> TradeSignal:
     btc = Instrument.objects.create(symbol="BTCUSDT")
     now = timezone.now()
     Quote.objects.create(
         instrument=btc, price=100, timeframe=5, kind="simulated", market_time=now, received_at=now
     )
-    return Signal(
+    return TradeSignal(
         key="alert-1",
         source="ema",
         policy="follow",

@@ -11,9 +11,9 @@ from django.utils import timezone
 from brokers.models import Connection
 from memory import prediction_evidence
 from memory.services import decide
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 from mlmodels.inference import predictions
-from mlmodels.inference.latest import Fresh
+from mlmodels.inference.latest import LatestPrediction
 from mlmodels.models import Artefact, ModelVersion, Prediction
 from mlmodels.registry import artefacts
 from tests.support.ml_models import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def signal() -> Signal:
+def signal() -> TradeSignal:
     artefacts.forget()
     bitcoin = store("BTCUSDT", bars_of(["BTCUSDT"], NEED + 40)["BTCUSDT"])
-    return Signal(
+    return TradeSignal(
         key="alert-1", source="ema", policy="follow", connection=Connection.objects.create(name="paper"),
         instrument=bitcoin, intent="long", price=None, quantity=None, sizing="risk", risk_pct=Decimal(1),
         notional=None, allow_short=True, stale=False, stale_reason="", good_until=None, received_at=timezone.now(),
@@ -112,6 +112,6 @@ def test_without_a_price_nothing_is_asked(signal) -> None:
 
 def test_an_expired_model_says_that_it_is_too_old() -> None:
     said = prediction_evidence.evidence(
-        Fresh("reversal-5m-real", silent_because="the model x is too old to speak"), "long"
+        LatestPrediction("reversal-5m-real", silent_because="the model x is too old to speak"), "long"
     )
     assert (said["text"], said["version"]) == ("the model x is too old to speak", "")

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from mlmodels.inference import monitoring
 from mlmodels.models import Prediction, TrainingRun
-from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.pipeline import drift
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.features import DESK_1
@@ -149,7 +149,7 @@ def test_skill_fell_when_it_is_below_zero_or_twice_below_half_of_what_was_promis
         week_of(version, number, said)
     Prediction.objects.filter(label=True, probability=BLIND).update(probability=BLIND + 0.01)
     week_of(version, len(skills), WRONG)  # this week is not over
-    assert (why in monitoring.fallen(version)) if why else monitoring.fallen(version) == ""
+    assert (why in monitoring.degradation_reason(version)) if why else monitoring.degradation_reason(version) == ""
 
 
 @pytest.mark.django_db
@@ -157,7 +157,7 @@ def test_weeks_without_evidence_are_no_reason_to_train(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, WRONG, candidates=20)
     week_of(version, 2, GOOD)
-    assert monitoring.fallen(version) == ""
+    assert monitoring.degradation_reason(version) == ""
 
 
 @pytest.mark.django_db
@@ -235,7 +235,7 @@ def test_the_figures_tell_who_speaks_how_well_and_how_long_still(client: Client,
     family = f'family="{version.family}"'
     assert found[f"algotrendy_model_speaks{{{family}}}"] == 1
     assert found[f"algotrendy_model_champion_age_seconds{{{family}}}"] == pytest.approx(86_400, abs=60)
-    left = (LONGEST_REIGN - timedelta(days=1)).total_seconds()
+    left = (MAX_CHAMPION_AGE - timedelta(days=1)).total_seconds()
     assert found[f"algotrendy_model_champion_expires_seconds{{{family}}}"] == pytest.approx(left, abs=60)
     assert found[f'algotrendy_model_skill{{{family},rows="held-out"}}'] == pytest.approx(0.4)
     assert found[f'algotrendy_model_skill{{{family},rows="last-week"}}'] > 0.5
@@ -246,7 +246,7 @@ def test_the_figures_tell_who_speaks_how_well_and_how_long_still(client: Client,
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "silent", [{"promoted_at": timezone.now() - LONGEST_REIGN}, {"notes": ["It can't speak: forged"]}]
+    "silent", [{"promoted_at": timezone.now() - MAX_CHAMPION_AGE}, {"notes": ["It can't speak: forged"]}]
 )
 def test_a_champion_that_is_too_old_or_cant_be_opened_does_not_speak_in_the_figures(client, silent) -> None:
     version = make_version(with_model=False, report={}, **silent)

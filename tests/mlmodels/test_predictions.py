@@ -16,9 +16,9 @@ from market.models import Candle, Quote
 from market.signals import candle_closed
 from mlmodels import tasks
 from mlmodels.inference import outcomes, predictions
-from mlmodels.inference.latest import fresh
+from mlmodels.inference.latest import latest_prediction
 from mlmodels.models import Artefact, ModelVersion, Prediction, TrainingRun
-from mlmodels.models.registry import LONGEST_REIGN
+from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.pipeline import labels
 from mlmodels.registry import artefacts
 from mlmodels.signals import predicted
@@ -204,7 +204,7 @@ def test_nobody_speaks_without_a_champion_or_after_it_expired() -> None:
     desk()
     make_version(state="retired")
     assert score() == []
-    make_version(promoted_at=timezone.now() - LONGEST_REIGN)
+    make_version(promoted_at=timezone.now() - MAX_CHAMPION_AGE)
     assert score() == []
 
 
@@ -323,7 +323,7 @@ def test_the_agent_reads_what_a_worker_stored_with_one_query(django_assert_num_q
     (instrument,) = desk()
     score()
     with django_assert_num_queries(1):
-        found = fresh(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40) + BAR / 3)
+        found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40) + BAR / 3)
     row = scored()[0]
     assert (found.version, found.open_time) == (version.name, clock_after(NEED + 39))
     assert (found.probability, found.side, found.silent_because) == (row.probability, row.side, "")
@@ -336,14 +336,14 @@ def test_the_agent_computes_what_is_not_there_and_gets_what_a_worker_would_say()
     live = said(scored())
     Prediction.objects.all().delete()
     for bars in range(NEED + 20, NEED + 31):
-        fresh(instrument.pk, TIMEFRAME, "live", clock_after(bars))
+        latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars))
     assert said(scored()) == live
 
 
 def test_without_a_champion_the_agent_asks_one_query(django_assert_num_queries) -> None:
     (instrument,) = desk(5)
     with django_assert_num_queries(1):
-        found = fresh(instrument.pk, TIMEFRAME, "live", clock_after(5))
+        found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(5))
     assert found.silent_because
     assert not found.version
 
@@ -352,24 +352,30 @@ def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
     version = make_version()
     (instrument,) = desk()
     tamper(version)
-    assert "could not be asked" in fresh(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+    assert (
+        "could not be asked"
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+    )
     assert ModelVersion.objects.count() == 1, "the transaction is still usable"
     score()
-    assert "can't be opened" in fresh(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+    assert (
+        "can't be opened"
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+    )
 
 
 @pytest.mark.parametrize("bars", [10, NEED])
 def test_a_young_market_makes_the_model_silent(bars) -> None:
     make_version()
     (instrument,) = desk(bars)
-    assert "too few" in fresh(instrument.pk, TIMEFRAME, "live", clock_after(bars)).silent_because
+    assert "too few" in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars)).silent_because
 
 
 def test_old_candles_are_not_taken_for_fresh_ones() -> None:
     make_version()
     (instrument,) = desk()
-    assert fresh(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 41)).version
-    assert fresh(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).silent_because
+    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 41)).version
+    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).silent_because
 
 
 def test_only_old_predictions_of_made_up_markets_are_deleted() -> None:
@@ -399,7 +405,7 @@ def test_the_tasks_predict_sweep_and_forget() -> None:
 def test_an_instrument_begins_with_its_newest_bar_whoever_asked_first() -> None:
     make_version()
     first, _ = instruments = desk(NEED + 40, symbols=SYMBOLS[:2])
-    assert fresh(first.pk, TIMEFRAME, "live", clock_after(NEED + 40)).version
+    assert latest_prediction(first.pk, TIMEFRAME, "live", clock_after(NEED + 40)).version
     assert len(score()) == 1
     assert {(row.instrument, row.open_time) for row in scored()} == {
         (one, clock_after(NEED + 39)) for one in instruments
@@ -413,7 +419,7 @@ def test_workers_and_the_agent_at_once_store_each_prediction_once() -> None:
     jobs = [
         score,
         score,
-        *(partial(fresh, one.pk, TIMEFRAME, "live", clock_after(NEED + 5)) for one in instruments),
+        *(partial(latest_prediction, one.pk, TIMEFRAME, "live", clock_after(NEED + 5)) for one in instruments),
     ]
     answers = in_threads(*jobs)
     assert len(answers[0]) + len(answers[1]) <= 3

@@ -38,23 +38,23 @@ def person() -> User:
 
 def crowned(name: str) -> ModelVersion:
     version = with_artefact(a_version(name))
-    versions.settle(version=version, verdict=verdict(), compared_with=versions.champion(REAL.slug))
+    versions.apply_verdict(version=version, verdict=verdict(), compared_with=versions.champion(REAL.slug))
     version.refresh_from_db()
     return version
 
 
 def test_a_family_without_a_version_says_that_none_was_trained() -> None:
-    found = versions.speaking(REAL.slug)
+    found = versions.champion_status(REAL.slug)
     assert (found.champion, found.expired, found.silent_because) == (None, False, "no model has been trained yet")
 
 
 def test_a_rejected_first_model_leaves_nobody_to_speak_and_says_why() -> None:
     version = with_artefact(a_version())
-    assert not versions.settle(version=version, verdict=verdict("keep"), compared_with=None)
+    assert not versions.apply_verdict(version=version, verdict=verdict("keep"), compared_with=None)
     version.refresh_from_db()
     assert version.state == State.REJECTED
     ModelVersion.objects.filter(pk=version.pk).update(verdict=verdict("keep"))
-    assert "it says keep" in versions.speaking(REAL.slug).silent_because
+    assert "it says keep" in versions.champion_status(REAL.slug).silent_because
 
 
 def test_the_first_promotion_is_recorded_as_such() -> None:
@@ -84,7 +84,7 @@ def test_a_comparison_with_somebody_who_is_no_longer_champion_promotes_nobody() 
     old = crowned("20250101_000000")
     crowned("20250102_000000")
     late = with_artefact(a_version("20250103_000000"))
-    assert not versions.settle(version=late, verdict=verdict(), compared_with=old)
+    assert not versions.apply_verdict(version=late, verdict=verdict(), compared_with=old)
     late.refresh_from_db()
     assert late.state == State.REJECTED
     assert "changed meanwhile" in late.notes[0]
@@ -94,8 +94,8 @@ def test_a_comparison_with_somebody_who_is_no_longer_champion_promotes_nobody() 
 def test_a_champion_that_is_too_old_stops_speaking_and_says_so() -> None:
     version = crowned("20250101_000000")
     later = timezone.now() + versions.LONGEST_REIGN + timedelta(minutes=1)
-    assert versions.speaking(REAL.slug).silent_because == ""
-    found = versions.speaking(REAL.slug, later)
+    assert versions.champion_status(REAL.slug).silent_because == ""
+    found = versions.champion_status(REAL.slug, later)
     assert found.champion == version
     assert found.expired
     assert "no longer speaks" in found.silent_because
@@ -103,7 +103,7 @@ def test_a_champion_that_is_too_old_stops_speaking_and_says_so() -> None:
 
 def test_a_champion_deleted_by_hand_leaves_nobody_speaking_and_its_record() -> None:
     crowned("20250101_000000").delete()
-    assert versions.speaking(REAL.slug).champion is None
+    assert versions.champion_status(REAL.slug).champion is None
     record = Promotion.objects.get()
     assert (record.version, record.version_name) == (None, "20250101_000000")
 

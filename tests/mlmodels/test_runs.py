@@ -107,7 +107,7 @@ def test_a_process_killed_in_any_step_leaves_the_champion_and_the_next_run_succe
     run.refresh_from_db()
     assert (run.state, run.step) == (State.FAILED, step)
     assert f"killed in step “{step}”" in run.error
-    assert versions.speaking(REAL.slug).champion == champion
+    assert versions.champion_status(REAL.slug).champion == champion
     assert (ModelVersion.objects.count(), before) == (1, 1)
     again = TrainingRun.objects.get(follows=run)
     assert (again.trigger, again.recipe) == ("restart", run.recipe)
@@ -149,10 +149,10 @@ def test_a_waiting_run_is_canceled_at_once(market: None) -> None:
 
 def test_a_running_run_is_ended_by_the_worker_in_the_middle_of_its_work(market: None) -> None:
     run = waiting_run(parameters={"max_iter": 4000})
-    worker.watch()
+    worker.supervise()
     wait_until(lambda: TrainingRun.objects.get(pk=run.pk).step == Step.WALK_FORWARD, PATIENCE, "the first fold")
     assert runs.cancel(TrainingRun.objects.get(pk=run.pk))
-    wait_until(lambda: worker.watch() or _state(run) == State.CANCELED, 20, "the end")
+    wait_until(lambda: worker.supervise() or _state(run) == State.CANCELED, 20, "the end")
     assert ModelVersion.objects.count() == 0
     assert not TrainingRun.objects.filter(follows=run).exists()
 
@@ -165,9 +165,9 @@ def test_the_worker_starts_what_waits_and_runs_one_at_a_time(market: None) -> No
     run = waiting_run()
     with runs.training_lock() as mine:
         assert mine
-        worker.watch()
+        worker.supervise()
         assert _state(run) == State.QUEUED, "somebody else trains"
-    wait_until(lambda: worker.watch() or _state(run) == State.SUCCEEDED, PATIENCE, "the run")
+    wait_until(lambda: worker.supervise() or _state(run) == State.SUCCEEDED, PATIENCE, "the run")
 
 
 def test_one_run_of_a_family_waits_at_most(services: None) -> None:
@@ -326,9 +326,9 @@ def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
 
 def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
     trained()
-    assert not requirements.has_news(REAL)
+    assert not requirements.has_new_candles(REAL)
     import_market(days=31)
-    assert requirements.has_news(REAL)
+    assert requirements.has_new_candles(REAL)
 
 
 def test_the_schedule_asks_for_imported_candles_too_and_once(services: None) -> None:

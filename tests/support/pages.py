@@ -13,7 +13,7 @@ from brokers.models import Connection, Fill, Order, Trade
 from market.models import Candle, Feed, Instrument, Quote
 from memory.models import Decision
 from memory.services import decide
-from memory.trade_signal import Signal
+from memory.trade_signal import TradeSignal
 from webhooks.keys import digest, hint, new_token
 from webhooks.models import Alert, Source
 
@@ -108,9 +108,9 @@ def decided(sender: Source, instrument: Instrument, intent: str = "long", **fiel
     return taken
 
 
-def signal(sender: Source, instrument: Instrument, intent: str, key: str) -> Signal:
+def signal(sender: Source, instrument: Instrument, intent: str, key: str) -> TradeSignal:
     """Make a signal of `sender`."""
-    return Signal(
+    return TradeSignal(
         key=key,
         source=sender.slug,
         policy=sender.policy,

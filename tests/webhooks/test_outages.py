@@ -114,7 +114,7 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
     make_source()
     ensure_instrument("BTCUSDT")
     monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
-    nudger = notifier.Nudger()
+    nudger = notifier.Notifier()
     with open_gate(nudger) as gate:
         gate.post(SIGNAL | {"id": 1})
         began = time.perf_counter()
@@ -130,7 +130,7 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
 @pytest.mark.usefixtures("committed")
 def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
     make_source()
-    nudger = notifier.Nudger()
+    nudger = notifier.Notifier()
     heard: list[tuple[int, str]] = []
 
     def listen(alert_id: int, state: str, **_: object) -> None:
@@ -150,7 +150,7 @@ def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
 @pytest.mark.usefixtures("committed")
 def test_nudges_go_on_after_valkey_was_away(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     real = notifier.app
-    nudger = notifier.Nudger()
+    nudger = notifier.Notifier()
     monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
     nudger(1)
     _wait(lambda: not nudger._wake.is_set())

@@ -18,9 +18,9 @@ from webhooks import addresses, keys
 from webhooks.door.committer import Committer, Incoming
 from webhooks.door.database import Link, Unavailable
 from webhooks.door.idempotency import identify
-from webhooks.door.notifier import Nudger
-from webhooks.door.redaction import take_secrets
-from webhooks.door.source_cache import Roster, Sender, load_senders
+from webhooks.door.notifier import Notifier
+from webhooks.door.redaction import redact
+from webhooks.door.source_cache import Sender, SourceCache, load_senders
 from webhooks.prometheus import ACCEPT_SECONDS, count_answer
 
 Scope = MutableMapping[str, Any]
@@ -57,8 +57,8 @@ class Door:
     def __init__(self, inner: App, nudge: Callable[[int], None] | None = None) -> None:
         self._inner = inner
         self._link = Link()
-        self._roster = Roster(partial(load_senders, self._link))
-        self._nudger = Nudger()
+        self._roster = SourceCache(partial(load_senders, self._link))
+        self._nudger = Notifier()
         self._committer = Committer(self._link, self._nudger if nudge is None else nudge)
         self._proxies = addresses.networks(tuple(settings.TRUSTED_PROXIES))
 
@@ -103,7 +103,7 @@ class Door:
             raise Refusal(403, "Alerts of this source are not accepted from this address.")
         body = await _read(scope, receive)
         received_at = datetime.now(UTC)
-        clean, secrets = take_secrets(body)
+        clean, secrets = redact(body)
         _check_secret(sender, secrets)
         key, earlier_key = identify(clean, received_at)
         alert = Incoming(

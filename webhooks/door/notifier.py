@@ -18,7 +18,7 @@ PAUSE = 0.04  # seconds
 _TRANSPORT = {"socket_timeout": 1, "socket_connect_timeout": 1, "retry_on_timeout": False, "max_retries": 0}
 
 
-class Nudger:
+class Notifier:
     """Publishes from a thread of its own: no answer waits for the broker, and nudges coalesce meanwhile."""
 
     def __init__(self) -> None:

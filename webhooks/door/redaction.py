@@ -17,7 +17,7 @@ _IN_TEXT = re.compile(
 )
 
 
-def take_secrets(body: bytes) -> tuple[bytes, frozenset[str]]:
+def redact(body: bytes) -> tuple[bytes, frozenset[str]]:
     """Return `body` with the value of every secret, passphrase, password, token and api_key replaced, and the
     values found."""
     lower = body.lower()

@@ -30,7 +30,7 @@ class Sender:
     until: datetime | None
 
 
-class Roster:
+class SourceCache:
     """Senders by the hash of their token."""
 
     def __init__(self, load: Callable[[], Awaitable[dict[str, Sender]]]) -> None:
