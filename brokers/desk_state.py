@@ -2,13 +2,14 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.utils import timezone
 
+from algotrendy.events import announce, nudge_after_commit
 from brokers import signals, task_names
 from brokers.models import Desk, Order
 from brokers.selectors import desk
@@ -30,7 +31,7 @@ def set_desk_state(*, state: str, by: AbstractBaseUser | None, reason: str, unti
         row.state, row.reason, row.until = Desk.State(state), reason[:200], ends
         row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
-        _announce(row.state)
+        announce(signals.desk_changed, Desk, state=row.state)
         if state == Desk.State.HALTED:
             _withdraw_entries()
     if state == Desk.State.HALTED and not connection.in_atomic_block:
@@ -47,7 +48,7 @@ def reduce_until_midnight(reason: str) -> bool:
             state=Desk.State.REDUCING, reason=reason[:200], until=midnight, changed_at=now, changed_by=None
         )
         if changed:
-            _announce(Desk.State.REDUCING)
+            announce(signals.desk_changed, Desk, state=Desk.State.REDUCING)
     return changed == 1
 
 
@@ -61,19 +62,21 @@ def end_expired(now: datetime | None = None) -> bool:
             .update(state=Desk.State.ACTIVE, reason="", until=None, changed_at=now, changed_by=None)
         )
         if ended:
-            _announce(Desk.State.ACTIVE)
+            announce(signals.desk_changed, Desk, state=Desk.State.ACTIVE)
     return ended == 1
 
 
-def _announce(state: str) -> None:
-    transaction.on_commit(partial(signals.desk_changed.send_robust, sender=Desk, state=state), robust=True)
+def save_limits(*, desk: Desk, names: Sequence[str]) -> None:
+    """Save the limits named `names` of `desk` and nothing else: its state may have changed since it was read."""
+    desk.save(update_fields=list(names))
+    announce(signals.desk_changed, Desk, state=desk.state)
 
 
 def _withdraw_entries() -> None:
     """Ask the venues to cancel what is left of entries; stops and targets stay."""
     rows = Order.objects.filter(role=Order.Role.ENTRY, state__in=Order.AT_VENUE)
     for order_id in rows.values_list("id", flat=True):
-        task_names.after_commit(task_names.CANCEL, order_id)
+        nudge_after_commit(task_names.CANCEL, order_id)
 
 
 def _wait_for_claimed(halted_at: datetime) -> None:

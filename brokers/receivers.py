@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from algotrendy.nudges import nudge
+from algotrendy.events import nudge
 from brokers.task_names import MATCH
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,12 @@ from decimal import Decimal
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
+from algotrendy.events import nudge_after_commit
 from brokers import selectors, task_names
 from brokers.desk_state import set_desk_state
 from brokers.models import Connection, Order, Position
 from brokers.orders.ids import client_order_id
-from brokers.orders.transitions import announce, end_legs, transition
+from brokers.orders.transitions import announce_order, end_legs, transition
 from brokers.rounding import to_step, to_tick
 from market.models import Instrument, Quote
 
@@ -75,7 +76,7 @@ def plan_entry(
     if target is not None:
         legs.append(_leg(entry, Order.Role.TARGET, client_order_id(uid, reference, "target"), target))
     Order.objects.bulk_create(legs)
-    announce(entry.pk, entry.state)
+    announce_order(entry.pk, entry.state)
     return [entry, *legs]
 
 
@@ -126,7 +127,7 @@ def plan_exit(
         market=market,
         client_order_id=client_order_id(selectors.desk().uid, reference, "exit"),
     )
-    announce(order.pk, order.state)
+    announce_order(order.pk, order.state)
     return order
 
 
@@ -134,7 +135,7 @@ def send(orders: list[Order]) -> None:
     """Have the orders submitted after commit. Legs go with their entry, followers when their time has come."""
     for order in orders:
         if order.parent_id is None and order.after_id is None:
-            task_names.after_commit(task_names.SUBMIT, order.pk)
+            nudge_after_commit(task_names.SUBMIT, order.pk)
 
 
 def cancel_entries(*, connection: Connection, instrument: Instrument, reason: str) -> None:
@@ -143,7 +144,7 @@ def cancel_entries(*, connection: Connection, instrument: Instrument, reason: st
         if transition(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, reason)
         elif order.state in Order.AT_VENUE:
-            task_names.after_commit(task_names.CANCEL, order.pk)
+            nudge_after_commit(task_names.CANCEL, order.pk)
 
 
 def cancel_order(*, order: Order, by: User) -> str:
@@ -162,7 +163,7 @@ def cancel_order(*, order: Order, by: User) -> str:
         order.refresh_from_db(fields=["state"])
         if order.state not in Order.AT_VENUE:
             raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
-        task_names.after_commit(task_names.CANCEL, order.pk)
+        nudge_after_commit(task_names.CANCEL, order.pk)
     return "the venue was asked to cancel it"
 
 

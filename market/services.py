@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.signals import feed_changed, feed_switching
 from market.symbols import DEFAULT_STEPS, STEPS, normalise, split
@@ -161,8 +161,8 @@ def _move(moving: Sequence[Instrument], target: int | None) -> None:
 
 
 def announce_feed(feed_id: int) -> None:
-    """Tell the desk, after commit, that a feed changed."""
-    transaction.on_commit(partial(feed_changed.send_robust, sender=Feed, feed_id=feed_id))
+    """Announce, after commit, that a feed changed."""
+    announce(feed_changed, Feed, feed_id=feed_id)
 
 
 @transaction.atomic

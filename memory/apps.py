@@ -1,10 +1,6 @@
 """Configuration of memory, and what it listens to from below."""
 
-from typing import Any
-
 from django.apps import AppConfig
-
-from algotrendy.nudges import nudge
 
 
 class MemoryConfig(AppConfig):
@@ -14,17 +10,7 @@ class MemoryConfig(AppConfig):
         """Listen to candles and closed trades."""
         from brokers.signals import trade_closed
         from market.signals import candle_closed
+        from memory import receivers
 
-        candle_closed.connect(_resolve_soon, dispatch_uid="memory.resolve")
-        trade_closed.connect(_link_soon, dispatch_uid="memory.link")
-
-
-def _resolve_soon(instrument_id: int, **_: Any) -> None:
-    from memory.models import Outcome
-
-    if Outcome.objects.filter(instrument_id=instrument_id, state=Outcome.State.OPEN).exists():
-        nudge("memory.resolve_outcomes", instrument_id)
-
-
-def _link_soon(trade_id: int, **_: Any) -> None:
-    nudge("memory.link_trade", trade_id)
+        candle_closed.connect(receivers.resolve_soon, dispatch_uid="memory.resolve")
+        trade_closed.connect(receivers.link_soon, dispatch_uid="memory.link")

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
+from algotrendy.events import announce
 from brokers.models import Fill, Trade
 from market import selectors as market
 from market.models import Candle, Quote
@@ -71,15 +72,11 @@ def resolve(instrument_id: int) -> int:
         _count([outcome for outcome in done if outcome.state == Outcome.State.RESOLVED])
         ids = [outcome.decision_id for outcome in done]
         if ids:
-            transaction.on_commit(lambda: _announce(instrument_id, ids))
+            announce(outcomes_resolved, Outcome, instrument_id=instrument_id, decision_ids=ids)
     return len(done)
 
 
 RESULT_FIELDS = ["state", "result", "exit_price", "exit_at", "return_pct", "r_multiple", "void_reason", "known_at"]
-
-
-def _announce(instrument_id: int, decision_ids: list[int]) -> None:
-    outcomes_resolved.send_robust(sender=Outcome, instrument_id=instrument_id, decision_ids=decision_ids)
 
 
 def _due(quote: Quote) -> list[Outcome]:

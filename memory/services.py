@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.db import transaction
-
+from algotrendy.events import announce
 from brokers import services as brokers
 from brokers.models import Order
 from market.models import Quote
@@ -26,12 +25,8 @@ def decide(signal: TradeSignal) -> Decision:
     decision = _record(signal, plan, found, quote)
     _place_orders(decision, signal, plan)
     outcomes.open_for(decision, plan.side)
-    transaction.on_commit(lambda: _announce(decision.pk))
+    announce(decided, Decision, decision_id=decision.pk)
     return decision
-
-
-def _announce(decision_id: int) -> None:
-    decided.send_robust(sender=Decision, decision_id=decision_id)
 
 
 def _record(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quote | None) -> Decision:

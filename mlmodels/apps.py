@@ -1,15 +1,6 @@
 """Configuration of models, and what they listen to from below."""
 
-import time
-from typing import Any
-
 from django.apps import AppConfig
-
-from algotrendy.nudges import nudge
-
-#: A tick announces each of its candles, all of them stored already: one nudge in this time (seconds) serves them.
-GATHERED = 0.2
-_nudged_at: dict[int, float] = {}
 
 
 class MlmodelsConfig(AppConfig):
@@ -18,12 +9,6 @@ class MlmodelsConfig(AppConfig):
     def ready(self) -> None:
         """Listen to candles."""
         from market.signals import candle_closed
+        from mlmodels import receivers
 
-        candle_closed.connect(_predict_soon, dispatch_uid="mlmodels.predict")
-
-
-def _predict_soon(timeframe: int, **_: Any) -> None:
-    now = time.monotonic()
-    if now - _nudged_at.get(timeframe, -GATHERED) >= GATHERED:
-        _nudged_at[timeframe] = now
-        nudge("mlmodels.predict", timeframe)
+        candle_closed.connect(receivers.predict_soon, dispatch_uid="mlmodels.predict")

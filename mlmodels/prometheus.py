@@ -11,6 +11,7 @@ from django.db.models.fields.json import KT
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from algotrendy.monitoring.prometheus import figures
 from mlmodels.inference import monitoring
 from mlmodels.models import ModelVersion, Prediction, TrainingRun
 from mlmodels.registry import families
@@ -18,7 +19,8 @@ from mlmodels.registry import families
 State = ModelVersion.State
 
 
-def figures() -> Iterator[Metric]:
+@figures
+def models() -> Iterator[Metric]:
     """Yield all of them."""
     now = timezone.now()
     champions = list(_champions())

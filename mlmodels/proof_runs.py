@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from algotrendy.locks import try_session_lock
 from market.series import Series, known_series, load_bars
 from mlmodels.models import ProofRun
@@ -76,7 +75,7 @@ def prove(
         run = ProofRun.objects.create(
             subject=f"{subject.text}{quick}"[:200], simulated=subject.simulated, heartbeat_at=timezone.now()
         )
-        announce(run.pk)
+        announce_run(run.pk)
         try:
             results = suite.run(subject, _teller(run.pk, also), trials)
         except BaseException as error:  # also Ctrl-C: a row without an end would be taken for a killed process
@@ -99,12 +98,12 @@ def _end(run: ProofRun, state: str, *, error: str = "", results: list[ProofResul
         run.results, run.progress, run.step = results, 1.0, ""
         changed += ["results", "progress", "step"]
     run.save(update_fields=changed)
-    announce(run.pk)
+    announce_run(run.pk)
 
 
-def announce(proof_id: int) -> None:
-    """Tell the desk, after commit, that a run moved."""
-    transaction.on_commit(partial(proof_changed.send_robust, sender=ProofRun, proof_id=proof_id))
+def announce_run(proof_id: int) -> None:
+    """Announce, after commit, that a run moved."""
+    announce(proof_changed, ProofRun, proof_id=proof_id)
 
 
 def _teller(proof_id: int, also: suite.Tell) -> Callable[[str, float, list[ProofResult]], None]:
@@ -120,6 +119,6 @@ def _teller(proof_id: int, also: suite.Tell) -> Callable[[str, float, list[Proof
         written_at, written = now, len(results)
         changes: dict[str, Any] = {"progress": min(share, 1.0), "step": name, "results": results}
         ProofRun.objects.filter(pk=proof_id).update(heartbeat_at=timezone.now(), **changes)
-        announce(proof_id)
+        announce_run(proof_id)
 
     return tell

@@ -12,6 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from algotrendy.locks import try_session_lock
 from market import selectors as market
 from market.freshness import DEFAULT_REPLAY_SPEED
@@ -112,7 +113,7 @@ def _give_up(alert_id: int, reason: str) -> None:
             state=Alert.State.FAILED, reason=reason[:300], decided_at=timezone.now()
         )
         if changed:
-            _announce_after_commit(alert_id, Alert.State.FAILED)
+            announce(alert_changed, Alert, alert_id=alert_id, state=str(Alert.State.FAILED))
 
 
 def _settle(alert_id: int) -> None:
@@ -127,7 +128,7 @@ def _settle(alert_id: int) -> None:
         alert.state, alert.reason = Alert.State.FAILED, str(problem)[:300]
     alert.decided_at = timezone.now()
     alert.save(update_fields=["state", "reason", "parsed", "instrument", "intent", "decision", "decided_at"])
-    _announce_after_commit(alert.pk, alert.state)
+    announce(alert_changed, Alert, alert_id=alert.pk, state=str(alert.state))
 
 
 def _decide(alert: Alert) -> None:
@@ -210,9 +211,3 @@ def _hold_reason(parsed: ParsedAlert) -> str:
     if parsed.intent != "hold":
         return ""
     return "the alert asks for nothing" if wish(parsed.action) == "hold" else "a partial exit: the position stays"
-
-
-def _announce_after_commit(alert_id: int, state: str) -> None:
-    transaction.on_commit(
-        lambda: alert_changed.send_robust(sender=Alert, alert_id=alert_id, state=str(state)), robust=True
-    )

@@ -16,8 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
+from algotrendy.events import announce, nudge_after_commit
 from algotrendy.locks import lock_in_transaction
-from algotrendy.nudges import nudge_after_commit
 from brokers.models import Connection
 from webhooks import addresses, keys
 from webhooks.models import ADD_ALERTS_LOCK, Alert, ApiKey, Source
@@ -200,12 +200,8 @@ def _take_in(*, source: Source, body: bytes, content_type: str, key: str, replay
         received_at=timezone.now(),
     )
     nudge_after_commit("webhooks.work_inbox")
-    transaction.on_commit(lambda: _announce(alert), robust=True)
+    announce(alert_changed, Alert, alert_id=alert.pk, state=str(alert.state))
     return alert
-
-
-def _announce(alert: Alert) -> None:
-    alert_changed.send_robust(sender=Alert, alert_id=alert.pk, state=str(alert.state))
 
 
 def forget_old_tokens(now: datetime | None = None) -> int:

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
+from algotrendy.events import nudge
 from algotrendy.locks import try_session_lock
-from algotrendy.nudges import nudge
 from webhooks import demo as strategy
 from webhooks import inbox, services
 

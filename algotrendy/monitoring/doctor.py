@@ -1,6 +1,7 @@
 """What may be wrong with an installation, one finding at a time; works when nothing runs.
 
-Each check is a function that yields findings. A finding that is not good says what to do.
+Each check is a function that yields findings. A finding that is not good says what to do. What concerns one app is
+checked by that app: a module `doctor` of an installed app registers its functions with `@desk_check`.
 """
 
 import importlib.metadata
@@ -17,7 +18,6 @@ from algotrendy.paths import BASE_DIR
 from algotrendy.supervisor import lock
 
 LEAST_FREE_BYTES = 2_000_000_000
-LONGEST_QUEUE_SECONDS = 30
 WIDEST_CLOCK_SECONDS = 2
 PROCESSES = ("web", "trade", "training", "beat", "feed")
 
@@ -36,6 +36,13 @@ class Finding:
 
 
 Check = Callable[[], Iterator[Finding]]
+_desk_checks: list[Check] = []
+
+
+def desk_check(function: Check) -> Check:
+    """Register the decorated check: it is asked while the database answers and is up to date."""
+    _desk_checks.append(function)
+    return function
 
 
 def examine(data: Path, port: int) -> Iterator[Finding]:
@@ -170,17 +177,20 @@ def answers(url: str) -> Finding:
 def services(running: bool) -> Iterator[Finding]:
     """Look at the database, the queue and what they hold."""
     from django.conf import settings
+    from django.utils.module_loading import autodiscover_modules
 
     if settings.EMBEDDED_POSTGRES and not running:
         yield Finding(None, "The embedded PostgreSQL runs with the desk: not looked at")
         return
+    autodiscover_modules("doctor")
     yield valkey()
-    found = list(database())
-    yield from found
-    if all(finding.good for finding in found):
-        yield from feeds()
-        yield queue()
-    yield clock(all(finding.good for finding in found))
+    findings = list(database())
+    yield from findings
+    answers = all(finding.good for finding in findings)
+    if answers:
+        for check in _desk_checks:
+            yield from check()
+    yield clock(answers)
 
 
 def valkey() -> Finding:
@@ -211,27 +221,6 @@ def database() -> Iterator[Finding]:
     yield Finding(number >= 140000, f"PostgreSQL {version} answers", advice)
     text = f"{len(missing)} migrations are not applied" if missing else "Every migration is applied"
     yield Finding(not missing, text, "./mem migrate applies them; so does ./mem up" if missing else "")
-
-
-def feeds() -> Iterator[Finding]:
-    """Look at how old the prices of each feed in use are."""
-    from market.selectors import feed_freshness
-
-    advice = "Without fresh prices alerts only close: see the page Health, or ./mem up's lines of feed"
-    for feed in feed_freshness():
-        yield Finding(not feed.stale, f"Feed {feed.feed.name}: {feed.text}", advice if feed.stale else "")
-
-
-def queue() -> Finding:
-    """Tell how long the oldest undecided alert waits."""
-    from algotrendy.monitoring.prometheus import queue_age
-
-    age = queue_age()
-    if age is None:
-        return Finding(True, "No alert waits for its decision")
-    good = age < LONGEST_QUEUE_SECONDS
-    advice = "" if good else "The trade worker decides alerts: is it alive?"
-    return Finding(good, f"The oldest undecided alert waits for {age:.0f} s", advice)
 
 
 def clock(database_answers: bool) -> Finding:

@@ -1,10 +1,9 @@
 """Marks of equity, and the end of a day that loses too much."""
 
-from functools import partial
-
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from brokers import risk, selectors, signals
 from brokers.desk_state import reduce_until_midnight
 from brokers.models import Connection, EquityMark
@@ -26,8 +25,7 @@ def mark_equity(connection: Connection) -> Equity:
             ],
             ignore_conflicts=True,
         )
-        tell = partial(signals.equity_marked.send_robust, sender=EquityMark, connection_id=connection.pk)
-        transaction.on_commit(tell, robust=True)
+        announce(signals.equity_marked, EquityMark, connection_id=connection.pk)
     enforce_daily_loss(connection, now_worth)
     return now_worth
 

@@ -1,12 +1,10 @@
 """From an execution to a fill, and from fills to position and trade. Always under the position's lock."""
 
 from datetime import datetime
-from functools import partial
 
-from django.db import transaction
-from django.dispatch import Signal
 from django.utils import timezone
 
+from algotrendy.events import announce, nudge_after_commit
 from brokers import signals, sql, task_names
 from brokers.contract import Execution
 from brokers.ledger import pnl
@@ -99,7 +97,7 @@ def _write_fill(order: Order, trade: Trade, deal: Deal, venue_trade_id: str, at:
         fee=deal.fee,
         executed_at=at,
     )
-    _tell(signals.fill_recorded, Fill, fill_id=fill.pk, order_id=order.pk)
+    announce(signals.fill_recorded, Fill, fill_id=fill.pk, order_id=order.pk)
 
 
 def _update_trade(trade: Trade, closed_at: datetime | None) -> None:
@@ -118,9 +116,5 @@ def _update_trade(trade: Trade, closed_at: datetime | None) -> None:
         closed_at=closed_at,
     )
     if state == Trade.State.CLOSED:
-        _tell(signals.trade_closed, Trade, trade_id=trade.pk)
-        task_names.after_commit(task_names.MARK, trade.connection_id)
-
-
-def _tell(signal: Signal, sender: type, **news: int) -> None:
-    transaction.on_commit(partial(signal.send_robust, sender=sender, **news), robust=True)
+        announce(signals.trade_closed, Trade, trade_id=trade.pk)
+        nudge_after_commit(task_names.MARK, trade.connection_id)

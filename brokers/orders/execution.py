@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
+from algotrendy.events import nudge_after_commit
 from brokers import sql, sync, task_names
 from brokers.contract import (
     BrokerError,
@@ -192,4 +193,4 @@ def _doubt(order: Order, doubt: Doubt, claimed_at: datetime) -> None:
             order.pk, Order.State.UNKNOWN, sources=source, reason=doubt.reason, claimed_at=claimed_at
         )
         if moved and doubt.look_now:
-            task_names.after_commit(task_names.LOOK_UP, order.pk)
+            nudge_after_commit(task_names.LOOK_UP, order.pk)

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from algotrendy.events import nudge_after_commit
 from brokers import risk, selectors, task_names
 from brokers.models import Desk, Order
 
@@ -87,7 +88,7 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     entries = rows.filter(id__lt=order.pk, role=Order.Role.ENTRY)
     for entry in entries:
         if entry.state in Order.AT_VENUE:
-            task_names.after_commit(task_names.CANCEL, entry.pk)
+            nudge_after_commit(task_names.CANCEL, entry.pk)
         if entry.state in ON_THEIR_WAY:
             return Verdict("wait")
     held = selectors.position(order.connection_id, order.instrument_id)

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import nudge_after_commit
 from brokers import sql, task_names
 from brokers.contract import Execution, VenueOrder
 from brokers.ledger import pnl
@@ -18,7 +19,7 @@ from brokers.ledger.pnl import Deal
 from brokers.ledger.posting import deals_of, lock_position, post_execution, save_position
 from brokers.models import Connection, Fill, Order, Position
 from brokers.orders import states
-from brokers.orders.transitions import accept_legs, announce, end_legs, transition
+from brokers.orders.transitions import accept_legs, announce_order, end_legs, transition
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def _apply_report(order: Order, held: Position, told: VenueOrder) -> None:
         save_position(held)
     moved = _follow_the_venue(order, told, sums)
     if fills and not moved:
-        announce(order.pk, order.state)
+        announce_order(order.pk, order.state)
     _carry_on(order, went_flat=bool(fills) and held.quantity == 0)
 
 
@@ -165,7 +166,7 @@ def _carry_on(order: Order, *, went_flat: bool) -> None:
     if order.role == Order.Role.ENTRY:
         _carry_legs(order)
     if went_flat:
-        task_names.after_commit(task_names.SYNC, order.connection_id)
+        nudge_after_commit(task_names.SYNC, order.connection_id)
     if order.state in states.FINAL:
         nudge_waiting(order)
 
@@ -189,4 +190,4 @@ def nudge_waiting(order: Order) -> None:
         WHERE instrument_id = %s AND connection_id = %s AND state = 'pending' AND parent_id IS NULL ORDER BY id
     """
     for (order_id,) in sql.values(query, order.instrument_id, order.connection_id):
-        task_names.after_commit(task_names.SUBMIT, order_id)
+        nudge_after_commit(task_names.SUBMIT, order_id)

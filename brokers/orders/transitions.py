@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from brokers import signals, sql
 from brokers.models import Order
 from brokers.orders.states import FINAL, SOURCES
@@ -44,14 +43,13 @@ def transition(
         where.append(claimed_at)
     moved = sql.change(query, *values.values(), *where) == 1
     if moved and to != Order.State.SUBMITTING:  # over in a moment: the answer is what is told
-        announce(order_id, to)
+        announce_order(order_id, to)
     return moved
 
 
-def announce(order_id: int, state: str) -> None:
-    """Tell the apps above, after commit, that an order changed."""
-    send = partial(signals.order_changed.send_robust, sender=Order, order_id=order_id, state=state)
-    transaction.on_commit(send, robust=True)
+def announce_order(order_id: int, state: str) -> None:
+    """Announce, after commit, that an order changed."""
+    announce(signals.order_changed, Order, order_id=order_id, state=state)
 
 
 def accept_legs(parent_id: int) -> None:

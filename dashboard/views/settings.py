@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import ROLES, Role, admin, has_role, password_again, person, role_of, viewer
 from brokers import selectors as brokers
+from brokers.desk_state import save_limits
 from brokers.models import Desk
-from brokers.signals import desk_changed
 from dashboard import forms
 from dashboard.accounts import sign_in
 from dashboard.selectors import audit
@@ -75,10 +75,8 @@ def limits(request: HttpRequest) -> HttpResponse:
 
 def _save_limits(request: HttpRequest, desk: Desk, changed: str) -> None:
     with transaction.atomic():
-        # Only the limits: the state may have changed since the row was read.
-        desk.save(update_fields=list(forms.LimitsForm.Meta.fields))
+        save_limits(desk=desk, names=forms.LimitsForm.Meta.fields)
         audit.note(person(request), desk, changed)
-        transaction.on_commit(lambda: desk_changed.send_robust(sender=Desk, state=desk.state))
 
 
 @never_cache

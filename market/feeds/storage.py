@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from market.feeds.base import Tick
 from market.gaps import reconcile_gaps
 from market.models import Candle, Feed, Instrument
@@ -68,10 +68,6 @@ def _update_feed(row: Feed, tick: Tick, fresh: bool) -> None:
 
 
 def _announce(closed: dict[int, datetime], timeframe: int) -> None:
-    """Tell the desk of the newest candles after the commit; a receiver that fails is logged and passed over."""
+    """Announce the newest candle of each instrument."""
     for instrument_id, open_time in closed.items():
-        send = partial(
-            candle_closed.send_robust, sender=Candle, instrument_id=instrument_id, timeframe=timeframe,
-            open_time=open_time,
-        )  # fmt: skip
-        transaction.on_commit(send, robust=True)
+        announce(candle_closed, Candle, instrument_id=instrument_id, timeframe=timeframe, open_time=open_time)

@@ -54,7 +54,7 @@ def _note_load_error(version: ModelVersion, reason: str) -> None:
     ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, LOAD_ERROR + reason])
     with suppress(runs.AlreadyWaiting):
         runs.request(family_key=families.of_version(version), trigger=runs.Trigger.ARTEFACT)
-    versions.announce(version.family)
+    versions.announce_family(version.family)
 
 
 @transaction.atomic
@@ -62,4 +62,4 @@ def _clear_load_error(version: ModelVersion) -> None:
     row = ModelVersion.objects.select_for_update().only("notes").get(pk=version.pk)
     kept = [note for note in row.notes if not note.startswith(LOAD_ERROR)]
     ModelVersion.objects.filter(pk=version.pk).update(notes=kept)
-    versions.announce(version.family)
+    versions.announce_family(version.family)

@@ -7,11 +7,11 @@ however often its candle is revised; asking again is harmless.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from market.models import MarketKind
 from market.series import load_spans
 from mlmodels.inference import champions, outcomes
@@ -176,10 +176,7 @@ def _array(row: BarScore) -> str:
 
 def _announce(family: str, open_time: int, instrument_ids: list[int]) -> None:
     at = datetime.fromtimestamp(open_time, UTC)
-    send = partial(
-        predicted.send_robust, sender=Prediction, family=family, open_time=at, instrument_ids=instrument_ids
-    )
-    transaction.on_commit(send, robust=True)
+    announce(predicted, Prediction, family=family, open_time=at, instrument_ids=instrument_ids)
 
 
 def score_markets(timeframe: int | None = None) -> int:

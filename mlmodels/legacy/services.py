@@ -100,7 +100,7 @@ def _keep(
         notes=[found.text, *_about_versions(converted), *folder.notes, *scored.notes],
     )
     artefacts.keep(version, converted.packed)
-    versions.announce(version.family)
+    versions.announce_family(version.family)
     return version
 
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.events import announce
 from algotrendy.locks import lock_in_transaction
 from mlmodels.models import ModelVersion, Promotion
 from mlmodels.models.registry import MAX_CHAMPION_AGE
@@ -85,7 +85,7 @@ def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: Mod
     """
     lock_in_transaction(f"mlmodels.{version.family}")
     before = champion(version.family)
-    announce(version.family)
+    announce_family(version.family)
     if verdict["outcome"] != gate.PROMOTE:
         _set(version, State.REJECTED)
         return False
@@ -132,7 +132,7 @@ def retire(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
     if not ModelVersion.objects.filter(pk=version.pk, state=State.CHAMPION).exists():
         raise CannotPromote(f"{version.name} is not champion")
     _set(version, State.RETIRED)
-    announce(version.family)
+    announce_family(version.family)
     return Promotion.objects.create(
         family=version.family, version=version, version_name=version.name, previous=version,
         previous_name=version.name, kind=Kind.RETIRED, by=by, reason=reason.strip()[:500] or "taken out",
@@ -149,9 +149,9 @@ def previous_champion(family: str) -> ModelVersion | None:
     return last.version if last else None
 
 
-def announce(family: str) -> None:
-    """Tell the desk, after commit, that a family changed."""
-    transaction.on_commit(partial(registry_changed.send_robust, sender=ModelVersion, family=family))
+def announce_family(family: str) -> None:
+    """Announce, after commit, that a family changed."""
+    announce(registry_changed, ModelVersion, family=family)
 
 
 def _require_artefact(version: ModelVersion) -> None:
@@ -171,7 +171,7 @@ def _make_champion(
         _set(before, State.RETIRED)
     version.state, version.promoted_at = State.CHAMPION, timezone.now()
     version.save(update_fields=["state", "promoted_at"])
-    announce(version.family)
+    announce_family(version.family)
     return Promotion.objects.create(
         family=version.family, version=version, version_name=version.name, previous=before,
         previous_name=before.name if before else "", kind=kind, by=by, reason=reason.strip()[:500],

@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -14,8 +13,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from algotrendy.events import announce, nudge_after_commit
 from algotrendy.locks import release, try_hold
-from algotrendy.nudges import nudge_after_commit
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.report import LogLine
@@ -62,7 +61,7 @@ def request(
         if waiting is None:
             raise
         raise AlreadyWaiting(waiting) from error
-    announce(made.pk)
+    announce_run(made.pk)
     nudge_after_commit("mlmodels.watch_training")
     return made
 
@@ -73,7 +72,7 @@ def begin(*, family_key: FamilyKey, trigger: str, recipe: Recipe | None = None) 
     made.state, made.started_at = State.RUNNING, timezone.now()
     _sign(made)
     made.save()
-    announce(made.pk)
+    announce_run(made.pk)
     return made
 
 
@@ -101,7 +100,7 @@ def claim() -> TrainingRun | None:
         state=State.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), pid=os.getpid(),
         host=socket.gethostname()[:100],
     )  # fmt: skip
-    announce(waiting.pk)
+    announce_run(waiting.pk)
     waiting.refresh_from_db()
     return waiting if mine else None
 
@@ -115,7 +114,7 @@ def cancel(run: TrainingRun, by: User | None = None) -> bool:
     now, who = timezone.now(), by.get_username() if by else "the command line"
     waiting = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
     if waiting.update(state=State.CANCELED, finished_at=now, cancel_requested_at=now):
-        announce(run.pk)
+        announce_run(run.pk)
         return True
     running = TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING, cancel_requested_at=None)
     if not running.update(cancel_requested_at=now):
@@ -132,7 +131,7 @@ def write(run_id: int, text: str, **changes: Any) -> None:
         line: LogLine = {"at": timezone.now().isoformat(timespec="milliseconds"), "text": text}
         log = [*row.log, line][-LONGEST_LOG:] if text else row.log
         TrainingRun.objects.filter(pk=run_id).update(log=log, heartbeat_at=timezone.now(), **changes)
-        announce(run_id)
+        announce_run(run_id)
 
 
 def must_stop(run_id: int) -> bool:
@@ -153,13 +152,13 @@ def end(
     if version:
         changes |= {"version": version, "progress": 1.0}
     ended = TrainingRun.objects.filter(pk=run_id, state=State.RUNNING).update(**changes)
-    announce(run_id)
+    announce_run(run_id)
     return bool(ended)
 
 
-def announce(run_id: int) -> None:
-    """Tell the desk, after commit, that a run moved."""
-    transaction.on_commit(partial(training_changed.send_robust, sender=TrainingRun, run_id=run_id))
+def announce_run(run_id: int) -> None:
+    """Announce, after commit, that a run moved."""
+    announce(training_changed, TrainingRun, run_id=run_id)
 
 
 @contextmanager

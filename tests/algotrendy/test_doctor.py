@@ -13,7 +13,9 @@ from django.utils import timezone
 from algotrendy import paths
 from algotrendy.monitoring import doctor
 from algotrendy.monitoring.doctor import Finding
+from market.doctor import feeds
 from market.models import Feed, Instrument
+from webhooks.doctor import queue
 
 
 def run(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,14 +75,14 @@ def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.mark.django_db
 def test_database_and_valkey_of_a_healthy_desk_are_good() -> None:
-    findings = [doctor.valkey(), *doctor.database(), doctor.queue(), doctor.clock(database_answers=True)]
+    findings = [doctor.valkey(), *doctor.database(), *queue(), doctor.clock(database_answers=True)]
     assert [finding.what for finding in findings if not finding.good] == []
 
 
 @pytest.mark.django_db
 def test_an_alert_that_waits_too_long_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algotrendy.monitoring.prometheus.queue_age", lambda: 90.0)
-    finding = doctor.queue()
+    monkeypatch.setattr("webhooks.doctor.queue_age", lambda: 90.0)
+    [finding] = queue()
     assert not finding.good
     assert "waits for 90 s" in finding.what
 
@@ -99,7 +101,7 @@ def test_a_feed_without_prices_is_found() -> None:
     feed = Feed.objects.create(name="still", driver=Feed.Driver.SIMULATOR, timeframe=5)
     Instrument.objects.create(symbol="BTCUSDT", feed=feed)
     Feed.objects.filter(pk=feed.pk).update(created_at=timezone.now() - timedelta(hours=1))
-    [finding] = doctor.feeds()
+    [finding] = feeds()
     assert not finding.good
     assert "still" in finding.what
 

@@ -121,7 +121,7 @@ def test_a_database_that_fails_during_a_scrape_is_a_figure_too(
     def fail() -> float:
         raise OperationalError
 
-    monkeypatch.setattr("algotrendy.monitoring.prometheus.queue_age", fail)
+    monkeypatch.setattr("webhooks.prometheus.queue_age", fail)
     answer = client.get("/prometheus")
     assert answer.status_code == 200
     assert "algotrendy_database_up 0.0" in answer.content.decode()

@@ -443,11 +443,11 @@ def in_threads(*jobs: Callable[[], Any]) -> list[Any]:
 
 
 def test_a_tick_of_many_instruments_nudges_once(monkeypatch) -> None:
-    from mlmodels import apps
+    from mlmodels import receivers
 
     sent = []
-    monkeypatch.setattr(apps, "nudge", lambda *task: sent.append(task))
-    monkeypatch.setattr(apps, "_nudged_at", {})
+    monkeypatch.setattr(receivers, "nudge", lambda *task: sent.append(task))
+    monkeypatch.setattr(receivers, "_nudged_at", {})
     for instrument_id in range(4):
         candle_closed.send(sender=Candle, instrument_id=instrument_id, timeframe=7, open_time=START)
     assert sent == [("mlmodels.predict", 7)]

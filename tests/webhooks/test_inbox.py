@@ -323,7 +323,7 @@ def test_each_change_is_announced_after_the_commit(
         heard.append((alert_id, state))
 
     alert_changed.connect(listen)
-    monkeypatch.setattr("algotrendy.nudges.nudge", lambda *args: True)
+    monkeypatch.setattr("algotrendy.events.nudge", lambda *args: True)
     alert = take()
     with django_capture_on_commit_callbacks(execute=True):
         inbox.drain()

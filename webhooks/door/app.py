@@ -15,13 +15,13 @@ from typing import Any
 from django.conf import settings
 
 from webhooks import addresses, keys
+from webhooks.door.accept_metrics import ACCEPT_SECONDS, count_answer
 from webhooks.door.committer import Committer, Incoming
 from webhooks.door.database import Link, Unavailable
 from webhooks.door.idempotency import identify
 from webhooks.door.notifier import Notifier
 from webhooks.door.redaction import redact
 from webhooks.door.source_cache import Sender, SourceCache, load_senders
-from webhooks.prometheus import ACCEPT_SECONDS, count_answer
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

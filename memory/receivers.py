@@ -1,0 +1,18 @@
+"""What memory listens to from below. Quick: each only nudges a worker."""
+
+from typing import Any
+
+from algotrendy.events import nudge
+
+
+def resolve_soon(instrument_id: int, **_: Any) -> None:
+    """Nudge the resolving of outcomes about a new candle, if any of them is open for this instrument."""
+    from memory.models import Outcome
+
+    if Outcome.objects.filter(instrument_id=instrument_id, state=Outcome.State.OPEN).exists():
+        nudge("memory.resolve_outcomes", instrument_id)
+
+
+def link_soon(trade_id: int, **_: Any) -> None:
+    """Nudge the linking of a closed trade with the outcome of its decision."""
+    nudge("memory.link_trade", trade_id)

@@ -1,0 +1,59 @@
+"""Announcements and nudges: after the commit, robust, and lost quietly."""
+
+import pytest
+from django.db import transaction
+from django.dispatch import Signal
+from kombu.exceptions import OperationalError
+
+from algotrendy import events
+
+
+class Sender:
+    """Whoever announces."""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_announcement_waits_for_the_commit() -> None:
+    signal, heard = Signal(), []
+    signal.connect(lambda **ids: heard.append(ids["row_id"]), weak=False)
+    with transaction.atomic():
+        events.announce(signal, Sender, row_id=7)
+        assert heard == []
+    assert heard == [7]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_rolled_back_is_never_announced() -> None:
+    signal, heard = Signal(), []
+    signal.connect(lambda **ids: heard.append(ids), weak=False)
+    with transaction.atomic():
+        events.announce(signal, Sender, row_id=7)
+        transaction.set_rollback(True)
+    assert heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_that_fails_keeps_nobody_else_from_hearing() -> None:
+    signal, heard = Signal(), []
+
+    def fail(**_: object) -> None:
+        raise ZeroDivisionError
+
+    signal.connect(fail, weak=False)
+    signal.connect(lambda **ids: heard.append(ids["row_id"]), weak=False)
+    with transaction.atomic():
+        events.announce(signal, Sender, row_id=1)
+        events.announce(signal, Sender, row_id=2)
+    assert heard == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("error", [OperationalError("away"), ConnectionError("refused")])
+def test_a_queue_that_is_away_undoes_nothing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def send_task(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(events.current_app, "send_task", send_task)
+    assert events.nudge("brokers.sweep_orders") is False
+    with transaction.atomic():
+        events.nudge_after_commit("brokers.sweep_orders")
