@@ -20,7 +20,13 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import get_commands
-from packaging_files import (
+from test_docs import FIRST_CELL, README, section
+
+from algotrendy import secrets
+from algotrendy.embedded.valkey import Valkey
+from algotrendy.supervisor import processes
+from algotrendy.supervisor.child import Spec
+from tests.support.packaging_files import (
     ROOT,
     image_environment,
     instructions,
@@ -31,12 +37,6 @@ from packaging_files import (
     service,
     version,
 )
-from test_docs import FIRST_CELL, README, section
-
-from algotrendy import secrets
-from algotrendy.embedded.valkey import Valkey
-from algotrendy.supervisor import processes
-from algotrendy.supervisor.child import Spec
 
 PROCESSES = ("web", "trade", "training", "beat", "feed")
 OURS = (*PROCESSES, "prepare")

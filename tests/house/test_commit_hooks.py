@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging_files import ROOT, parsed
 
 from algotrendy.management.commands.test import CHECKS
+from tests.support.packaging_files import ROOT, parsed
 
 
 def hooks(stage: str) -> list[dict[str, Any]]:

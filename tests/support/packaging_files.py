@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright._impl._driver import compute_driver_executable
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # No package of ours needs YAML, but the driver of Playwright carries a parser.
 PARSE = (
     "const {yaml} = require(process.argv[1]); const text = require('fs').readFileSync(0, 'utf8');"
