@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import get_commands
-from test_docs import FIRST_CELL, README, section
 
 from algotrendy import secrets
 from algotrendy.embedded.valkey import Valkey
 from algotrendy.supervisor import processes
 from algotrendy.supervisor.child import Spec
+from tests.house.test_docs import FIRST_CELL, README, section
 from tests.support.packaging_files import (
     ROOT,
     image_environment,
