@@ -1,32 +1,20 @@
 """Reading the files that packaging is made of: YAML, the Dockerfile, .dockerignore."""
 
-import json
 import shlex
-import subprocess
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright._impl._driver import compute_driver_executable
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-# No package of ours needs YAML, but the driver of Playwright carries a parser.
-PARSE = (
-    "const {yaml} = require(process.argv[1]); const text = require('fs').readFileSync(0, 'utf8');"
-    "console.log(JSON.stringify(yaml.parse(text, {merge: true, strict: true, uniqueKeys: true})))"
-)
 
 
 @cache
 def parsed(name: str) -> dict[str, Any]:
     """Return the content of the file `name`, with anchors and merges worked in."""
-    node, cli = compute_driver_executable()
-    command = [node, "-e", PARSE, str(Path(cli).parent / "lib" / "utilsBundle.js")]
-    text = (ROOT / name).read_text()
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{name} is no YAML, or Playwright's parser has moved:\n{done.stderr}"
-    content: dict[str, Any] = json.loads(done.stdout)
+    content: dict[str, Any] = yaml.safe_load((ROOT / name).read_text())
     return content
 
 
