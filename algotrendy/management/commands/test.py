@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,12 +17,17 @@ from algotrendy.paths import BASE_DIR
 
 # Django only warns if there is no database to compare the history of migrations with.
 NO_DATABASE = ("-W", "ignore::RuntimeWarning")
+PYTHON = sys.executable
+# Djade is a program and no module, and takes files rather than a folder.
+DJADE = str(Path(sysconfig.get_path("scripts")) / "djade")
+TEMPLATES = tuple(sorted(str(path) for path in (BASE_DIR / "templates").rglob("*.html")))
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("ruff: lint", ("-m", "ruff", "check", "--quiet", "--no-cache", ".")),
-    ("ruff: format", ("-m", "ruff", "format", "--check", "--quiet", "--no-cache", ".")),
-    ("mypy: types", ("-m", "mypy", ".")),
-    ("django: checks", ("manage.py", "check")),
-    ("django: migrations", (*NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
+    ("ruff: lint", (PYTHON, "-m", "ruff", "check", "--quiet", "--no-cache", ".")),
+    ("ruff: format", (PYTHON, "-m", "ruff", "format", "--check", "--quiet", "--no-cache", ".")),
+    ("djade: templates", (DJADE, "--check", "--target-version", "5.2", *TEMPLATES)),
+    ("mypy: types", (PYTHON, "-m", "mypy", ".")),
+    ("django: checks", (PYTHON, "manage.py", "check")),
+    ("django: migrations", (PYTHON, *NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
 )
 
 
@@ -65,7 +72,7 @@ class Command(BaseCommand):
     def _check(self, name: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, *command], cwd=BASE_DIR, env=environment, check=False,
+            command, cwd=BASE_DIR, env=environment, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         mark = "✓" if done.returncode == 0 else "✗"

@@ -1,0 +1,37 @@
+"""Templates are code: every one of them parses, and none has a line that no review can read."""
+
+import pytest
+from django.conf import settings
+from django.template import Node, Template
+from django.template.loader import get_template
+from django.template.loader_tags import ExtendsNode, IncludeNode
+
+MAX_LENGTH = 160
+FOLDER = settings.BASE_DIR / "templates"
+NAMES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
+
+
+def compiled(name: str) -> Template:
+    template: Template = get_template(name).template
+    return template
+
+
+def constant(node: Node) -> str | None:
+    """Return the name of the template that a node names, if it is not chosen while rendering."""
+    name = node.template if isinstance(node, IncludeNode) else node.parent_name
+    return name.var if isinstance(name.var, str) else None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_is_too_long_to_review(name: str) -> None:
+    lines = enumerate((FOLDER / name).read_text().splitlines(), start=1)
+    long = [f"templates/{name}:{number}: {len(line)}" for number, line in lines if len(line) > MAX_LENGTH]
+    assert not long, f"longer than {MAX_LENGTH} characters: {', '.join(long)}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_parses_with_all_that_it_includes(name: str) -> None:
+    named = compiled(name).nodelist.get_nodes_by_type((IncludeNode, ExtendsNode))
+    for node in named:
+        if other := constant(node):
+            compiled(other)
