@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from algotrendy.management.commands.test import CHECKS
+from algotrendy.management.commands.test import CHECKS, PYTHON
 from tests.support.packaging_files import ROOT, parsed
 
 
@@ -29,8 +29,19 @@ def test_hooks_fetch_nothing_from_elsewhere() -> None:
 
 def test_the_hooks_of_a_commit_are_the_checks_that_mem_test_makes_before_its_tests() -> None:
     hooked = [(hook["name"], shlex.split(hook["entry"])) for hook in hooks("pre-commit")]
-    assert hooked == [(name, [".venv/bin/python", *command]) for name, command in CHECKS]
-    assert not any(hook["pass_filenames"] for hook in hooks("pre-commit"))
+    assert hooked == [(name, in_the_repository(command)) for name, command in CHECKS]
+
+
+def in_the_repository(command: tuple[str, ...]) -> list[str]:
+    """A check as a hook names it: the program below .venv, and no templates, which the hook is given by git."""
+    program, *arguments = command
+    own = [argument for argument in arguments if not argument.endswith(".html")]
+    return [f".venv/bin/{'python' if program == PYTHON else Path(program).name}", *own]
+
+
+def test_only_the_hook_of_templates_is_given_files() -> None:
+    given = {hook["id"]: hook["files"] for hook in hooks("pre-commit") if hook.get("pass_filenames", True)}
+    assert given == {"djade-templates": r"^templates/.*\.html$"}
 
 
 def test_one_installation_takes_the_hooks_of_every_stage() -> None:
