@@ -47,7 +47,7 @@ def _speaking(champions: list[ModelVersion], now: datetime) -> Iterator[Metric]:
     for family in sorted(silent):
         speaks.add_metric([family], 0.0)
     for version in champions:
-        heard = now < version.expires_at and not version.cant_speak_because
+        heard = now < version.expires_at and not version.load_error
         speaks.add_metric([version.family], 1.0 if heard else 0.0)
         age.add_metric([version.family], (now - (version.promoted_at or version.created_at)).total_seconds())
         left.add_metric([version.family], (version.expires_at - now).total_seconds())

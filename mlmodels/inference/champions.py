@@ -28,7 +28,7 @@ def champion_scorer(key: FamilyKey) -> tuple[ModelVersion, Scorer] | None:
     except BadArtefact as error:
         _note_load_error(speaking.champion, str(error))
         return None
-    if speaking.champion.cant_speak_because:
+    if speaking.champion.load_error:
         _clear_load_error(speaking.champion)
     return speaking.champion, voice
 
@@ -49,7 +49,7 @@ def scorer_of(version: ModelVersion) -> Scorer:
 def _note_load_error(version: ModelVersion, reason: str) -> None:
     """Note on a version why it can't be opened and ask for a training, unless that was done before."""
     row = ModelVersion.objects.select_for_update().only("notes").get(pk=version.pk)
-    if row.cant_speak_because:
+    if row.load_error:
         return
     ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, LOAD_ERROR + reason])
     with suppress(runs.AlreadyWaiting):

@@ -86,7 +86,7 @@ class ModelVersion(models.Model):
         return (self.promoted_at or self.created_at) + MAX_CHAMPION_AGE
 
     @property
-    def cant_speak_because(self) -> str:
+    def load_error(self) -> str:
         """Why it can't be opened, as far as a worker has tried; empty if it can."""
         return next((note.removeprefix(LOAD_ERROR) for note in self.notes if note.startswith(LOAD_ERROR)), "")
 

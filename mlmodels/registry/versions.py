@@ -26,12 +26,12 @@ class CannotPromote(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChampionStatus:
-    """Who speaks for a family. `silent_because` is empty when somebody does."""
+    """Who speaks for a family. `inactive_reason` is empty when somebody does."""
 
     champion: ModelVersion | None
     expires_at: datetime | None
     expired: bool
-    silent_because: str
+    inactive_reason: str
 
 
 def champion(family: str) -> ModelVersion | None:

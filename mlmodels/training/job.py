@@ -59,14 +59,15 @@ def _trainer(run: TrainingRun, tell: ProgressCallback) -> ModelRetrainer:
     recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
     if recipe.schema not in SCHEMAS:
         raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
-    rival = versions.champion_status(key.slug).champion if not versions.champion_status(key.slug).expired else None
+    status = versions.champion_status(key.slug)
+    champion = None if status.expired else status.champion
     return ModelRetrainer(
         recipe,
         SCHEMAS[recipe.schema],
         key.timeframe,
         load=lambda: candles(key, recipe),
-        save=lambda trained: keep(run, key, rival, trained),
-        incumbent=lambda: incumbent(rival),
+        save=lambda trained: keep(run, key, champion, trained),
+        incumbent=lambda: incumbent(champion),
         attempt=versions.attempts(key.slug) + 1,
         tell=tell,
     )

@@ -224,7 +224,7 @@ def test_a_champion_that_cant_be_opened_is_silent_says_why_and_has_a_new_one_tra
     TrainingRun.objects.update(state="failed", error="no", finished_at=timezone.now())
     score()
     version.refresh_from_db()
-    assert "seal" in version.cant_speak_because
+    assert "seal" in version.load_error
     assert (len(version.notes), TrainingRun.objects.count()) == (1, 1)
 
 
@@ -242,7 +242,7 @@ def test_features_defined_otherwise_than_in_training_are_never_given_to_a_model(
     desk()
     assert score() == []
     version.refresh_from_db()
-    assert "differently" in version.cant_speak_because
+    assert "differently" in version.load_error
 
 
 def test_each_prediction_meets_its_label_a_window_later() -> None:
@@ -326,7 +326,7 @@ def test_the_agent_reads_what_a_worker_stored_with_one_query(django_assert_num_q
         found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40) + BAR / 3)
     row = scored()[0]
     assert (found.version, found.open_time) == (version.name, clock_after(NEED + 39))
-    assert (found.probability, found.side, found.silent_because) == (row.probability, row.side, "")
+    assert (found.probability, found.side, found.inactive_reason) == (row.probability, row.side, "")
 
 
 def test_the_agent_computes_what_is_not_there_and_gets_what_a_worker_would_say() -> None:
@@ -344,7 +344,7 @@ def test_without_a_champion_the_agent_asks_one_query(django_assert_num_queries) 
     (instrument,) = desk(5)
     with django_assert_num_queries(1):
         found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(5))
-    assert found.silent_because
+    assert found.inactive_reason
     assert not found.version
 
 
@@ -354,13 +354,13 @@ def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
     tamper(version)
     assert (
         "could not be asked"
-        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).inactive_reason
     )
     assert ModelVersion.objects.count() == 1, "the transaction is still usable"
     score()
     assert (
         "can't be opened"
-        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).inactive_reason
     )
 
 
@@ -368,14 +368,14 @@ def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
 def test_a_young_market_makes_the_model_silent(bars) -> None:
     make_version()
     (instrument,) = desk(bars)
-    assert "too few" in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars)).silent_because
+    assert "too few" in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars)).inactive_reason
 
 
 def test_old_candles_are_not_taken_for_fresh_ones() -> None:
     make_version()
     (instrument,) = desk()
     assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 41)).version
-    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).silent_because
+    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).inactive_reason
 
 
 def test_only_old_predictions_of_made_up_markets_are_deleted() -> None:

@@ -84,7 +84,7 @@ def die(**_):
 
 job._teller = dying_teller
 if target == "save":
-    versions.settle = die  # the version and its artefact are written, and nothing is committed
+    versions.apply_verdict = die  # the version and its artefact are written, and nothing is committed
 call_command("run_training")
 """
 
