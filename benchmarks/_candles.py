@@ -10,7 +10,7 @@ import pandas as pd
 from market.bars import Bars
 from market.feeds.simulator import ASSETS, simulate
 from market.importing.names import series_of
-from mlmodels.pipeline.features import cut
+from mlmodels.pipeline.features import slice_bars
 
 TIMEFRAME = 300
 YEAR_ROWS = 87_840  # of each of four instruments: 351,360 together
@@ -47,4 +47,4 @@ def repeated(bars: Bars, count: int) -> Bars:
 
 def last(series: dict[str, Bars], count: int) -> dict[str, Bars]:
     """Return the newest `count` bars of each symbol."""
-    return {symbol: cut(bars, slice(max(0, len(bars) - count), None)) for symbol, bars in series.items()}
+    return {symbol: slice_bars(bars, slice(max(0, len(bars) - count), None)) for symbol, bars in series.items()}

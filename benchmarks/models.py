@@ -99,8 +99,8 @@ def bare(bars: Bars) -> list[Any]:
 
 def one_bar_figures(bars: Bars) -> Iterator[Figure]:
     """One new bar: the features of a live window against the whole recipe on as much as 2.5 kept."""
-    window = features.cut(bars, slice(V25.look_back + 1))
-    df = v25.frame(features.cut(bars, slice(ONE_BAR_ROWS)))
+    window = features.slice_bars(bars, slice(V25.look_back + 1))
+    df = v25.frame(features.slice_bars(bars, slice(ONE_BAR_ROWS)))
     # Many calls a turn: else each side is timed with the other's code and data in the processor's cache.
     ours, pandas = least(
         lambda: [features.compute(V25, window, TIMEFRAME) for _ in range(CALLS)],
@@ -115,7 +115,7 @@ def one_bar_figures(bars: Bars) -> Iterator[Figure]:
 
 def label_figures(bars: Bars, kind: str) -> Iterator[Figure]:
     """The inventory's labels: ours on a million rows, the loop on fewer, by row; equal where both were made."""
-    rule, few = PROFILES["inventory"], features.cut(bars, slice(LOOP_ROWS))
+    rule, few = PROFILES["inventory"], features.slice_bars(bars, slice(LOOP_ROWS))
     df = v25.frame(few)
     ours, loop, array_loop = least(
         lambda: labels.label(bars, TIMEFRAME, rule),
@@ -142,7 +142,7 @@ def prediction_figures(series: dict[str, Bars]) -> Iterator[Figure]:
     source, length = next(iter(series.values())), voice.need + 8
     for count in BATCHES:
         starts = np.linspace(0, len(source) - length, count).astype(int).tolist()
-        windows = [features.cut(source, slice(start, start + length)) for start in starts]
+        windows = [features.slice_bars(source, slice(start, start + length)) for start in starts]
         batch = [(number, bars, int(bars.open_time[-2])) for number, bars in enumerate(windows)]
         (took,) = least(lambda batch=batch: score_bars(voice, batch))  # type: ignore[misc]
         against = f"one bar of {count:,} instruments, {took / count * 1e6:,.0f} µs each, without the database"

@@ -1,4 +1,4 @@
-"""The champion as somebody to be beaten: what it says of the same rows, from features of its own schema. Pure."""
+"""The champion that has to be beaten: its forecast of the same rows, from features of its own schema. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mlmodels.pipeline.features import Floats, Schema
 
 @dataclass(frozen=True)
 class Incumbent:
-    """Who has to be beaten. `trained_to` is the first bar of the clock that it saw in no way."""
+    """The model that has to be beaten. `trained_to` is the first bar of the clock that it saw in no way."""
 
     name: str
     schema: Schema

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.bars import Bars
-from mlmodels.pipeline.features import Floats, cut, segments
+from mlmodels.pipeline.features import Floats, segments, slice_bars
 
 HOLES = 3  # cut into each series, so that gaps are looked at even where there are none
 NEAR = 3  # bars on either side of where a feature becomes known after a gap
@@ -71,4 +71,4 @@ def moments(
 def up_to(bars: Bars, at: NDArray[np.int64]) -> Iterator[tuple[int, Bars]]:
     """Yield each of the bars `at` with the candles up to and including it."""
     for bar in at.tolist():
-        yield bar, cut(bars, slice(bar + 1))
+        yield bar, slice_bars(bars, slice(bar + 1))

@@ -53,10 +53,10 @@ def _scores(report: Report) -> Table:
     return table
 
 
-def _interval(found: Interval | None, places: int = 4) -> str:
-    if found is None:
+def _interval(interval: Interval | None, places: int = 4) -> str:
+    if interval is None:
         return "–"
-    return f"{found['value']:.{places}f} [{found['low']:.{places}f}, {found['high']:.{places}f}]"
+    return f"{interval['value']:.{places}f} [{interval['low']:.{places}f}, {interval['high']:.{places}f}]"
 
 
 def _share(value: float | None) -> str:

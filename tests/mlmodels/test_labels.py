@@ -9,7 +9,7 @@ from benchmarks import _v25_recipe
 from market.bars import Bars
 from market.feeds.simulator import simulate
 from mlmodels.pipeline import labels
-from mlmodels.pipeline.features import BadCandles, cut
+from mlmodels.pipeline.features import BadCandles, slice_bars
 from mlmodels.pipeline.labels import PROFILES, LabelRule, label, left_side
 
 FIVE = 300
@@ -77,7 +77,7 @@ def test_no_window_crosses_a_gap() -> None:
     bars, rule = simulate(["BTCUSDT"], seed=3, count=900)["BTCUSDT"], PROFILES["half-percent"]
     holed = Bars(*(np.delete(getattr(bars, name), slice(400, 402)) for name in Bars.__dataclass_fields__))
     found = label(holed, FIVE, rule)
-    left, right = (label(cut(bars, part), FIVE, rule) for part in (slice(400), slice(402, None)))
+    left, right = (label(slice_bars(bars, part), FIVE, rule) for part in (slice(400), slice(402, None)))
     assert np.array_equal(found.reversal, np.concatenate([left.reversal, right.reversal]))
     assert np.array_equal(found.excess, np.concatenate([left.excess, right.excess]), equal_nan=True)
     assert (found.reversal[400 - rule.window : 400 + rule.window] == labels.UNKNOWN).all()
@@ -89,7 +89,7 @@ def test_the_side_needs_no_candle_after_its_bar(last: int) -> None:
     bars = simulate(["BTCUSDT"], seed=5, count=900)["BTCUSDT"]
     for rule in PROFILES.values():
         side, excess = left_side(bars, FIVE, rule)
-        past = left_side(cut(bars, slice(last + 1)), FIVE, rule)
+        past = left_side(slice_bars(bars, slice(last + 1)), FIVE, rule)
         assert np.array_equal(side[: last + 1], past[0])
         assert np.array_equal(excess[: last + 1], past[1], equal_nan=True)
 

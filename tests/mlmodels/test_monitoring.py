@@ -164,14 +164,14 @@ def test_weeks_without_evidence_are_no_reason_to_train(version) -> None:
 def test_fallen_skill_asks_for_one_training_a_week_and_says_why(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
-    assert (monitoring.watch(), monitoring.watch()) == (1, 0)
+    assert (monitoring.retrain_degraded(), monitoring.retrain_degraded()) == (1, 0)
     run = TrainingRun.objects.get()
     assert (run.trigger, run.family) == ("skill", version.family)
     assert "below zero" in run.log[-1]["text"]
     TrainingRun.objects.update(state="succeeded", finished_at=timezone.now())
-    assert monitoring.watch() == 0
+    assert monitoring.retrain_degraded() == 0
     TrainingRun.objects.update(created_at=timezone.now() - WEEK)
-    assert monitoring.watch() == 1
+    assert monitoring.retrain_degraded() == 1
 
 
 @pytest.mark.django_db
@@ -179,7 +179,7 @@ def test_only_champions_are_watched(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
     type(version).objects.update(state="retired")
-    assert monitoring.watch() == 0
+    assert monitoring.retrain_degraded() == 0
 
 
 @pytest.mark.django_db

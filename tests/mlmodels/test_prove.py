@@ -88,7 +88,7 @@ def test_a_test_that_does_not_hold_fails_the_command_and_shows_in_its_table(
 
 @pytest.mark.django_db
 def test_what_ends_a_proof_early_is_written_down(tiny_desk: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(subject: Subject, count: int, tell: truncation.Share) -> None:
+    def broken(subject: Subject, count: int, progress: truncation.ShareCallback) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite, "experiments", lambda trials: [("broken", broken, 1)])

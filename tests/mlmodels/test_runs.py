@@ -248,7 +248,7 @@ def test_the_command_refuses_without_candles(services: None) -> None:
 @pytest.fixture
 def another_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold the lock as another process would, until the event is set."""
-    monkeypatch.setattr(runs, "TELLING", 0.0)
+    monkeypatch.setattr(runs, "NOTICE_AFTER", 0.0)
     begun, may_end = threading.Event(), threading.Event()
 
     def train() -> None:
@@ -318,10 +318,10 @@ def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
             instrument=instrument, price=100, timeframe=300, kind=MarketKind.REPLAY, market_time=timezone.now(),
             received_at=timezone.now(),
         )  # fmt: skip
-    assert worker.ask_for_first_models() == [], "29 days are too few for the default recipe"
+    assert worker.request_first_models() == [], "29 days are too few for the default recipe"
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [run.trigger for run in worker.ask_for_first_models()] == ["first"]
-    assert worker.ask_for_first_models() == []
+    assert [run.trigger for run in worker.request_first_models()] == ["first"]
+    assert worker.request_first_models() == []
 
 
 def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
@@ -333,8 +333,8 @@ def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
 
 def test_the_schedule_asks_for_imported_candles_too_and_once(services: None) -> None:
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [(run.family, run.trigger) for run in worker.ask_for_retrains()] == [(REAL.slug, "schedule")]
-    assert worker.ask_for_retrains() == []
+    assert [(run.family, run.trigger) for run in worker.request_scheduled_retrains()] == [(REAL.slug, "schedule")]
+    assert worker.request_scheduled_retrains() == []
 
 
 def test_promotions_tell_on_which_rows(market: None) -> None:

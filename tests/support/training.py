@@ -69,20 +69,20 @@ from django.core.management import call_command
 from mlmodels.registry import versions
 from mlmodels.training import job
 
-target, teller = sys.argv[1], job._teller
+target, progress_writer = sys.argv[1], job._progress_writer
 
-def dying_teller(run_id, also):
-    tell = teller(run_id, also)
-    def told(step, share, text):
-        tell(step, share, text)
+def dying_writer(run_id, also):
+    write = progress_writer(run_id, also)
+    def report_progress(step, share, text):
+        write(step, share, text)
         if step == target and target != "save":
             os.kill(os.getpid(), signal.SIGKILL)
-    return told
+    return report_progress
 
 def die(**_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-job._teller = dying_teller
+job._progress_writer = dying_writer
 if target == "save":
     versions.apply_verdict = die  # the version and its artefact are written, and nothing is committed
 call_command("run_training")
