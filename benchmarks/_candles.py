@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,18 +21,18 @@ def candles() -> tuple[dict[str, Bars], str]:
     Given are the parquet and csv files of ALGOTRENDY_CANDLES (paths, separated by colons; `ts` is the open time in
     milliseconds); of two files of one symbol the longer counts.
     """
-    found: dict[str, Bars] = {}
+    series: dict[str, Bars] = {}
     for path in (Path(text) for text in os.environ.get("ALGOTRENDY_CANDLES", "").split(":") if text):
         symbol, bars = series_of(path, None, None).symbol, _read(path)
-        if len(bars) > len(found.get(symbol, ())):
-            found[symbol] = bars
-    if found:
-        return found, "given candles"
+        if len(bars) > len(series.get(symbol, ())):
+            series[symbol] = bars
+    if series:
+        return series, "given candles"
     return simulate(list(ASSETS), seed=1, count=YEAR_ROWS, timeframe=TIMEFRAME), "simulated candles"
 
 
 def _read(path: Path) -> Bars:
-    table: Any = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     prices = (table[name].to_numpy(np.float64) for name in ("open", "high", "low", "close", "volume"))
     return Bars(table["ts"].to_numpy(np.int64) // 1000, *prices)
 
