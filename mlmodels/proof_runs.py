@@ -24,7 +24,7 @@ WRITE_EVERY = 1.0
 ABANDONED = "Its process ended before the suite did. Nothing depends on it: start it again with ./mem prove."
 
 
-class ProofRuns(Exception):
+class AlreadyRunning(Exception):
     """The suite runs already, in another process."""
 
 
@@ -63,11 +63,11 @@ def prove(
 ) -> ProofRun:
     """Run the suite on `subject` and return its row as it ended; `also` gets the progress too, besides the row.
 
-    Raises ProofRuns if one runs already, and whatever ended the suite early, after writing it down.
+    Raises AlreadyRunning if one runs already, and whatever ended the suite early, after writing it down.
     """
-    with try_session_lock(LOCK) as mine:
-        if not mine:
-            raise ProofRuns("the honesty suite runs already: see its progress on the page Models, or wait")
+    with try_session_lock(LOCK) as acquired:
+        if not acquired:
+            raise AlreadyRunning("the honesty suite runs already: see its progress on the page Models, or wait")
         settle_dead()
         quick = ", quick" if trials == suite.QUICK else ""
         run = ProofRun.objects.create(

@@ -51,8 +51,8 @@ def predict(timeframe: int) -> int:
     """Have the champions score candles of this timeframe (seconds) that have just closed, one worker at a time."""
     from mlmodels.inference import predictions
 
-    with try_session_lock("mlmodels.predict") as mine:
-        return predictions.score_markets(timeframe) if mine else 0
+    with try_session_lock("mlmodels.predict") as acquired:
+        return predictions.score_markets(timeframe) if acquired else 0
 
 
 @shared_task(name="mlmodels.sweep_predictions")
@@ -60,8 +60,8 @@ def sweep_predictions() -> int:
     """Predict and label what lost nudges left."""
     from mlmodels.inference import predictions
 
-    with try_session_lock("mlmodels.predict") as mine:
-        return predictions.sweep() if mine else 0
+    with try_session_lock("mlmodels.predict") as acquired:
+        return predictions.sweep() if acquired else 0
 
 
 @shared_task(name="mlmodels.forget_predictions")

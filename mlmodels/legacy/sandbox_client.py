@@ -41,7 +41,7 @@ class Converted:
 def convert(files: Mapping[str, bytes], features: Sequence[str]) -> Converted:
     """Return the model in `files` (the model's first, then its scaler's), packed.
 
-    Raises BadFolder, and RefusedFile where a file wants something that no model needs.
+    Raises BadFolder, and RefusedFile where a file refers to something that no model needs.
     """
     head, data = _ask(files, features)
     if "refused" in head:

@@ -13,7 +13,7 @@ Parameters = Mapping[str, str | int | float | None]
 
 
 class RecipeChanges(TypedDict, total=False):
-    """What may be asked of a family's recipe; see `Recipe`."""
+    """What a caller may change in a family's recipe; see `Recipe`."""
 
     schema: str
     estimator: str

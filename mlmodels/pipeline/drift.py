@@ -32,8 +32,8 @@ class FeatureDrift:
 
 def deciles(rows: Floats, names: Sequence[str]) -> dict[str, list[float]]:
     """Return the nine values between the ten equally large parts of each column of `rows` (n, k)."""
-    cuts = np.quantile(rows, np.arange(1, BINS) / BINS, axis=0)
-    return {name: cuts[:, column].tolist() for column, name in enumerate(names)}
+    edges = np.quantile(rows, np.arange(1, BINS) / BINS, axis=0)
+    return {name: edges[:, column].tolist() for column, name in enumerate(names)}
 
 
 def psi(reference: Sequence[float], values: Floats) -> float:

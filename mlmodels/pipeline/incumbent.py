@@ -26,10 +26,10 @@ class Incumbent:
             return np.empty(0)
         if self.schema.hash == schema.hash:
             return np.asarray(self.predict(rows.features))
-        theirs = dataset.features_of(series, rows.timeframe, self.schema)
+        by_symbol = dataset.features_of(series, rows.timeframe, self.schema)
         table = np.empty((len(rows), len(self.schema.features)))
         for number, symbol in enumerate(rows.symbols):
-            mine = rows.instrument == number
-            place = np.searchsorted(series[symbol].open_time, rows.time[mine] * rows.timeframe)
-            table[mine] = theirs[symbol][place]
+            of_symbol = rows.instrument == number
+            place = np.searchsorted(series[symbol].open_time, rows.time[of_symbol] * rows.timeframe)
+            table[of_symbol] = by_symbol[symbol][place]
         return np.asarray(self.predict(table))

@@ -20,7 +20,7 @@ RANKING_RESAMPLES = 200  # of all rows, for the ranking
 AT_A_TIME = 25
 INTERVAL = (0.05, 0.95)
 BINS = 10
-SMALLEST = 1e-6  # no forecast is believed to be certain
+SMALLEST = 1e-6  # no forecast counts as certain
 CURVE_POINTS = 60
 Outcomes = NDArray[np.int8]
 

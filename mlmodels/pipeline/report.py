@@ -163,8 +163,8 @@ class Verdict(TypedDict):
     checks: list[Check]
 
 
-# Rows of older proofs have this key.
-_Finding = TypedDict("_Finding", {"found": str})  # noqa: UP013 - a class would bind a name that says nothing
+# The key of stored results and of the API.
+_Finding = TypedDict("_Finding", {"found": str})  # noqa: UP013 - no name to bind in code
 
 
 class ProofResult(_Finding):

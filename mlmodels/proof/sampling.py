@@ -24,7 +24,7 @@ class Worst:
     beyond: set[str] = field(default_factory=set)
     compared: int = 0
 
-    def see(
+    def compare(
         self, names: Sequence[str], left: Floats, right: Floats, place: str, unit: Floats | float = 1.0
     ) -> None:
         """Compare two rows of values. A value that is missing on one side only differs infinitely."""

@@ -59,11 +59,11 @@ def _cut_features(
     for bar, past in up_to(bars, moments(bars, subject.timeframe, schema.look_back, count, generator)):
         place = f"bar {bar} of {symbol}"
         alone = features.compute(schema, past, subject.timeframe)[-1]
-        worst.see(names, alone, whole[bar], place)
+        worst.compare(names, alone, whole[bar], place)
         if model and schema.hash == subject.schema.hash and np.isfinite(alone).all():
             batch = whole[max(0, bar - BATCH) : bar + 1]
             batch = batch[np.isfinite(batch).all(axis=1)]
-            worst.see(["prediction"], _predicted(model, alone[None]), _predicted(model, batch), place)
+            worst.compare(["prediction"], _predicted(model, alone[None]), _predicted(model, batch), place)
 
 
 def _predicted(model: estimators.Estimator, rows: Floats) -> Floats:
@@ -76,7 +76,7 @@ def _cut_left_side(
     rule = subject.recipe.label
     whole = _left_side(bars, subject)
     for bar, past in up_to(bars, moments(bars, subject.timeframe, rule.look_back, count, generator)):
-        worst.see(SIDE, _left_side(past, subject)[-1], whole[bar], f"bar {bar} of {symbol}")
+        worst.compare(SIDE, _left_side(past, subject)[-1], whole[bar], f"bar {bar} of {symbol}")
 
 
 def _left_side(bars: Bars, subject: Subject) -> Floats:
@@ -114,9 +114,9 @@ def _from_short_windows(
             continue
         short = features.compute(schema, features.slice_bars(bars, slice(first, bar + 1)), timeframe)
         place = f"bar {bar} of {symbol}"
-        worst.see(names, short[-1], whole[bar], place, unit)
+        worst.compare(names, short[-1], whole[bar], place, unit)
         known = np.isfinite(short[:-1]).any(axis=0).astype(float)
-        worst.see([f"{name} too early" for name in names], known, np.zeros(len(names)), place)
+        worst.compare([f"{name} too early" for name in names], known, np.zeros(len(names)), place)
 
 
 def _side_from_short_windows(
@@ -128,7 +128,7 @@ def _side_from_short_windows(
     for bar in moments(bars, subject.timeframe, need, count, generator).tolist():
         if bar >= need and np.isfinite(whole[bar]).all():
             short = _left_side(features.slice_bars(bars, slice(bar - need, bar + 1)), subject)
-            worst.see(SIDE, short[-1], whole[bar], f"bar {bar} of {symbol}", unit)
+            worst.compare(SIDE, short[-1], whole[bar], f"bar {bar} of {symbol}", unit)
 
 
 def _result(name: str, claim: str, worst: Worst, instruments: int) -> ProofResult:

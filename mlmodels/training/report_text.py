@@ -42,7 +42,7 @@ def _table(*columns: str) -> Table:
 
 def _scores(report: Report) -> Table:
     held = report["holdout"]
-    assert held is not None  # noqa: S101 - the caller asked
+    assert held is not None  # noqa: S101 - the caller has looked
     forecasts = [(name, held[key]) for name, key in FORECASTS]
     if held["champion"]:
         forecasts.append((held["champion_name"], held["champion"]))

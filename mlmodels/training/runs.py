@@ -95,13 +95,13 @@ def claim() -> TrainingRun | None:
     waiting = TrainingRun.objects.filter(state=State.QUEUED).order_by("id").first()
     if waiting is None:
         return None
-    mine = TrainingRun.objects.filter(pk=waiting.pk, state=State.QUEUED).update(
+    claimed = TrainingRun.objects.filter(pk=waiting.pk, state=State.QUEUED).update(
         state=State.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), pid=os.getpid(),
         host=socket.gethostname()[:100],
     )  # fmt: skip
     announce_run(waiting.pk)
     waiting.refresh_from_db()
-    return waiting if mine else None
+    return waiting if claimed else None
 
 
 def _sign(run: TrainingRun) -> None:
@@ -163,11 +163,11 @@ def announce_run(run_id: int) -> None:
 @contextmanager
 def training_lock() -> Iterator[bool]:
     """Yield whether this process may train: one at a time on the whole desk."""
-    mine = try_hold(LOCK)
+    acquired = try_hold(LOCK)
     try:
-        yield mine
+        yield acquired
     finally:
-        if mine:
+        if acquired:
             release(LOCK)
 
 
@@ -183,10 +183,10 @@ def training_turn(patience: float = math.inf, on_wait: Callable[[], None] = _giv
     """
     began, noticed = time.monotonic(), False
     while True:
-        with training_lock() as mine:
+        with training_lock() as acquired:
             waited = time.monotonic() - began
-            if mine or waited > patience:
-                yield mine
+            if acquired or waited > patience:
+                yield acquired
                 return
         if waited > NOTICE_AFTER and not noticed:
             on_wait()

@@ -55,10 +55,10 @@ def test_nothing_is_said_before_the_look_back_and_everything_after_it(bars: Bars
 @schemas
 def test_a_gap_begins_anew(bars: Bars, schema: features.Schema) -> None:
     holed = without(bars, slice(1_000, 1_003))
-    found = compute(schema, holed, FIVE)
+    table = compute(schema, holed, FIVE)
     alone = compute(schema, slice_bars(bars, slice(1_003, None)), FIVE)
-    assert np.array_equal(found[1_000:], alone, equal_nan=True)
-    assert np.isnan(found[1_000 : 1_000 + schema.look_back]).all()
+    assert np.array_equal(table[1_000:], alone, equal_nan=True)
+    assert np.isnan(table[1_000 : 1_000 + schema.look_back]).all()
 
 
 @given(last=st.integers(0, 2_999), hole=st.integers(1, 2_950), width=st.integers(0, 40))
@@ -90,8 +90,8 @@ def test_a_price_that_stands_still_has_the_values_that_stand_for_nothing() -> No
 
 
 def test_without_any_move_there_is_no_unit_and_the_scale_free_features_are_missing() -> None:
-    found = compute(DESK_1, flat(400), FIVE)
-    assert np.isnan(found[:, :5]).all()
+    table = compute(DESK_1, flat(400), FIVE)
+    assert np.isnan(table[:, :5]).all()
 
 
 def test_a_stretch_that_is_flat_after_moves_leaves_no_crumbs(bars: Bars) -> None:

@@ -249,9 +249,9 @@ os.write(1, " ".join(everywhere + on_linux * (sys.platform == "linux")).encode()
 def test_the_process_can_open_send_start_and_signal_nothing(monkeypatch):
     monkeypatch.setattr(sandbox_client, "_CODE", CONFINED.format(root=str(sandbox_client._ROOT)))
     with Path(os.devnull).open("rb") as nothing:
-        said = sandbox_client._run(nothing, "/").decode().split()
-    assert len(said) >= 3
-    assert set(said) == {"refused"}
+        answers = sandbox_client._run(nothing, "/").decode().split()
+    assert len(answers) >= 3
+    assert set(answers) == {"refused"}
 
 
 @pytest.mark.parametrize(

@@ -49,10 +49,10 @@ def prove(*arguments: str) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None) -> None:
-    told: list[int] = []
+    announced: list[int] = []
 
     def listen(proof_id: int, **kwargs: object) -> None:
-        told.append(proof_id)
+        announced.append(proof_id)
 
     ProofRun.objects.create(subject="one whose process was killed", simulated=True)
     proof_changed.connect(listen)
@@ -66,7 +66,7 @@ def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None)
     assert run.subject.startswith("a simulated market: BTCUSDT, ETHUSDT")
     assert run.subject.endswith(", quick")
     assert (dead.state, dead.error) == ("error", proof_runs.ABANDONED)
-    assert set(told) == {run.pk, dead.pk}
+    assert set(announced) == {run.pk, dead.pk}
 
 
 @pytest.mark.django_db

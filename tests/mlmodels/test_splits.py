@@ -77,14 +77,14 @@ def test_folds_follow_one_another_without_a_gap_and_train_on_everything_before(
     length: int, folds: int, first: int
 ) -> None:
     recipe = replace(RECIPE, folds=folds)
-    made = walk_forward(Window(first, first + length), recipe)
-    assert len(made) == folds
-    for earlier, later in pairwise(made):
+    splits = walk_forward(Window(first, first + length), recipe)
+    assert len(splits) == folds
+    for earlier, later in pairwise(splits):
         assert earlier.test.last == later.test.first
         assert earlier.test.bars == later.test.bars
-    for split in made:
+    for split in splits:
         assert split.train == Window(first, split.test.first - recipe.purge)
-    assert made[-1].test.last == first + length
+    assert splits[-1].test.last == first + length
 
 
 def test_a_history_that_is_too_short_says_how_much_is_needed(series: dict[str, Bars]) -> None:
@@ -131,5 +131,5 @@ def test_every_row_carries_the_values_of_its_own_instrument(series: dict[str, Ba
         symbol = data.symbols[data.instrument[row]]
         at = int(np.searchsorted(series[symbol].open_time, data.time[row] * FIVE))
         assert np.array_equal(known[symbol][at], data.features[row])
-        found = labels.label(series[symbol], FIVE, RECIPE.label)
-        assert (found.reversal[at], found.side[at]) == (data.reversal[row], data.side[row])
+        labelled = labels.label(series[symbol], FIVE, RECIPE.label)
+        assert (labelled.reversal[at], labelled.side[at]) == (data.reversal[row], data.side[row])

@@ -25,10 +25,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 def import_market(days: int = DAYS, seed: int = 3, symbols: tuple[str, ...] = SYMBOLS) -> list[Instrument]:
     """Store `days` of 5-minute candles of a market with regimes, as if imported."""
-    made = simulator.simulate(symbols, seed=seed, count=days * 288, timeframe=300)
+    series = simulator.simulate(symbols, seed=seed, count=days * 288, timeframe=300)
     instruments = [ensure_instrument(symbol) for symbol in symbols]
     for instrument in instruments:
-        bars = made[instrument.symbol]
+        bars = series[instrument.symbol]
         rows = zip(bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True)
         candles = [
             NewCandle(
@@ -99,5 +99,7 @@ def database_url() -> str:
     """Return the address of the test database, for other processes."""
     from urllib.parse import quote
 
-    found = connection.settings_dict
-    return f"postgres://{found['USER']}@{quote(found['HOST'], safe='')}:{found['PORT']}/{found['NAME']}"
+    settings = connection.settings_dict
+    return (
+        f"postgres://{settings['USER']}@{quote(settings['HOST'], safe='')}:{settings['PORT']}/{settings['NAME']}"
+    )

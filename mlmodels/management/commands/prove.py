@@ -46,7 +46,7 @@ class Command(BaseCommand):
 
             try:
                 run = proof_runs.prove(subject, trials, show)
-            except proof_runs.ProofRuns as error:
+            except proof_runs.AlreadyRunning as error:
                 raise CommandError(str(error)) from error
         self._print_result(run, quick=options["quick"], as_json=options["json"])
         if run.state != ProofRun.State.PASSED:

@@ -21,8 +21,8 @@ class Command(BaseCommand):
         """Take the lock and work; without it somebody else does."""
         with contextlib.suppress(OSError):
             os.nice(10)
-        with runs.training_turn(PATIENCE) as mine:
-            if mine:
+        with runs.training_turn(PATIENCE) as acquired:
+            if acquired:
                 self._work()
 
     def _work(self) -> None:
