@@ -261,7 +261,8 @@ def predictions(owner: ModelVersion, instrument: Instrument, count: int = 30) ->
         Prediction.objects.create(
             instrument=instrument, timeframe=owner.timeframe, open_time=open_time, market="simulated",
             version=owner, schema_hash=owner.schema_hash, side=side,
-            probability=0.0 if side == "none" else 0.2 + n % 7 / 10, features=[0.0], labelled_at=timezone.now() if known else None, **known,
+            probability=0.0 if side == "none" else 0.2 + n % 7 / 10, features=[0.0],
+            labelled_at=timezone.now() if known else None, **known,
         )  # fmt: skip
 
 
