@@ -1,6 +1,6 @@
 """AlgoTrendy 2.5's training recipe as it was, pandas and a loop: oracle of tests, floor of measurements."""
 
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,13 @@ WINDOW, THRESHOLD = 5, 0.02
 SEED = 42
 
 
-def frame(bars: Bars) -> Any:
+def frame(bars: Bars) -> pd.DataFrame:
     """Return the candles as 2.5 read them."""
     names = ("open", "high", "low", "close", "volume")
     return pd.DataFrame({name: getattr(bars, name) for name in names})
 
 
-def features(df: Any) -> Any:
+def features(df: pd.DataFrame) -> pd.DataFrame:
     """Return the twelve features of retrain_model.py, in its order."""
     out = pd.DataFrame(index=df.index)
     for period in (5, 20, 50):
@@ -41,24 +41,24 @@ def features(df: Any) -> Any:
     return out
 
 
-def reversals(df: Any, threshold: float = THRESHOLD, window: int = WINDOW) -> NDArray[np.int8]:
+def reversals(df: pd.DataFrame, threshold: float = THRESHOLD, window: int = WINDOW) -> NDArray[np.int8]:
     """Return 1 where a close is a peak or a trough by `threshold`, else 0; row by row like `detect_reversals`."""
-    close, found = df["close"], np.zeros(len(df), np.int8)
+    close, labels = df["close"], np.zeros(len(df), np.int8)
     for i in range(window, len(df) - window):
         before, after = close.iloc[i - window : i], close.iloc[i + 1 : i + window + 1]
-        found[i] = _reversal(close.iloc[i], before, after, threshold)
-    return found
+        labels[i] = _reversal(close.iloc[i], before, after, threshold)
+    return labels
 
 
 def reversals_of_array(close: NDArray[np.float64]) -> NDArray[np.int8]:
     """Return the same by the same loop, for a reader who would have taken the closes out of the frame first."""
-    found = np.zeros(len(close), np.int8)
+    labels = np.zeros(len(close), np.int8)
     for i in range(WINDOW, len(close) - WINDOW):
-        found[i] = _reversal(close[i], close[i - WINDOW : i], close[i + 1 : i + WINDOW + 1], THRESHOLD)
-    return found
+        labels[i] = _reversal(close[i], close[i - WINDOW : i], close[i + 1 : i + WINDOW + 1], THRESHOLD)
+    return labels
 
 
-def _reversal(price: float, before: Any, after: Any, threshold: float) -> bool:
+def _reversal(price: float, before: Collection[float], after: Collection[float], threshold: float) -> bool:
     peak = price > min(before) * (1 + threshold) and price > min(after) * (1 + threshold)
     trough = price < max(before) * (1 - threshold) and price < max(after) * (1 - threshold)
     return bool(peak or trough)

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -52,7 +51,7 @@ def run() -> Iterator[Figure]:
     yield from end_to_end_figures(kind)
 
 
-def least(*sides: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
+def least(*sides: Callable[[], object], repeats: int = REPEATS) -> list[float]:
     """Call the sides in turns and return the least time of each (seconds)."""
     best = [float("inf")] * len(sides)
     for _ in range(repeats):
@@ -85,22 +84,22 @@ def feature_figures(bars: Bars, kind: str) -> Iterator[Figure]:
                   f"bare TA-Lib and numpy calls, whole columns, took {bare_calls:.3f} s")  # fmt: skip
 
 
-def bare(bars: Bars) -> list[Any]:
+def bare(bars: Bars) -> list[Floats]:
     """Call TA-Lib as one would who cares for nothing else: its RSI, its MACD, its bands; no gaps, no checks."""
     close, height = bars.close, bars.high - bars.low
-    made = [talib.SMA(close, period) for period in (5, 20, 50)]
-    made += [talib.RSI(close, 14), *talib.MACD(close, 12, 26, 9)]
+    columns = [talib.SMA(close, period) for period in (5, 20, 50)]
+    columns += [talib.RSI(close, 14), *talib.MACD(close, 12, 26, 9)]
     upper, _, lower = talib.BBANDS(close, 20, 2.0, 2.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        made += [(close - lower) / (upper - lower), bars.volume / talib.SMA(bars.volume, 20), height]
-        made += [(close - bars.low) / height, np.abs(close - bars.open) / height]
-    return made
+        columns += [(close - lower) / (upper - lower), bars.volume / talib.SMA(bars.volume, 20), height]
+        columns += [(close - bars.low) / height, np.abs(close - bars.open) / height]
+    return columns
 
 
 def one_bar_figures(bars: Bars) -> Iterator[Figure]:
     """One new bar: the features of a live window against the whole recipe on as much as 2.5 kept."""
-    window = features.cut(bars, slice(V25.look_back + 1))
-    df = v25.frame(features.cut(bars, slice(ONE_BAR_ROWS)))
+    window = features.slice_bars(bars, slice(V25.look_back + 1))
+    df = v25.frame(features.slice_bars(bars, slice(ONE_BAR_ROWS)))
     # Many calls a turn: else each side is timed with the other's code and data in the processor's cache.
     ours, pandas = least(
         lambda: [features.compute(V25, window, TIMEFRAME) for _ in range(CALLS)],
@@ -115,7 +114,7 @@ def one_bar_figures(bars: Bars) -> Iterator[Figure]:
 
 def label_figures(bars: Bars, kind: str) -> Iterator[Figure]:
     """The inventory's labels: ours on a million rows, the loop on fewer, by row; equal where both were made."""
-    rule, few = PROFILES["inventory"], features.cut(bars, slice(LOOP_ROWS))
+    rule, few = PROFILES["inventory"], features.slice_bars(bars, slice(LOOP_ROWS))
     df = v25.frame(few)
     ours, loop, array_loop = least(
         lambda: labels.label(bars, TIMEFRAME, rule),
@@ -130,27 +129,27 @@ def label_figures(bars: Bars, kind: str) -> Iterator[Figure]:
     yield at_least("labels_against_loop", loop / ours, 200, against)
     yield Figure("labels_against_array_loop", round(array_loop / ours, 1), "×",
                  f"the same loop over an array, {array_loop:.1f} µs a row")  # fmt: skip
-    made = labels.label(few, TIMEFRAME, rule).reversal
-    differ = int((np.maximum(made, 0) != v25.reversals(df)).sum())
+    ours_of_few = labels.label(few, TIMEFRAME, rule).reversal
+    differ = int((np.maximum(ours_of_few, 0) != v25.reversals(df)).sum())
     yield Figure("labels_that_differ", differ, "rows", f"of {LOOP_ROWS:,}", "= 0", differ == 0)
 
 
 def prediction_figures(series: dict[str, Bars]) -> Iterator[Figure]:
     """A closed bar of many instruments at once: features, side and one call of the model."""
     trained = ModelRetrainer(small_recipe(), DESK_1, TIMEFRAME, lambda: last(series, 12_000)).run()
-    voice = Scorer(trained.model, DESK_1, trained.recipe.label, TIMEFRAME)
-    source, length = next(iter(series.values())), voice.need + 8
+    scorer = Scorer(trained.model, DESK_1, trained.recipe.label, TIMEFRAME)
+    source, length = next(iter(series.values())), scorer.need + 8
     for count in BATCHES:
         starts = np.linspace(0, len(source) - length, count).astype(int).tolist()
-        windows = [features.cut(source, slice(start, start + length)) for start in starts]
+        windows = [features.slice_bars(source, slice(start, start + length)) for start in starts]
         batch = [(number, bars, int(bars.open_time[-2])) for number, bars in enumerate(windows)]
-        (took,) = least(lambda batch=batch: score_bars(voice, batch))  # type: ignore[misc]
+        (took,) = least(lambda batch=batch: score_bars(scorer, batch))  # type: ignore[misc]
         against = f"one bar of {count:,} instruments, {took / count * 1e6:,.0f} µs each, without the database"
         yield Figure(f"prediction_of_{count}", round(took * 1e3, 2), "ms", against)
 
 
 def small_recipe() -> Recipe:
-    """Return a recipe for a model that is only asked."""
+    """Return a recipe for a model that only scores."""
     return Recipe(history_days=42, holdout_days=14, importance=False)
 
 
@@ -178,9 +177,9 @@ def retrain_figures(series: dict[str, Bars], kind: str) -> Iterator[Figure]:
     each = TRAINING_ROWS // len(series)
     length = DESK_1.look_back + each + recipe.purge + recipe.holdout_bars + recipe.label.window
     chosen = last(series, length)
-    made: list[Trained] = []
+    trainings: list[Trained] = []
     (ours,) = least(
-        lambda: made.append(ModelRetrainer(recipe, DESK_1, TIMEFRAME, lambda: chosen).run()), repeats=2
+        lambda: trainings.append(ModelRetrainer(recipe, DESK_1, TIMEFRAME, lambda: chosen).run()), repeats=2
     )
     theirs = inventory(chosen, recipe)
     fitted: list[estimators.Estimator] = []
@@ -189,7 +188,7 @@ def retrain_figures(series: dict[str, Bars], kind: str) -> Iterator[Figure]:
                  f"a hold-out of {recipe.holdout_days} days, {kind}")  # fmt: skip
     against = f"one fit of the inventory's model on {len(theirs.rows):,} rows, measured once, took {fit:.1f} s"
     yield at_most("retrain_against_one_fit", ours / fit, 0.15, "×", against)
-    yield from loss_figures(made[-1], chosen, theirs, theirs.losses(fitted[0]))
+    yield from loss_figures(trainings[-1], chosen, theirs, theirs.losses(fitted[0]))
 
 
 def inventory(series: dict[str, Bars], recipe: Recipe) -> Inventory:
@@ -208,9 +207,9 @@ def loss_figures(trained: Trained, series: dict[str, Bars], theirs: Inventory, l
     ours = dataset.gather(series, TIMEFRAME, DESK_1, trained.recipe.label, known)
     ours = ours.between(int(theirs.held_out.time[0]), int(theirs.held_out.time[-1]) + 1)
     candidate = ours.side != labels.NONE
-    said = np.zeros(len(ours))
-    said[candidate] = estimators.probability(trained.model, ours.features[candidate])
-    mine = metrics.log_loss(ours.reversal, said)
+    probability = np.zeros(len(ours))
+    probability[candidate] = estimators.probability(trained.model, ours.features[candidate])
+    mine = metrics.log_loss(ours.reversal, probability)
     for name, chosen in (("candidates", candidate), ("all_rows", np.ones(len(ours), bool))):
         theirs_mean = float(losses[chosen].mean())
         against = f"the inventory's on the same {int(chosen.sum()):,} held-out rows"
@@ -222,21 +221,20 @@ def end_to_end_figures(kind: str) -> Iterator[Figure]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", END_TO_END], cwd=BASE_DIR, env=environment, check=True,
                           capture_output=True, text=True)  # fmt: skip
-    told = json.loads(done.stdout.splitlines()[-1])
-    what = (
-        f"{told['candles']:,} {kind}, read, features, labels, walk-forward, fit, report, gate: {told['outcome']}"
-    )
-    yield Figure("end_to_end", round(told["seconds"], 1), "s", what)
-    yield at_most("end_to_end_memory", told["bytes"] / 1e9, MOST_MEMORY, "GB", "the most that its process held")
+    report = json.loads(done.stdout.splitlines()[-1])
+    steps = "read, features, labels, walk-forward, fit, report, gate"
+    what = f"{report['candles']:,} {kind}, {steps}: {report['outcome']}"
+    yield Figure("end_to_end", round(report["seconds"], 1), "s", what)
+    yield at_most("end_to_end_memory", report["bytes"] / 1e9, MOST_MEMORY, "GB", "the most that its process held")
 
 
 def end_to_end() -> None:
     """Train on everything in this process and print what it took."""
     began = time.perf_counter()
     series = last(candles()[0], YEAR_ROWS)
-    made = ModelRetrainer(Recipe(), DESK_1, TIMEFRAME, lambda: series).run()
+    trained = ModelRetrainer(Recipe(), DESK_1, TIMEFRAME, lambda: series).run()
     seconds = time.perf_counter() - began
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     count = sum(len(bars) for bars in series.values())
-    print(json.dumps({"seconds": seconds, "bytes": peak, "candles": count, "outcome": made.verdict["outcome"]}))
+    print(json.dumps({"seconds": seconds, "bytes": peak, "candles": count, "outcome": trained.verdict["outcome"]}))

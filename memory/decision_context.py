@@ -15,7 +15,8 @@ from memory.agent import DecisionContext
 from memory.confidence import Level
 from memory.models import Intent
 from memory.trade_signal import TradeSignal
-from mlmodels.inference.latest import LatestPrediction, latest_prediction
+from mlmodels.inference.latest import latest_prediction
+from mlmodels.inference.values import LatestPrediction
 
 ZERO = Decimal(0)
 

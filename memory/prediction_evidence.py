@@ -8,7 +8,7 @@ from typing import Literal
 
 from memory.evidence import PredictionEvidence
 from memory.models import Intent
-from mlmodels.inference.latest import LatestPrediction
+from mlmodels.inference.values import LatestPrediction
 
 Stance = Literal["supports", "opposes", "silent"]
 FAVOURS = {"peak": Intent.SHORT, "trough": Intent.LONG}
@@ -33,7 +33,7 @@ def evidence(said: LatestPrediction, side: str) -> PredictionEvidence:
         "candidate": said.is_candidate,
         "stance": taken,
         "open_time": said.open_time.isoformat() if said.open_time else None,
-        "text": said.silent_because or _text(said, taken, side),
+        "text": said.inactive_reason or _text(said, taken, side),
     }
 
 

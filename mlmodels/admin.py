@@ -1,6 +1,6 @@
-"""Models in the admin: everything can be read, nothing edited. Who speaks is changed on the pages of models."""
+"""Models in the admin: everything can be read, nothing edited. Champions are changed on the pages of models."""
 
-from typing import Any
+from typing import Protocol
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -17,9 +17,15 @@ class ModelVersionAdmin(LargeTableAdmin, ReadOnlyAdmin):
     list_filter = ("state", "origin", "simulated", "family")
     search_fields = ("name", "family")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         """Return versions without their reports: those are large and shown on the version's own page."""
         return super().get_queryset(request).defer("report", "verdict", "claimed", "recipe", "notes")
+
+
+class Sized(Protocol):
+    """An artefact with the number of its bytes."""
+
+    size: int
 
 
 @admin.register(Artefact)
@@ -30,13 +36,13 @@ class ArtefactAdmin(ReadOnlyAdmin):
     fields = ("version", "format", "size", "digest_start", "libraries", "golden")
     readonly_fields = ("size", "digest_start")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Artefact]:
         """Return artefacts with their size and without their bytes."""
-        rows: QuerySet[Any] = super().get_queryset(request).defer("data").annotate(size=Length("data"))
+        rows: QuerySet[Artefact] = super().get_queryset(request).defer("data").annotate(size=Length("data"))
         return rows
 
     @admin.display(description="Bytes")
-    def size(self, artefact: Any) -> str:
+    def size(self, artefact: Sized) -> str:
         """Return how large the stored model is."""
         return f"{artefact.size:,}"
 

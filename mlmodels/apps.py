@@ -1,4 +1,4 @@
-"""Configuration of models, and what they listen to from below."""
+"""Configuration of models, and the signals from below that they receive."""
 
 from django.apps import AppConfig
 
@@ -7,7 +7,7 @@ class MlmodelsConfig(AppConfig):
     name = "mlmodels"
 
     def ready(self) -> None:
-        """Listen to candles."""
+        """Connect to the signal of closed candles."""
         from market.signals import candle_closed
         from mlmodels import receivers
 

@@ -1,4 +1,4 @@
-"""Figures of models for /prometheus: who speaks, how well, how long still, and whether training goes on.
+"""Figures of models for /prometheus: which are active, how good, how long still, and whether training goes on.
 
 Every query is served by an index or bounded by a window: a scrape costs the same on a desk of ten years.
 """
@@ -24,7 +24,7 @@ def models() -> Iterator[Metric]:
     """Yield all of them."""
     now = timezone.now()
     champions = list(_champions())
-    yield from _speaking(champions, now)
+    yield from _activity(champions, now)
     yield from _skill(champions)
     yield _newest(champions, now)
     yield from _training(now)
@@ -36,46 +36,46 @@ def _champions() -> QuerySet[ModelVersion]:
     return rows.only("name", "family", "timeframe", "simulated", "promoted_at", "created_at", "notes")
 
 
-def _speaking(champions: list[ModelVersion], now: datetime) -> Iterator[Metric]:
+def _activity(champions: list[ModelVersion], now: datetime) -> Iterator[Metric]:
     text = "1 if a champion speaks for the family, 0 if nobody does."
-    speaks = GaugeMetricFamily("algotrendy_model_speaks", text, labels=["family"])
+    active = GaugeMetricFamily("algotrendy_model_speaks", text, labels=["family"])
     age = _gauge("algotrendy_model_champion_age_seconds", "Since the champion was promoted.")
     left = _gauge(
         "algotrendy_model_champion_expires_seconds", "Until the champion stops speaking; negative: over."
     )
-    silent = {key.slug for key in families.quoted_families()} - {version.family for version in champions}
-    for family in sorted(silent):
-        speaks.add_metric([family], 0.0)
+    without = {key.slug for key in families.quoted_families()} - {version.family for version in champions}
+    for family in sorted(without):
+        active.add_metric([family], 0.0)
     for version in champions:
-        heard = now < version.expires_at and not version.cant_speak_because
-        speaks.add_metric([version.family], 1.0 if heard else 0.0)
+        predicts = now < version.expires_at and not version.load_error
+        active.add_metric([version.family], 1.0 if predicts else 0.0)
         age.add_metric([version.family], (now - (version.promoted_at or version.created_at)).total_seconds())
         left.add_metric([version.family], (version.expires_at - now).total_seconds())
-    yield from (speaks, age, left)
+    yield from (active, age, left)
 
 
 def _skill(champions: list[ModelVersion]) -> Iterator[Metric]:
     """Yield the champions' skill; a week without enough evidence has none."""
     text = "1 - log-loss / log-loss of the base rate: on the held-out rows, and live in the last complete week."
-    found = GaugeMetricFamily("algotrendy_model_skill", text, labels=["family", "rows"])
+    skill = GaugeMetricFamily("algotrendy_model_skill", text, labels=["family", "rows"])
     for version in champions:
         held_out = getattr(version, "held_out", None)
         if held_out is not None:
-            found.add_metric([version.family, "held-out"], float(held_out))
+            skill.add_metric([version.family, "held-out"], float(held_out))
         complete = [week for week in monitoring.weekly(version.pk, weeks=2) if week.complete]
         if complete and complete[-1].skill is not None:
-            found.add_metric([version.family, "last-week"], complete[-1].skill)
-    yield found
+            skill.add_metric([version.family, "last-week"], complete[-1].skill)
+    yield skill
 
 
 def _newest(champions: list[ModelVersion], now: datetime) -> Metric:
-    found = _gauge("algotrendy_prediction_age_seconds", "Since the champion's newest prediction was made.")
+    age = _gauge("algotrendy_prediction_age_seconds", "Since the champion's newest prediction was made.")
     for version in champions:
         rows = Prediction.objects.filter(version=version).order_by("-open_time")
         made_at = rows.values_list("made_at", flat=True).first()
         if made_at:
-            found.add_metric([version.family], (now - made_at).total_seconds())
-    return found
+            age.add_metric([version.family], (now - made_at).total_seconds())
+    return age
 
 
 def _training(now: datetime) -> Iterator[Metric]:

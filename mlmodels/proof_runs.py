@@ -1,9 +1,7 @@
-"""Runs of the honesty suite as rows: on which candles, how far, and what was found. One runs at a time."""
+"""Runs of the honesty suite as rows: on which candles, how far, and with what result. One runs at a time."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from django.utils import timezone
 
@@ -26,7 +24,7 @@ WRITE_EVERY = 1.0
 ABANDONED = "Its process ended before the suite did. Nothing depends on it: start it again with ./mem prove."
 
 
-class ProofRuns(Exception):
+class AlreadyRunning(Exception):
     """The suite runs already, in another process."""
 
 
@@ -35,11 +33,11 @@ def subject(*, simulated: bool = False, timeframe: int | None = None) -> Subject
 
     Enough for a trial are five weeks, and 10,080 bars, of one instrument at least.
     """
-    found = None if simulated else _most(timeframe)
-    if found is None:
+    longest = None if simulated else _most(timeframe)
+    if longest is None:
         return subjects.simulated()
-    key = FamilyKey(found[0].timeframe, simulated=False)
-    series = {one.symbol: load_bars(one.instrument_id, one.timeframe, _since(key, one)) for one in found}
+    key = FamilyKey(longest[0].timeframe, simulated=False)
+    series = {one.symbol: load_bars(one.instrument_id, one.timeframe, _since(key, one)) for one in longest}
     return subjects.real(series, key.timeframe, families.recipe_of(key))
 
 
@@ -61,15 +59,15 @@ def _most(timeframe: int | None) -> list[Series] | None:
 
 
 def prove(
-    subject: Subject, trials: suite.Trials = suite.FULL, also: suite.Tell = lambda name, share, results: None
+    subject: Subject, trials: suite.Trials = suite.FULL, also: suite.ProgressCallback = suite.ignore_progress
 ) -> ProofRun:
-    """Run the suite on `subject` and return its row as it ended; `also` is told of progress besides the row.
+    """Run the suite on `subject` and return its row as it ended; `also` gets the progress too, besides the row.
 
-    Raises ProofRuns if one runs already, and whatever ended the suite early, after writing it down.
+    Raises AlreadyRunning if one runs already, and whatever ended the suite early, after writing it down.
     """
-    with try_session_lock(LOCK) as mine:
-        if not mine:
-            raise ProofRuns("the honesty suite runs already: see its progress on the page Models, or wait")
+    with try_session_lock(LOCK) as acquired:
+        if not acquired:
+            raise AlreadyRunning("the honesty suite runs already: see its progress on the page Models, or wait")
         settle_dead()
         quick = ", quick" if trials == suite.QUICK else ""
         run = ProofRun.objects.create(
@@ -77,7 +75,7 @@ def prove(
         )
         announce_run(run.pk)
         try:
-            results = suite.run(subject, _teller(run.pk, also), trials)
+            results = suite.run(subject, _progress_writer(run.pk, also), trials)
         except BaseException as error:  # also Ctrl-C: a row without an end would be taken for a killed process
             _end(run, State.ERROR, error=f"{type(error).__name__}: {error}")
             raise
@@ -106,19 +104,19 @@ def announce_run(proof_id: int) -> None:
     announce(proof_changed, ProofRun, proof_id=proof_id)
 
 
-def _teller(proof_id: int, also: suite.Tell) -> Callable[[str, float, list[ProofResult]], None]:
+def _progress_writer(proof_id: int, also: suite.ProgressCallback) -> suite.ProgressCallback:
     """Return what the suite calls: it writes the row now and then, and whenever an experiment ends."""
     written_at, written = 0.0, -1
 
-    def tell(name: str, share: float, results: list[ProofResult]) -> None:
+    def report_progress(name: str, share: float, results: list[ProofResult]) -> None:
         nonlocal written_at, written
         also(name, share, results)
         now = time.monotonic()
         if len(results) == written and now - written_at < WRITE_EVERY:
             return
         written_at, written = now, len(results)
-        changes: dict[str, Any] = {"progress": min(share, 1.0), "step": name, "results": results}
+        changes: dict[str, object] = {"progress": min(share, 1.0), "step": name, "results": results}
         ProofRun.objects.filter(pk=proof_id).update(heartbeat_at=timezone.now(), **changes)
         announce_run(proof_id)
 
-    return tell
+    return report_progress

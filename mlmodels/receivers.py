@@ -1,7 +1,6 @@
-"""What models listen to from below. Quick: it only nudges a worker."""
+"""Receivers of signals from below. Quick: they only nudge a worker."""
 
 import time
-from typing import Any
 
 from algotrendy.events import nudge
 
@@ -10,7 +9,7 @@ GATHERED = 0.2
 _nudged_at: dict[int, float] = {}
 
 
-def predict_soon(timeframe: int, **_: Any) -> None:
+def predict_soon(timeframe: int, **_: object) -> None:
     """Nudge the scoring of bars of this timeframe (seconds) that have just closed."""
     now = time.monotonic()
     if now - _nudged_at.get(timeframe, -GATHERED) >= GATHERED:

@@ -1,11 +1,10 @@
-"""Celery's way in. Each task may run twice and returns soon: a training is a process of its own.
+"""The tasks of Celery. Each task may run twice and returns soon: a training is a process of its own.
 
 What they call is imported when they run, so that beat and web can read the names without scikit-learn.
 """
 
 from contextlib import suppress
 from importlib import import_module
-from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_init
@@ -15,8 +14,8 @@ from algotrendy.locks import try_session_lock
 
 
 @worker_init.connect
-def _warm(**_: Any) -> None:
-    """Where a champion speaks, import what opens it before the worker forks: no alert waits seconds for it then.
+def _warm(**_: object) -> None:
+    """Where there is a champion, import what loads it before the worker forks: no alert waits seconds for it then.
 
     The memory (a hundred megabytes) is shared by the worker's processes. Importing runs no OpenMP, which a fork
     would not survive; nor would the connection.
@@ -32,7 +31,7 @@ def _warm(**_: Any) -> None:
 
 @shared_task(name="mlmodels.watch_training")
 def watch_training() -> None:
-    """Start what waits, end what was asked to stop, clean up after what was killed."""
+    """Start what waits, end what is to stop, clean up after what was killed."""
     from mlmodels.training import worker
 
     worker.supervise()
@@ -40,20 +39,20 @@ def watch_training() -> None:
 
 @shared_task(name="mlmodels.retrain_all")
 def retrain_all() -> None:
-    """Ask for the scheduled training of every market with new candles; the admin says when."""
+    """Request the scheduled training of every market with new candles; its schedule is edited in the admin."""
     from mlmodels.training import worker
 
-    worker.ask_for_retrains()
+    worker.request_scheduled_retrains()
     worker.supervise()
 
 
 @shared_task(name="mlmodels.predict")
 def predict(timeframe: int) -> int:
-    """Ask the champions about candles of this timeframe (seconds) that have just closed, one worker at a time."""
+    """Have the champions score candles of this timeframe (seconds) that have just closed, one worker at a time."""
     from mlmodels.inference import predictions
 
-    with try_session_lock("mlmodels.predict") as mine:
-        return predictions.score_markets(timeframe) if mine else 0
+    with try_session_lock("mlmodels.predict") as acquired:
+        return predictions.score_markets(timeframe) if acquired else 0
 
 
 @shared_task(name="mlmodels.sweep_predictions")
@@ -61,8 +60,8 @@ def sweep_predictions() -> int:
     """Predict and label what lost nudges left."""
     from mlmodels.inference import predictions
 
-    with try_session_lock("mlmodels.predict") as mine:
-        return predictions.sweep() if mine else 0
+    with try_session_lock("mlmodels.predict") as acquired:
+        return predictions.sweep() if acquired else 0
 
 
 @shared_task(name="mlmodels.forget_predictions")
@@ -75,7 +74,7 @@ def forget_predictions() -> int:
 
 @shared_task(name="mlmodels.watch_skill")
 def watch_skill() -> int:
-    """Ask for a training where a champion's live skill fell."""
+    """Request a training where a champion's live skill fell."""
     from mlmodels.inference import monitoring
 
-    return monitoring.watch()
+    return monitoring.retrain_degraded()

@@ -88,9 +88,9 @@ STEPS: dict[str, str] = {
 
 def why_silent(speaking: ChampionStatus) -> str:
     """Return why a family is silent: nobody was promoted, it expired, or its stored model can't be opened."""
-    if speaking.silent_because or speaking.champion is None:
-        return speaking.silent_because
-    return speaking.champion.cant_speak_because
+    if speaking.inactive_reason or speaking.champion is None:
+        return speaking.inactive_reason
+    return speaking.champion.load_error
 
 
 def market_text(key: FamilyKey) -> str:

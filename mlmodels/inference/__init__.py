@@ -1,1 +1,1 @@
-"""Predictions: which champions are asked, what they predict of a bar, what came true, and how good they are."""
+"""Predictions: which champions are active, what they predict of a bar, what came true, how good they are."""

@@ -1,4 +1,4 @@
-"""Voices: champions that can be asked. What can't be opened any more says so, and has a new one trained, once."""
+"""Champions as scorers. One that can't be loaded any more gets a note of it, and a new one is trained, once."""
 
 from contextlib import suppress
 
@@ -16,25 +16,25 @@ from mlmodels.training import runs
 
 
 def champion_scorer(key: FamilyKey) -> tuple[ModelVersion, Scorer] | None:
-    """Return the champion of a family and its voice, if it may speak and can be opened.
+    """Return the champion of a family and its scorer, if it is active and can be loaded.
 
-    If it can't be opened, the version gets a note of it and a new training is asked for, the first time.
+    If it can't be loaded, the version gets a note of it and a new training is requested, the first time.
     """
-    speaking = versions.champion_status(key.slug)
-    if speaking.champion is None or speaking.expired:
+    status = versions.champion_status(key.slug)
+    if status.champion is None or status.expired:
         return None
     try:
-        voice = scorer_of(speaking.champion)
+        scorer = scorer_of(status.champion)
     except BadArtefact as error:
-        _note_load_error(speaking.champion, str(error))
+        _note_load_error(status.champion, str(error))
         return None
-    if speaking.champion.cant_speak_because:
-        _clear_load_error(speaking.champion)
-    return speaking.champion, voice
+    if status.champion.load_error:
+        _clear_load_error(status.champion)
+    return status.champion, scorer
 
 
 def scorer_of(version: ModelVersion) -> Scorer:
-    """Return the voice of a version. Raises BadArtefact."""
+    """Return the scorer of a version. Raises BadArtefact."""
     schema = SCHEMAS.get(version.schema)
     if schema is None or schema.hash != version.schema_hash:
         raise IncompatibleArtefact(
@@ -47,9 +47,9 @@ def scorer_of(version: ModelVersion) -> Scorer:
 
 @transaction.atomic
 def _note_load_error(version: ModelVersion, reason: str) -> None:
-    """Note on a version why it can't be opened and ask for a training, unless that was done before."""
+    """Note on a version why it can't be loaded and request a training, unless that was done before."""
     row = ModelVersion.objects.select_for_update().only("notes").get(pk=version.pk)
-    if row.cant_speak_because:
+    if row.load_error:
         return
     ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, LOAD_ERROR + reason])
     with suppress(runs.AlreadyWaiting):

@@ -1,4 +1,4 @@
-"""Live skill: what became of a version's predictions, week by week, beside always saying the base rate.
+"""Live skill: what became of a version's predictions, week by week, beside always predicting the base rate.
 
 A week is seven days of movement: in a simulated market that moves faster it is shorter. Every read is bounded by a
 number of weeks or rows.
@@ -29,7 +29,7 @@ from mlmodels.registry import families
 from mlmodels.training import runs
 
 WEEKS = 12
-#: Fewer candidates or reversals than this in a week are not enough to say anything.
+#: Fewer candidates or reversals than this in a week are too few to measure anything.
 LEAST_CANDIDATES, LEAST_POSITIVES = 30, 5
 RESAMPLES = 400
 MOST_RELIABILITY, MOST_DRIFT = 20_000, 5_000  # rows
@@ -50,9 +50,9 @@ class WeekSkill:
     """Labelled predictions of a week that began at `week` (market time).
 
     `n` counts all, `candidates` those with a move to reverse, `positives` the reversals among them. `log_loss` is
-    the model's on candidates, `constant` that of always saying the base rate it was trained on, both in nats;
-    `skill` is 1 − log_loss / constant with its 90 % interval. All five are None where there is not enough to say
-    anything. `complete`: predictions of a later week exist.
+    the model's on candidates, `constant` that of always predicting the base rate it was trained on, both in nats;
+    `skill` is 1 − log_loss / constant with its 90 % interval. All five are None where there is too little
+    evidence. `complete`: predictions of a later week exist.
     """
 
     week: datetime
@@ -92,11 +92,11 @@ def weekly(version_id: int, weeks: int = WEEKS) -> list[WeekSkill]:
     since = datetime.fromtimestamp((current - weeks + 1) * length + offset, UTC)
     bars, rate = _by_bar(version_id, since), base_rate(version_id)
     number = (bars.time - offset) // length
-    found = []
+    skills = []
     for week in np.unique(number):
         start = datetime.fromtimestamp(int(week) * length + offset, UTC)
-        found.append(_week(start, bars.part(number == week), version.timeframe, rate, bool(week < current)))
-    return found
+        skills.append(_week(start, bars.part(number == week), version.timeframe, rate, bool(week < current)))
+    return skills
 
 
 def week_seconds(version: ModelVersion) -> int:
@@ -129,21 +129,21 @@ def _week(start: datetime, bars: _Bars, timeframe: int, rate: float | None, comp
     n, candidates, positives = (int(column.sum()) for column in (bars.n, bars.candidates, bars.positives))
     if rate is None or candidates < LEAST_CANDIDATES or positives < LEAST_POSITIVES:
         return WeekSkill(start, n, candidates, positives, None, None, None, None, None, complete)
-    flat = -(bars.positives * math.log(rate) + (bars.candidates - bars.positives) * math.log(1 - rate))
+    constant = -(bars.positives * math.log(rate) + (bars.candidates - bars.positives) * math.log(1 - rate))
     boot = Bootstrap(bars.time // timeframe, seed=0, resamples=RESAMPLES)
-    floor = np.maximum(boot.means(flat), metrics.SMALLEST)  # a resample may hold no candidate at all
-    value = 1 - float(bars.loss.sum() / flat.sum())
-    found = metrics.interval(value, 1 - boot.means(bars.loss) / floor)
+    floor = np.maximum(boot.means(constant), metrics.SMALLEST)  # a resample may hold no candidate at all
+    value = 1 - float(bars.loss.sum() / constant.sum())
+    interval = metrics.interval(value, 1 - boot.means(bars.loss) / floor)
     return WeekSkill(
-        start, n, candidates, positives, float(bars.loss.sum()) / candidates, float(flat.sum()) / candidates,
-        value, found["low"], found["high"], complete,
+        start, n, candidates, positives, float(bars.loss.sum()) / candidates, float(constant.sum()) / candidates,
+        value, interval["low"], interval["high"], complete,
     )  # fmt: skip
 
 
 def reliability_live(version_id: int) -> list[ReliabilityBin]:
-    """Return what was said of the newest candidates and how often it came true. One query."""
-    said = Prediction.objects.filter(version=version_id, label__isnull=False).exclude(side="none")
-    rows = list(said.order_by("-open_time").values_list("label", "probability")[:MOST_RELIABILITY])
+    """Return predicted and observed rates of the newest candidates. One query."""
+    candidates = Prediction.objects.filter(version=version_id, label__isnull=False).exclude(side="none")
+    rows = list(candidates.order_by("-open_time").values_list("label", "probability")[:MOST_RELIABILITY])
     if len(rows) < LEAST_CANDIDATES:
         return []
     outcome, probability = zip(*rows, strict=True)
@@ -156,11 +156,11 @@ def drift(version: ModelVersion) -> list[FeatureDrift]:
     Empty where the version has no reference (imported), or too few candidates. Two queries at most.
     """
     schema, reference = SCHEMAS.get(version.schema), version.report.get("deciles")
-    said = Prediction.objects.filter(version=version, schema_hash=version.schema_hash).exclude(side="none")
-    newest = said.aggregate(at=Max("open_time"))["at"] if schema and reference else None
+    candidates = Prediction.objects.filter(version=version, schema_hash=version.schema_hash).exclude(side="none")
+    newest = candidates.aggregate(at=Max("open_time"))["at"] if schema and reference else None
     if schema is None or newest is None:
         return []
-    recent = said.filter(open_time__gt=newest - timedelta(seconds=week_seconds(version)))
+    recent = candidates.filter(open_time__gt=newest - timedelta(seconds=week_seconds(version)))
     rows = list(recent.order_by("-open_time").values_list("features", flat=True)[:MOST_DRIFT])
     return drifting.compare(reference, schema.features, np.array(rows))
 
@@ -169,7 +169,7 @@ def degradation_reason(version: ModelVersion) -> str:
     """Return why a champion should be trained anew early; empty while its skill holds.
 
     Its skill fell when it is below zero in the last complete week, or below half of what it was promoted with in
-    the last two. Weeks without enough to say are no evidence.
+    the last two. Weeks with too few candidates are no evidence.
     """
     known = [week for week in weekly(version.pk, weeks=4) if week.complete]
     skills = [week.skill for week in known[-2:]]
@@ -191,21 +191,23 @@ def promised_skill(version: ModelVersion) -> float | None:
     return float(skill["value"]) if skill else None
 
 
-def watch() -> int:
-    """Ask for a training of each family whose champion's skill fell, at most once a week of its market."""
-    return sum(_ask_anew(version, reason) for version, reason in _fallen_champions())
+def retrain_degraded() -> int:
+    """Request a training of each family whose champion's skill fell, at most once a week of its market."""
+    return sum(_request_retrain(version, reason) for version, reason in _degraded_champions())
 
 
-def _fallen_champions() -> Iterator[tuple[ModelVersion, str]]:
+def _degraded_champions() -> Iterator[tuple[ModelVersion, str]]:
     for version in ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION):
         if reason := degradation_reason(version):
             yield version, reason
 
 
-def _ask_anew(version: ModelVersion, reason: str) -> bool:
+def _request_retrain(version: ModelVersion, reason: str) -> bool:
     week_ago = timezone.now() - timedelta(seconds=week_seconds(version))
-    asked = TrainingRun.objects.filter(family=version.family, trigger=runs.Trigger.SKILL, created_at__gt=week_ago)
-    if asked.exists():
+    requested = TrainingRun.objects.filter(
+        family=version.family, trigger=runs.Trigger.SKILL, created_at__gt=week_ago
+    )
+    if requested.exists():
         return False
     with suppress(runs.AlreadyWaiting):
         run = runs.request(family_key=families.of_version(version), trigger=runs.Trigger.SKILL)

@@ -1,7 +1,7 @@
-"""Labelling: each prediction meets what became of its bar, once the bars after it are known.
+"""Labelling: each prediction gets the label of its bar, once the bars after it are known.
 
-A label is written once. It is looked for in candles up to the market time that the instrument has reached, so a
-replay does not tell the end of the story.
+A label is written once. It is computed from candles up to the market time that the instrument has reached, so a
+replay does not reveal its own future.
 """
 
 from collections import defaultdict
@@ -19,31 +19,32 @@ from mlmodels.registry.families import FamilyKey
 
 #: Bars after a label should be known that late candles are waited for.
 GRACE_BARS = 12
-#: Predictions, and bars of each instrument, that one look at what was left takes on.
+#: Predictions, and bars of each instrument, that one sweep takes on.
 MOST_LEFT, MOST_BARS = 2000, 2000
 
 _WAITING = """
-    SELECT said.id, said.instrument_id, said.open_time
+    SELECT prediction.id, prediction.instrument_id, prediction.open_time
     FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span (instrument_id, first, last)
-    JOIN mlmodels_prediction said ON said.instrument_id = span.instrument_id AND said.timeframe = %s
-     AND said.open_time BETWEEN span.first AND span.last AND said.label IS NULL AND NOT said.void
-    JOIN mlmodels_modelversion version ON version.id = said.version_id AND version.family = %s
+    JOIN mlmodels_prediction prediction ON prediction.instrument_id = span.instrument_id
+     AND prediction.timeframe = %s AND prediction.open_time BETWEEN span.first AND span.last
+     AND prediction.label IS NULL AND NOT prediction.void
+    JOIN mlmodels_modelversion version ON version.id = prediction.version_id AND version.family = %s
 """
 _LEFT = """
-    SELECT said.id, said.instrument_id, said.open_time, quote.market_time, quote.moved
+    SELECT prediction.id, prediction.instrument_id, prediction.open_time, quote.market_time, quote.moved
     FROM (
         SELECT *, timeframe <> %(timeframe)s OR (kind = 'simulated') <> %(simulated)s AS moved FROM market_quote
     ) AS quote
-    JOIN mlmodels_prediction said ON said.instrument_id = quote.instrument_id AND said.timeframe = %(timeframe)s
-     AND said.label IS NULL AND NOT said.void
-    JOIN mlmodels_modelversion version ON version.id = said.version_id AND version.family = %(family)s
-    WHERE quote.moved OR said.open_time < quote.market_time - make_interval(secs => %(known_after)s)
-    ORDER BY said.open_time LIMIT %(most)s
+    JOIN mlmodels_prediction prediction ON prediction.instrument_id = quote.instrument_id
+     AND prediction.timeframe = %(timeframe)s AND prediction.label IS NULL AND NOT prediction.void
+    JOIN mlmodels_modelversion version ON version.id = prediction.version_id AND version.family = %(family)s
+    WHERE quote.moved OR prediction.open_time < quote.market_time - make_interval(secs => %(known_after)s)
+    ORDER BY prediction.open_time LIMIT %(most)s
 """
 _LABEL = """
-    UPDATE mlmodels_prediction said SET label = known.label, labelled_at = now()
+    UPDATE mlmodels_prediction prediction SET label = known.label, labelled_at = now()
     FROM unnest(%s::bigint[], %s::boolean[]) AS known (id, label)
-    WHERE said.id = known.id AND said.label IS NULL AND NOT said.void
+    WHERE prediction.id = known.id AND prediction.label IS NULL AND NOT prediction.void
 """
 _VOID = """
     UPDATE mlmodels_prediction SET void = true, labelled_at = now()
@@ -71,7 +72,7 @@ class Left:
 
 
 def label_predictions(key: FamilyKey, bars: Mapping[int, Bars]) -> int:
-    """Label the predictions of a family that `bars` (by instrument) tell the label of; return how many."""
+    """Label the predictions of a family whose labels are known from `bars` (by instrument); return how many."""
     spans = {one: span for one, series in bars.items() if (span := _knowable(key, series))}
     if not spans:
         return 0
@@ -81,12 +82,12 @@ def label_predictions(key: FamilyKey, bars: Mapping[int, Bars]) -> int:
         cursor.execute(_WAITING, [list(spans), list(firsts), list(lasts), key.timeframe, key.slug])
         for pk, instrument_id, open_time in cursor.fetchall():
             waiting[instrument_id].append(Waiting(pk, open_time))
-    known = {pk: found for one, rows in waiting.items() for pk, found in _found(key, bars[one], rows).items()}
+    known = {pk: value for one, rows in waiting.items() for pk, value in _labels(key, bars[one], rows).items()}
     return _write(known)
 
 
 def _knowable(key: FamilyKey, bars: Bars) -> tuple[datetime, datetime] | None:
-    """Return the first and last open time of which `bars` may tell the label."""
+    """Return the first and last open time whose label may be known from `bars`."""
     first, last = known_before(key), len(bars) - 1 - key.label.window
     return (_moment(bars, first), _moment(bars, last)) if first <= last else None
 
@@ -100,7 +101,7 @@ def _moment(bars: Bars, number: int) -> datetime:
     return datetime.fromtimestamp(int(bars.open_time[number]), UTC)
 
 
-def _found(key: FamilyKey, bars: Bars, rows: Sequence[Waiting]) -> dict[int, bool]:
+def _labels(key: FamilyKey, bars: Bars, rows: Sequence[Waiting]) -> dict[int, bool]:
     """Return the label by id of those predictions whose label is known."""
     reversal = labels.label(bars, key.timeframe, key.label).reversal
     seconds = np.array([int(row.open_time.timestamp()) for row in rows])
@@ -124,7 +125,7 @@ def sweep(key: FamilyKey) -> int:
     known: dict[int, bool] = {}
     for one, rows in _by_instrument(left).items():
         if one in bars:
-            known |= _found(key, bars[one], [Waiting(row.id, row.open_time) for row in rows if not row.moved])
+            known |= _labels(key, bars[one], [Waiting(row.id, row.open_time) for row in rows if not row.moved])
     patience = size * (key.label.window + 1 + GRACE_BARS)
     lost = [row for row in left if row.id not in known and row.market_time > row.open_time + patience]
     return _write(known) + _void([row.id for row in lost] + [row.id for row in left if row.moved])
@@ -144,14 +145,14 @@ def _left(key: FamilyKey) -> list[Left]:
 
 
 def _by_instrument(left: Iterable[Left]) -> dict[int, list[Left]]:
-    found: dict[int, list[Left]] = defaultdict(list)
+    by_instrument: dict[int, list[Left]] = defaultdict(list)
     for row in left:
-        found[row.instrument_id].append(row)
-    return found
+        by_instrument[row.instrument_id].append(row)
+    return by_instrument
 
 
 def _spans(key: FamilyKey, left: list[Left]) -> dict[int, tuple[datetime, datetime]]:
-    """Return which candles tell the labels of `left`, known by the market time of each instrument."""
+    """Return which candles the labels of `left` depend on, known by the market time of each instrument."""
     size = timedelta(seconds=key.timeframe)
     before, after = size * known_before(key), size * key.label.window
     return {

@@ -1,7 +1,7 @@
-"""Prediction: the champion is asked about every bar that closes, all instruments of a market in one batch.
+"""Prediction: the champion scores every bar that closes, all instruments of a market in one batch.
 
 Nothing later than an instrument's own market time is read. A prediction is stored once and never rewritten,
-however often its candle is revised; asking again is harmless.
+however often its candle is revised; scoring again is harmless.
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,20 +81,20 @@ class Due:
 def score(timeframe: int, simulated: bool) -> list[int]:
     """Score every bar of a market that closed since it was last done; return the ids of the new predictions.
 
-    Nothing is done while nobody speaks for the market. `timeframe` is in seconds.
+    Nothing is done while the market has no active champion. `timeframe` is in seconds.
     """
     key = FamilyKey(timeframe, simulated)
-    found = champions.champion_scorer(key)
-    if found is None:
+    champion = champions.champion_scorer(key)
+    if champion is None:
         return []
-    version, voice = found
-    return [made for part in _parts(due(version), timeframe) for made in _score(version, voice, part)]
+    version, scorer = champion
+    return [pk for part in _parts(due(version), timeframe) for pk in _score(version, scorer, part)]
 
 
 def due(version: ModelVersion) -> list[Due]:
-    """Return what of its market a champion was not asked about yet, at most `MOST_MISSED` bars back. One query.
+    """Return what of its market a champion has not scored yet, at most `MOST_MISSED` bars back. One query.
 
-    Of an instrument it was never asked about, that is the newest bar: older ones may be rows it was judged on.
+    Of an instrument that it never scored, that is the newest bar: older ones may be rows it was judged on.
     """
     values = {
         "version": version.pk,
@@ -121,43 +121,43 @@ def _parts(rows: Sequence[Due], timeframe: int) -> Iterator[list[Due]]:
 
 
 @transaction.atomic
-def _score(version: ModelVersion, voice: Scorer, rows: Sequence[Due]) -> list[int]:
+def _score(version: ModelVersion, scorer: Scorer, rows: Sequence[Due]) -> list[int]:
     # The bars before the first one to score, and enough of them to label what has just become known.
-    reach = timedelta(seconds=voice.timeframe) * (voice.need + voice.rule.window - 1)
-    bars = load_spans({row.instrument_id: (row.after - reach, row.newest) for row in rows}, voice.timeframe)
+    reach = timedelta(seconds=scorer.timeframe) * (scorer.need + scorer.rule.window - 1)
+    bars = load_spans({row.instrument_id: (row.after - reach, row.newest) for row in rows}, scorer.timeframe)
     series = [
         (row.instrument_id, bars[row.instrument_id], int(row.after.timestamp()))
         for row in rows
         if row.instrument_id in bars
     ]
-    made = _store(version, scoring.score_bars(voice, series), {row.instrument_id: row.kind for row in rows})
+    new = _store(version, scoring.score_bars(scorer, series), {row.instrument_id: row.kind for row in rows})
     outcomes.label_predictions(families.of_version(version), bars)
-    return made
+    return new
 
 
 def score_one(version: ModelVersion, instrument_id: int, kind: str, as_of: datetime) -> BarScore | None:
-    """Ask a version about the newest bar of one instrument that was closed at market time `as_of`, and store it.
+    """Have a version score the newest bar of one instrument closed at market time `as_of`, and store it.
 
     Returns None if there is no such bar in the last two, or too little before it. Raises BadArtefact.
     """
-    voice = champions.scorer_of(version)
+    scorer = champions.scorer_of(version)
     size = timedelta(seconds=version.timeframe)
-    span = (as_of - size * (voice.need + 2), as_of - size)
-    found = load_spans({instrument_id: span}, version.timeframe).get(instrument_id)
-    if found is None or found.open_time[-1] <= (as_of - 3 * size).timestamp():
+    span = (as_of - size * (scorer.need + 2), as_of - size)
+    bars = load_spans({instrument_id: span}, version.timeframe).get(instrument_id)
+    if bars is None or bars.open_time[-1] <= (as_of - 3 * size).timestamp():
         return None
-    said = scoring.score_bars(voice, [(instrument_id, found, int(found.open_time[-1]) - 1)])
-    _store(version, said, {instrument_id: kind})
-    return said[0] if said else None
+    scores = scoring.score_bars(scorer, [(instrument_id, bars, int(bars.open_time[-1]) - 1)])
+    _store(version, scores, {instrument_id: kind})
+    return scores[0] if scores else None
 
 
-def _store(version: ModelVersion, said: Sequence[BarScore], kinds: dict[int, str]) -> list[int]:
-    """Store what was said, unless it is there, and announce it after commit; return the ids of what is new."""
-    if not said:
+def _store(version: ModelVersion, scores: Sequence[BarScore], kinds: dict[int, str]) -> list[int]:
+    """Store scores, unless they are there, and announce it after commit; return the ids of what is new."""
+    if not scores:
         return []
     columns = [
         (row.instrument_id, kinds[row.instrument_id], row.open_time, row.side, row.probability, _array(row))
-        for row in said
+        for row in scores
     ]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -166,7 +166,7 @@ def _store(version: ModelVersion, said: Sequence[BarScore], kinds: dict[int, str
         )
         stored = cursor.fetchall()
     if stored:
-        _announce(version.family, max(row.open_time for row in said), sorted({row[1] for row in stored}))
+        _announce(version.family, max(row.open_time for row in scores), sorted({row[1] for row in stored}))
     return [row[0] for row in stored]
 
 

@@ -1,4 +1,4 @@
-"""Model folders of 2.5: read without believing them, and written so that 2.5's tools can read them.
+"""Model folders of 2.5: read without trusting them, and written so that 2.5's tools can read them.
 
 joblib files are pickles, and a pickle is a program. Here it is never run: its instructions are followed with
 inert stand-ins (`safe_unpickler`), every name it mentions is compared with a list, and the model is built anew

@@ -6,12 +6,19 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mlmodels.legacy import folder as folders
 from mlmodels.models import ModelVersion
 from mlmodels.pipeline.feature_schemas import SCHEMAS
 from mlmodels.registry import artefacts
+
+
+class Fitted(Protocol):
+    """An estimator of scikit-learn, as far as it is exported."""
+
+    def get_params(self, deep: bool) -> dict[str, object]:
+        """Return its parameters."""
 
 
 class CannotExport(Exception):
@@ -45,7 +52,7 @@ def _check_empty(target: Path) -> None:
         raise CannotExport(f"{target} is not empty. Nothing was written: name a new folder.")
 
 
-def _write(folder: Path, version: ModelVersion, model: Any) -> None:
+def _write(folder: Path, version: ModelVersion, model: object) -> None:
     import joblib
 
     scaler, rest = _parted(model)
@@ -56,7 +63,7 @@ def _write(folder: Path, version: ModelVersion, model: Any) -> None:
         (folder / name).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def _parted(model: Any) -> tuple[Any, Any]:
+def _parted(model: Any) -> tuple[object, Fitted]:
     """Return scaler and model of a pipeline of the two; no scaler for anything else."""
     steps = [part for _, part in getattr(model, "steps", [])]
     if len(steps) == 2 and hasattr(steps[0], "transform"):
@@ -64,8 +71,8 @@ def _parted(model: Any) -> tuple[Any, Any]:
     return None, model
 
 
-def config(version: ModelVersion, model: Any) -> dict[str, Any]:
-    """Return the content of config.json, in the inventory's words."""
+def config(version: ModelVersion, model: Fitted) -> dict[str, object]:
+    """Return the content of config.json, by the inventory's keys."""
     recipe = version.recipe
     return {
         "version": version.name,
@@ -85,14 +92,14 @@ def config(version: ModelVersion, model: Any) -> dict[str, Any]:
     }
 
 
-def metrics(version: ModelVersion) -> dict[str, Any]:
+def metrics(version: ModelVersion) -> dict[str, object]:
     """Return the content of model_metrics.json: scores on held-out rows, or none. Never what a folder claimed."""
     holdout = version.report.get("holdout") or {}
     scores = holdout.get("all_rows") or {}
-    told = {name: scores.get(name) for name in folders.SCORES}
-    told |= {"trained_at": _trained_at(version), "training_rows": version.training_rows}
-    told |= {name: (scores.get(name) or {}).get("value") for name in ("pr_auc", "log_loss")}
-    return told | {
+    content = {name: scores.get(name) for name in folders.SCORES}
+    content |= {"trained_at": _trained_at(version), "training_rows": version.training_rows}
+    content |= {name: (scores.get(name) or {}).get("value") for name in ("pr_auc", "log_loss")}
+    return content | {
         "base_rate": scores.get("base_rate"),
         "accuracy_of_never": scores.get("accuracy_of_never"),
         "rows": scores.get("rows"),
@@ -129,6 +136,6 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that JSON has a word for."""
+def _plain(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters that JSON can hold."""
     return {key: value for key, value in parameters.items() if isinstance(value, str | int | float | None)}

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from mlmodels.legacy.errors import BadFolder, shown
+from mlmodels.pipeline.config import Parameters
 from mlmodels.pipeline.features import V25
 from mlmodels.pipeline.labels import PROFILES, LabelRule
 
@@ -36,7 +37,7 @@ class Folder:
     files: Mapping[str, bytes]
     features: tuple[str, ...]
     label: LabelRule
-    parameters: Mapping[str, Any]
+    parameters: Parameters
     claimed: dict[str, Any]
     notes: tuple[str, ...]
 
@@ -57,8 +58,8 @@ def read(path: Path) -> Folder:
     model = _bytes(folder, MODEL)
     if model is None:
         raise BadFolder(f"{folder} has no {MODEL}. {_SAFE} Give the folder of one model, such as 20251020_215713.")
-    found = {name: data for name in SCALERS if (data := _bytes(folder, name)) is not None}
-    scaler = dict(list(found.items())[:1])
+    scalers = {name: data for name in SCALERS if (data := _bytes(folder, name)) is not None}
+    scaler = dict(list(scalers.items())[:1])
     claimed = _claimed(folder, config)
     return Folder(
         shown(folder.name),
@@ -67,7 +68,7 @@ def read(path: Path) -> Folder:
         _label(config),
         _parameters(config),
         claimed,
-        (*_assumed(config), *_notes(claimed, scaler, found)),
+        (*_assumed(config), *_notes(claimed, scaler, scalers)),
     )
 
 
@@ -96,17 +97,17 @@ def _bytes(folder: Path, name: str, largest: int = LARGEST_MODEL) -> bytes | Non
         return file.read(largest + 1)
 
 
-def _json(folder: Path, name: str) -> dict[str, Any]:
+def _json(folder: Path, name: str) -> dict[str, object]:
     data = _bytes(folder, name, LARGEST_JSON)
     if data is None:
         raise BadFolder(f"{folder} has no {name}. {_SAFE}")
     try:
-        found = json.loads(data, parse_constant=_no_number, parse_float=_finite, parse_int=_small)
+        content = json.loads(data, parse_constant=_no_number, parse_float=_finite, parse_int=_small)
     except (ValueError, RecursionError) as error:
         raise BadFolder(f"{name} can't be read: {error!s:.200}. {_SAFE}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise BadFolder(f"{name} holds no object. {_SAFE}")
-    return found
+    return content
 
 
 def _no_number(text: str) -> NoReturn:
@@ -121,7 +122,7 @@ def _small(text: str) -> int:
     return int(text) if len(text) <= LONGEST_NUMBER else _no_number(f"{text[:20]}…")
 
 
-def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _features(config: Mapping[str, object]) -> tuple[str, ...]:
     """Return the features that are listed; the training script of 2.5 listed none, and always used its twelve."""
     if "features" not in config:
         return V25.features
@@ -135,7 +136,7 @@ def _features(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _assumed(config: Mapping[str, Any]) -> tuple[str, ...]:
+def _assumed(config: Mapping[str, object]) -> tuple[str, ...]:
     if "features" in config:
         return ()
     return (
@@ -143,7 +144,7 @@ def _assumed(config: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _label(config: Mapping[str, Any]) -> LabelRule:
+def _label(config: Mapping[str, object]) -> LabelRule:
     """Return the label that the folder names, as we write it; else the inventory's, by which 2.5 trained."""
     stored = config.get("label")
     if not isinstance(stored, dict):
@@ -155,40 +156,41 @@ def _label(config: Mapping[str, Any]) -> LabelRule:
         raise BadFolder(f"{CONFIG} has a label that can't be used: {error!s:.200}. {_SAFE}") from error
 
 
-def _claimed(folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+def _claimed(folder: Path, config: Mapping[str, object]) -> dict[str, Any]:
     """Return the scores that each file of the folder claims; those of the metrics' own file come first."""
     by_file = {name: _json(folder, name) for name in METRICS if (folder / name).exists()}
     by_file[CONFIG] = {"validation_metrics": _mapping(config, "metrics")}
-    claims = {name: scores for name, said in by_file.items() if (scores := _scores(said))}
+    claims = {name: scores for name, content in by_file.items() if (scores := _scores(content))}
     first = next(iter(claims), None)
-    told: dict[str, Any] = {"from": first, **claims[first]} if first else {}
+    claimed: dict[str, Any] = {"from": first, **claims[first]} if first else {}
     for key in ("trained_at", "training_rows", "best_model"):
-        values = (said[key] for said in (*by_file.values(), config) if isinstance(said.get(key), int | str))
+        contents = (*by_file.values(), config)
+        values = (value for content in contents if isinstance(value := content.get(key), int | str))
         if (value := next(values, None)) is not None:
-            told[key] = value if isinstance(value, int) else shown(value)
-    told["others"] = {name: scores for name, scores in claims.items() if name != first}
-    told |= {key: shown(str(config[key])) for key in ("model_type", "data_source") if config.get(key)}
+            claimed[key] = value if isinstance(value, int) else shown(value)
+    claimed["others"] = {name: scores for name, scores in claims.items() if name != first}
+    claimed |= {key: shown(str(config[key])) for key in ("model_type", "data_source") if config.get(key)}
     symbols = config.get("symbols")
-    told["symbols"] = [shown(str(name), 40) for name in symbols[:100]] if isinstance(symbols, list) else []
-    return told
+    claimed["symbols"] = [shown(str(name), 40) for name in symbols[:100]] if isinstance(symbols, list) else []
+    return claimed
 
 
-def _scores(said: Mapping[str, Any]) -> dict[str, float]:
-    inner = said.get("validation_metrics")
-    table = inner if isinstance(inner, dict) else said
-    return {key: float(table[key]) for key in SCORES if _is_number(table.get(key))}
+def _scores(content: Mapping[str, object]) -> dict[str, float]:
+    inner = content.get("validation_metrics")
+    table = inner if isinstance(inner, dict) else content
+    return {key: float(value) for key in SCORES if _is_number(value := table.get(key))}
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _mapping(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _mapping(config: Mapping[str, object], key: str) -> dict[str, object]:
     value = config.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _parameters(config: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(config: Mapping[str, object]) -> Parameters:
     """Return the parameters that are numbers, words or nothing; the model itself knows all of them."""
     kept = {shown(key): value for key, value in _mapping(config, "parameters").items()}
     return {
@@ -198,17 +200,17 @@ def _parameters(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _notes(claimed: Mapping[str, Any], used: Mapping[str, bytes], found: Mapping[str, bytes]) -> Iterator[str]:
+def _notes(claimed: Mapping[str, Any], used: Mapping[str, bytes], scalers: Mapping[str, bytes]) -> Iterator[str]:
     if not claimed.get("from"):
         yield "The folder claims no scores."
     for name, scores in claimed["others"].items():
         if differing := [key for key, value in scores.items() if value != claimed.get(key)]:
-            told = ", ".join(
+            differences = ", ".join(
                 f"{key} {scores[key]:.4g} against {claimed.get(key, math.nan):.4g}" for key in differing
             )
-            yield f"Its own files disagree: {name} says {told} in {claimed['from']}."
+            yield f"Its own files disagree: {name} says {differences} in {claimed['from']}."
     if not used:
         yield "The folder has no scaler: the model is given the features as they are."
-    for name in found:
-        if name not in used and found[name] != next(iter(used.values())):
+    for name in scalers:
+        if name not in used and scalers[name] != next(iter(used.values())):
             yield f"{name} is another scaler than {next(iter(used))}; it was left aside."

@@ -30,14 +30,14 @@ def inflate(data: bytes, largest: int = LARGEST) -> bytes:
     if inflater is None:
         return data
     try:
-        found = inflater.decompress(data, largest + 1)
+        inflated = inflater.decompress(data, largest + 1)
     except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as error:
         raise NotInflated(f"its compression is damaged ({error})") from error
-    if len(found) > largest:
+    if len(inflated) > largest:
         raise TooLarge(f"it unpacks to more than {largest:,} bytes")
     if not inflater.eof:
         raise NotInflated("its end is missing")
-    return found
+    return inflated
 
 
 def _inflater(data: bytes) -> _Inflater | None:

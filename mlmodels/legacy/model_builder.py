@@ -12,7 +12,7 @@ import numpy as np
 
 from mlmodels.legacy import arrays, safe_unpickler
 from mlmodels.legacy.arrays import BadArray
-from mlmodels.legacy.safe_unpickler import Made, Name, Named
+from mlmodels.legacy.safe_unpickler import Name, Named, StandIn
 
 MODELS: dict[Name, str] = {
     ("sklearn.ensemble._gb", "GradientBoostingClassifier"): "GradientBoosting",
@@ -63,15 +63,15 @@ class NotBuilt(ValueError):
 
 
 class Builder:
-    """Builds one file's description. `versions` are those of scikit-learn that its parts say they were made by."""
+    """Builds one file's description. `versions` are those of scikit-learn that its parts claim to come from."""
 
     def __init__(self) -> None:
         self.versions: set[str] = set()
         self.feature_names: set[tuple[str, ...]] = set()
         self._done: dict[int, Any] = {}
 
-    def build(self, described: Any, depth: int = 0) -> Any:
-        """Return the real thing. Raises NotBuilt, BadArray, or what scikit-learn says to numbers it can't use."""
+    def build(self, described: object, depth: int = 0) -> Any:
+        """Return the real thing. Raises NotBuilt, BadArray, or what scikit-learn raises of bad numbers."""
         if depth > NESTING:
             raise NotBuilt("it is nested too deeply")
         if described is None or isinstance(described, bool | int | float | str):
@@ -80,7 +80,7 @@ class Builder:
             self._done[id(described)] = self._new(described, depth + 1)
         return self._done[id(described)]
 
-    def _new(self, described: Any, depth: int) -> Any:
+    def _new(self, described: object, depth: int) -> Any:
         if isinstance(described, np.ndarray):
             return described
         if isinstance(described, list):
@@ -89,33 +89,33 @@ class Builder:
             return tuple(self.build(item, depth) for item in described)
         if isinstance(described, dict):
             return {_text(key): self.build(value, depth) for key, value in described.items()}
-        if isinstance(described, Made) and described.name in _MAKERS:
+        if isinstance(described, StandIn) and described.name in _MAKERS:
             return _MAKERS[described.name](self, described, depth)
-        what = ".".join(described.name) if isinstance(described, Made | Named) else type(described).__name__
+        what = ".".join(described.name) if isinstance(described, StandIn | Named) else type(described).__name__
         raise NotBuilt(f"it has {what} where no model has one")
 
-    def _estimator(self, described: Made, depth: int) -> Any:
+    def _estimator(self, described: StandIn, depth: int) -> object:
         """Return an estimator with its fitted attributes; what is neither parameter nor such is left out."""
-        made = _class(described.name)()
+        estimator = _class(described.name)()
         state = self.build(self._state(described), depth)
         self.versions.add(str(state.pop("_sklearn_version", "unknown")))
         self._note_names(state.pop("feature_names_in_", None))
-        known = vars(made)
+        known = vars(estimator)
         kept = {
             key: value
             for key, value in state.items()
-            if key in known or (_is_fitted(key) and not hasattr(type(made), key))
+            if key in known or (_is_fitted(key) and not hasattr(type(estimator), key))
         }
-        vars(made).update(kept | {key: value for key, value in _LOCAL.items() if key in known})
-        return made
+        vars(estimator).update(kept | {key: value for key, value in _LOCAL.items() if key in known})
+        return estimator
 
-    def _pipeline(self, described: Made, depth: int) -> Any:
+    def _pipeline(self, described: StandIn, depth: int) -> object:
         steps = self.build(self._state(described).get("steps"), depth)
         if not isinstance(steps, list) or not all(isinstance(step, tuple) and len(step) == 2 for step in steps):
             raise NotBuilt("a pipeline without steps")
         return _class(PIPELINE)([(_text(name), part) for name, part in steps])
 
-    def _tree(self, described: Made, depth: int) -> Any:
+    def _tree(self, described: StandIn, depth: int) -> object:
         from sklearn.tree._tree import NODE_DTYPE
 
         features, classes, outputs = self.build(described.args, depth)
@@ -139,28 +139,28 @@ class Builder:
         })  # fmt: skip
         return tree
 
-    def _predictor(self, described: Made, depth: int) -> Any:
+    def _predictor(self, described: StandIn, depth: int) -> object:
         from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
 
         state = self.build(self._state(described), depth)
         nodes = state["nodes"].astype(PREDICTOR_RECORD_DTYPE, casting="same_kind")
         return _class(described.name)(nodes, state["binned_left_cat_bitsets"], state["raw_left_cat_bitsets"])
 
-    def _loss(self, described: Made, depth: int) -> Any:
+    def _loss(self, described: StandIn, depth: int) -> object:
         return _class(described.name)()
 
-    def _nothing(self, described: Made, depth: int) -> None:
+    def _nothing(self, described: StandIn, depth: int) -> None:
         return None
 
-    def _scalar(self, described: Made, depth: int) -> Any:
+    def _scalar(self, described: StandIn, depth: int) -> object:
         dtype, data = described.args
         return arrays.from_bytes(_bytes(data), safe_unpickler.dtype_of(dtype), (1,), "C")[0]
 
-    def _buffer(self, described: Made, depth: int) -> Any:
+    def _buffer(self, described: StandIn, depth: int) -> object:
         data, dtype, shape, order = described.args
         return arrays.from_bytes(_bytes(data), safe_unpickler.dtype_of(dtype), shape, order)
 
-    def _array(self, described: Made, depth: int) -> Any:
+    def _array(self, described: StandIn, depth: int) -> object:
         state = described.state
         if not isinstance(state, tuple) or len(state) != 5:
             raise BadArray("an array without content")
@@ -170,17 +170,17 @@ class Builder:
             return arrays.of_objects(self.build(content, depth), shape, order)
         return arrays.from_bytes(_bytes(content), safe_unpickler.dtype_of(dtype), shape, order)
 
-    def _state(self, described: Made) -> dict[str, Any]:
+    def _state(self, described: StandIn) -> dict[str, object]:
         if not isinstance(described.state, dict):
             raise NotBuilt(f"a {described.name[1]} without content")
         return described.state
 
-    def _note_names(self, names: Any) -> None:
+    def _note_names(self, names: object) -> None:
         if isinstance(names, np.ndarray):
             self.feature_names.add(tuple(str(name) for name in names.ravel()))
 
 
-_Maker = Callable[[Builder, Made, int], Any]
+_Maker = Callable[[Builder, StandIn, int], object]
 
 
 def _by(maker: _Maker, names: Iterable[Name]) -> dict[Name, _Maker]:
@@ -202,9 +202,9 @@ _MAKERS: dict[Name, _Maker] = {
 ALLOWED = frozenset({*_MAKERS, *_UNMADE, safe_unpickler.WRAPPER, safe_unpickler.DTYPE, ("numpy", "ndarray")})
 
 
-def versions(made: Iterable[Made]) -> set[str]:
-    """Return the versions of scikit-learn that parts of a file say they were made by."""
-    states = (part.state for part in made if isinstance(part.state, dict))
+def versions(stand_ins: Iterable[StandIn]) -> set[str]:
+    """Return the versions of scikit-learn that parts of a file claim to come from."""
+    states = (part.state for part in stand_ins if isinstance(part.state, dict))
     return {state["_sklearn_version"] for state in states if isinstance(state.get("_sklearn_version"), str)}
 
 
@@ -219,13 +219,13 @@ def _is_fitted(key: str) -> bool:
     return key.startswith("_") != key.endswith("_") and not key.startswith("__")
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise NotBuilt("a name that is no text")
     return value
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise BadArray("numbers that are no bytes")
     return value

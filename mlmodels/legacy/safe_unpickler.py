@@ -1,15 +1,15 @@
-"""A joblib file followed without doing what it says.
+"""A joblib file followed without running it.
 
 Python's own unpickler in Python, with every instruction that would look up, call or fill an object replaced by
-one that writes down what was asked for. What comes out is lists, dicts, numbers and `Made`: nothing else is ever
-built. joblib writes arrays as raw bytes after their description, and arrays of objects as a pickle within the
-pickle; both are read here by the same rules.
+one that writes down what it would have done. What comes out is lists, dicts, numbers and `StandIn`: nothing else
+is ever built. joblib writes arrays as raw bytes after their description, and arrays of objects as a pickle within
+the pickle; both are read here by the same rules.
 """
 
 import io
 import pickle
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from mlmodels.legacy import arrays
 from mlmodels.legacy.arrays import BadArray
@@ -36,12 +36,12 @@ class Named:
         self.name = name
 
 
-class Made:
-    """Something the file wants made: by whom, of what, and filled with what."""
+class StandIn:
+    """Stands for an object that the file describes: by which name, of which arguments, filled with what."""
 
-    def __init__(self, name: Name, args: tuple[Any, ...], keywords: dict[str, Any] | None = None) -> None:
+    def __init__(self, name: Name, args: tuple[object, ...], keywords: dict[str, object] | None = None) -> None:
         self.name, self.args, self.keywords = name, args, keywords or {}
-        self.state: Any = None
+        self.state: object = None
 
 
 class NotFollowed(pickle.UnpicklingError):
@@ -49,7 +49,7 @@ class NotFollowed(pickle.UnpicklingError):
 
 
 class InertReader(pickle._Unpickler):
-    """Follows one stream; `names` and `made` are shared with the streams inside it."""
+    """Follows one stream; `names` and `stand_ins` are shared with the streams inside it."""
 
     stack: list[Any]
     read: Callable[[int], bytes]
@@ -57,11 +57,11 @@ class InertReader(pickle._Unpickler):
         getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]] for name in _FOLLOWED
     }
 
-    def __init__(self, file: io.BytesIO, names: set[Name], made: list[Made], depth: int = 0) -> None:
+    def __init__(self, file: io.BytesIO, names: set[Name], stand_ins: list[StandIn], depth: int = 0) -> None:
         super().__init__(file)
-        self.file, self.names, self.made, self.depth = file, names, made, depth
+        self.file, self.names, self.stand_ins, self.depth = file, names, stand_ins, depth
 
-    def load(self) -> Any:
+    def load(self) -> object:
         """Return what the stream describes. Raises whatever a damaged stream leads to, all of it `DAMAGED`."""
         try:
             return super().load()
@@ -77,14 +77,14 @@ class InertReader(pickle._Unpickler):
         self.names.add((module, name))
         return Named((module, name))
 
-    def persistent_load(self, pid: Any) -> Any:
+    def persistent_load(self, pid: object) -> NoReturn:
         """Refuse references to something outside the file."""
         raise NotFollowed("a persistent id")
 
     def load_reduce(self) -> None:
         """Write down a call."""
         args = self.stack.pop()
-        self.stack[-1] = self._make(self.stack[-1], args)
+        self.stack[-1] = self._stand_in(self.stack[-1], args)
 
     def load_newobj(self) -> None:
         """Write down that an object is wanted."""
@@ -94,13 +94,13 @@ class InertReader(pickle._Unpickler):
         """Write down that an object is wanted, with keywords."""
         keywords = self.stack.pop()
         args = self.stack.pop()
-        self.stack[-1] = self._make(self.stack[-1], args, keywords)
+        self.stack[-1] = self._stand_in(self.stack[-1], args, keywords)
 
     def load_build(self) -> None:
         """Write down what an object is filled with; where it describes an array, read the array behind it."""
         state = self.stack.pop()
         target = self.stack[-1]
-        if not isinstance(target, Made) or target.state is not None:
+        if not isinstance(target, StandIn) or target.state is not None:
             raise NotFollowed("it fills something that is no new object")
         target.state = state
         if target.name == WRAPPER:
@@ -116,21 +116,21 @@ class InertReader(pickle._Unpickler):
     dispatch[pickle.NEWOBJ_EX[0]] = load_newobj_ex
     dispatch[pickle.BUILD[0]] = load_build
 
-    def _make(self, by: Any, args: Any, keywords: Any = None) -> Made:
+    def _stand_in(self, by: object, args: object, keywords: Any = None) -> StandIn:
         if not isinstance(by, Named) or not isinstance(args, tuple) or not isinstance(keywords or {}, dict):
             raise NotFollowed("it calls something that is no name")
-        made = Made(by.name, args, keywords)
-        self.made.append(made)
-        return made
+        stand_in = StandIn(by.name, args, keywords)
+        self.stand_ins.append(stand_in)
+        return stand_in
 
-    def _array(self, wrapper: Any) -> Any:
+    def _array(self, wrapper: object) -> object:
         """Return the array that the file describes by `wrapper`, as joblib would find it."""
         if not isinstance(wrapper, dict):
             raise NotFollowed("an array without a description")
         if is_of_objects(wrapper["dtype"]):
             if self.depth >= NESTING:
                 raise NotFollowed("streams nested too deeply")
-            return InertReader(self.file, self.names, self.made, self.depth + 1).load()
+            return InertReader(self.file, self.names, self.stand_ins, self.depth + 1).load()
         dtype = dtype_of(wrapper["dtype"])
         if wrapper.get("numpy_array_alignment_bytes") is not None:
             self.file.read(self.file.read(1)[0])
@@ -145,14 +145,14 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def is_of_objects(described: Any) -> bool:
-    """Tell whether a description of a dtype is that of objects, by its name alone."""
-    return isinstance(described, Made) and described.name == DTYPE and described.args[:1] in (("O8",), ("O",))
+def is_of_objects(described: object) -> bool:
+    """Return whether a description of a dtype is that of objects, by its name alone."""
+    return isinstance(described, StandIn) and described.name == DTYPE and described.args[:1] in (("O8",), ("O",))
 
 
-def dtype_of(described: Any) -> Any:
+def dtype_of(described: object) -> arrays.Dtype:
     """Return the dtype that was described. Raises BadArray unless it is of numbers, text or records of them."""
-    if not isinstance(described, Made) or described.name != DTYPE or not described.args:
+    if not isinstance(described, StandIn) or described.name != DTYPE or not described.args:
         raise BadArray("an array of nothing known")
     state = described.state or (3, "|", None, None, None, -1, -1, 0)
     if not isinstance(state, tuple) or len(state) < 7:
@@ -165,11 +165,11 @@ def dtype_of(described: Any) -> Any:
     return arrays.record(names, {name: (dtype_of(fields[name][0]), fields[name][1]) for name in names}, size)
 
 
-def read(data: bytes) -> tuple[Any, set[Name], list[Made], BaseException | None]:
-    """Return what the file describes, every name it mentions, every object it wants, and where it went wrong."""
+def read(data: bytes) -> tuple[object, set[Name], list[StandIn], BaseException | None]:
+    """Return what the file describes, every name it mentions, every stand-in, and where it went wrong."""
     names: set[Name] = set()
-    made: list[Made] = []
+    stand_ins: list[StandIn] = []
     try:
-        return InertReader(io.BytesIO(data), names, made).load(), names, made, None
+        return InertReader(io.BytesIO(data), names, stand_ins).load(), names, stand_ins, None
     except DAMAGED as error:
-        return None, names, made, error
+        return None, names, stand_ins, error

@@ -1,4 +1,4 @@
-"""The desk's side of reading a file of 2.5: start the process, give it the bytes, believe little of its answer."""
+"""The desk's side of reading a file of 2.5: start the process, give it the bytes, check its answer."""
 
 import contextlib
 import json
@@ -12,12 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from mlmodels.legacy.errors import BadFolder, RefusedFile, shown
 from mlmodels.legacy.model_builder import MODELS
+from mlmodels.pipeline.estimators import Estimator
 from mlmodels.registry import artefacts
 
 SECONDS = 90  # of wall time
@@ -32,7 +33,7 @@ class Converted:
     """A model of 2.5 in our own form. `versions` are those of the scikit-learn that made it."""
 
     packed: artefacts.Packed
-    model: Any
+    model: Estimator
     estimator: str
     versions: tuple[str, ...]
 
@@ -40,7 +41,7 @@ class Converted:
 def convert(files: Mapping[str, bytes], features: Sequence[str]) -> Converted:
     """Return the model in `files` (the model's first, then its scaler's), packed.
 
-    Raises BadFolder, and RefusedFile where a file wants something that no model needs.
+    Raises BadFolder, and RefusedFile where a file refers to something that no model needs.
     """
     head, data = _ask(files, features)
     if "refused" in head:
@@ -60,7 +61,7 @@ def convert(files: Mapping[str, bytes], features: Sequence[str]) -> Converted:
 
 
 def _ask(files: Mapping[str, bytes], features: Sequence[str]) -> tuple[dict[str, Any], bytes]:
-    """Run the process and return its answer. Raises BadFolder if it dies, hangs or talks nonsense."""
+    """Run the process and return its answer. Raises BadFolder if it dies, hangs or answers nonsense."""
     head = {"files": [[name, len(data)] for name, data in files.items()], "features": list(features)}
     with tempfile.TemporaryFile() as request, tempfile.TemporaryDirectory() as folder:
         request.write(json.dumps(head).encode() + b"\n" + b"".join(files.values()))
@@ -68,17 +69,17 @@ def _ask(files: Mapping[str, bytes], features: Sequence[str]) -> tuple[dict[str,
         answer = _run(request, folder)
     line, _, data = answer.partition(b"\n")
     try:
-        found = json.loads(line)
+        answered = json.loads(line)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        answered = None
+    if not isinstance(answered, dict):
         raise BadFolder(
             f"The process that reads the model ended without an answer: the file is damaged or hostile. {_SAFE}"
         )
-    return found, data
+    return answered, data
 
 
-def _run(request: Any, folder: str) -> bytes:
+def _run(request: IO[bytes], folder: str) -> bytes:
     output, theirs = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-I", "-B", "-c", _CODE, str(_ROOT)],
@@ -101,14 +102,14 @@ def _run(request: Any, folder: str) -> bytes:
 
 def _read(output: int) -> bytes:
     """Return all that the process writes, within time and size."""
-    found, until = bytearray(), time.monotonic() + SECONDS
+    answer, until = bytearray(), time.monotonic() + SECONDS
     with selectors.DefaultSelector() as ready:
         ready.register(output, selectors.EVENT_READ)
         while ready.select(max(0.0, until - time.monotonic())):
             part = os.read(output, 1 << 16)
             if not part:
-                return bytes(found)
-            found += part
-            if len(found) > LARGEST_ANSWER:
+                return bytes(answer)
+            answer += part
+            if len(answer) > LARGEST_ANSWER:
                 raise RefusedFile(f"The model takes more than {LARGEST_ANSWER:,} bytes. {_SAFE}")
     raise RefusedFile(f"Reading the model took longer than {SECONDS} s, which no honest model does. {_SAFE}")

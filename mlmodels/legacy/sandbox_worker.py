@@ -10,9 +10,10 @@ import os
 import sys
 import warnings
 import zipfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mlmodels.legacy import inflating, model_builder, safe_unpickler, sandbox
 from mlmodels.legacy.errors import BadFolder, RefusedFile
@@ -20,6 +21,9 @@ from mlmodels.registry import tree_safety
 
 GOLDEN_ROWS = 32
 _SAFE = "Nothing in it was run and nothing was stored."
+#: An estimator or a scaler of scikit-learn, which has no types.
+Part = Any
+Floats = NDArray[np.float64]
 
 
 def main() -> None:
@@ -41,45 +45,45 @@ def main() -> None:
     os._exit(0)  # no destructor of anything that was built
 
 
-def _request(stream: Any) -> tuple[dict[str, bytes], list[str]]:
+def _request(stream: BinaryIO) -> tuple[dict[str, bytes], list[str]]:
     head = json.loads(stream.readline())
     return {name: stream.read(size) for name, size in head["files"]}, head["features"]
 
 
-def convert(files: dict[str, bytes], features: list[str]) -> tuple[dict[str, Any], bytes]:
-    """Return what is said about the model in `files`, and the model. Raises BadFolder or RefusedFile."""
+def convert(files: dict[str, bytes], features: list[str]) -> tuple[dict[str, object], bytes]:
+    """Return the description of the model in `files`, and the model. Raises BadFolder or RefusedFile."""
     import skops.io
 
     described = {name: _survey(name, data) for name, data in files.items()}  # all of them before any is built
     builder = model_builder.Builder()
     parts = [_build(builder, name, part) for name, part in described.items()]
     model = _together(parts, builder, features)
-    golden, said = _try(model, parts, builder)
+    golden, probabilities = _try(model, parts, builder)
     data = skops.io.dumps(model, compression=zipfile.ZIP_DEFLATED)
     head = {
         "versions": sorted(builder.versions),
         "estimator": model_builder.MODELS[_name(_last(model))],
         "golden": golden.tolist(),
-        "probabilities": said.tolist(),
+        "probabilities": probabilities.tolist(),
     }
     return head, data
 
 
-def _survey(name: str, data: bytes) -> Any:
+def _survey(name: str, data: bytes) -> object:
     """Return what a file describes, having compared every name in it with the list."""
     try:
-        found, names, made, wrong = safe_unpickler.read(inflating.inflate(data))
+        described, names, stand_ins, wrong = safe_unpickler.read(inflating.inflate(data))
     except inflating.TooLarge as error:
         raise RefusedFile(f"{name}: {error}, which no model of this kind does. {_SAFE}") from error
     except inflating.NotInflated as error:
         raise BadFolder(f"{name} can't be read: {error}. {_SAFE} Save it anew with joblib.") from error
     if strange := sorted(".".join(name) for name in names - model_builder.ALLOWED):
-        raise RefusedFile(_naming(name, strange, model_builder.versions(made)))
+        raise RefusedFile(_naming(name, strange, model_builder.versions(stand_ins)))
     if isinstance(wrong, safe_unpickler.NotFollowed):
         raise RefusedFile(f"{name} is not what joblib writes: {wrong}. {_SAFE}")
     if wrong is not None:
         raise BadFolder(f"{name} is damaged, cut off, or no joblib file ({wrong!r:.120}). {_SAFE} Copy it anew.")
-    return found
+    return described
 
 
 def _naming(name: str, strange: list[str], versions: set[str]) -> str:
@@ -90,14 +94,14 @@ def _naming(name: str, strange: list[str], versions: set[str]) -> str:
     return f"{text} Do not load this file with joblib."
 
 
-def _build(builder: model_builder.Builder, name: str, described: Any) -> Any:
+def _build(builder: model_builder.Builder, name: str, described: object) -> Part:
     try:
         return builder.build(described)
     except safe_unpickler.DAMAGED as error:
         raise BadFolder(f"{name} can't be made a model: {error!s:.200}.{_made_by(builder)} {_SAFE}") from error
 
 
-def _together(parts: list[Any], builder: model_builder.Builder, features: list[str]) -> Any:
+def _together(parts: list[Part], builder: model_builder.Builder, features: list[str]) -> Part:
     """Return scaler and model as one model of all features. Raises BadFolder where they don't belong together."""
     from sklearn.pipeline import Pipeline
 
@@ -115,35 +119,35 @@ def _together(parts: list[Any], builder: model_builder.Builder, features: list[s
     for part in parts:
         count = getattr(part, "n_features_in_", None)
         if count != len(features):
-            told = f"{_kind(part)} takes {count} features, by config.json there are {len(features)}"
-            raise BadFolder(f"{told}. {_SAFE}")
+            mismatch = f"{_kind(part)} takes {count} features, by config.json there are {len(features)}"
+            raise BadFolder(f"{mismatch}. {_SAFE}")
     return whole
 
 
-def golden_rows(parts: list[Any], count: int) -> Any:
-    """Return rows (n, `count`) about where the scaler says that rows are."""
-    rows = np.random.default_rng(42).normal(size=(GOLDEN_ROWS, count))
+def golden_rows(parts: list[Part], count: int) -> Floats:
+    """Return rows (n, `count`) about where the scaler places rows."""
+    rows: Floats = np.random.default_rng(42).normal(size=(GOLDEN_ROWS, count))
     for scaler in parts[1:]:
         rows = scaler.inverse_transform(rows)
     return rows
 
 
-def _try(model: Any, parts: list[Any], builder: model_builder.Builder) -> tuple[Any, Any]:
+def _try(model: Part, parts: list[Part], builder: model_builder.Builder) -> tuple[Floats, Floats]:
     """Return golden rows and the model's probabilities of them: the first time that it is used is here."""
     try:
         tree_safety.check(model, model.n_features_in_)
         rows = golden_rows(parts, model.n_features_in_)
         classes = [int(item) for item in model.classes_]
-        said = model.predict_proba(rows)
+        probabilities = model.predict_proba(rows)
     except tree_safety.BadTree as error:
         raise RefusedFile(f"A tree of the model is forged: {error}. {_SAFE}") from error
     except Exception as error:  # whatever another version's attributes lead to
         raise BadFolder(f"The model does not work here: {error!s:.200}.{_made_by(builder)} {_SAFE}") from error
-    if classes != [0, 1] or said.shape != (len(rows), 2) or not np.isfinite(said).all():
+    if classes != [0, 1] or probabilities.shape != (len(rows), 2) or not np.isfinite(probabilities).all():
         raise BadFolder(
             f"The model does not give the probability of a reversal: its classes are {classes}. {_SAFE}"
         )
-    return rows, said[:, 1]
+    return rows, probabilities[:, 1]
 
 
 def _made_by(builder: model_builder.Builder) -> str:
@@ -153,15 +157,15 @@ def _made_by(builder: model_builder.Builder) -> str:
     return f" It was made by scikit-learn {', '.join(others)}, this is {sklearn.__version__}." if others else ""
 
 
-def _last(model: Any) -> Any:
+def _last(model: Part) -> Part:
     return model.steps[-1][1] if _name(model) == model_builder.PIPELINE and model.steps else model
 
 
-def _name(part: Any) -> tuple[str, str]:
+def _name(part: Part) -> tuple[str, str]:
     return type(part).__module__, type(part).__name__
 
 
-def _kind(part: Any) -> str:
+def _kind(part: Part) -> str:
     return type(part).__name__
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from django.db import transaction
 
@@ -37,22 +36,22 @@ class Imported:
 def import_folder(path: Path, *, series: Mapping[str, Bars] | None = None) -> Imported:
     """Keep the model in a folder as an archived version, scored on real candles (of `series`, if given).
 
-    The folder that was imported before is told, not stored twice. Raises BadFolder or RefusedFile, with nothing
+    A folder that was imported before is returned, not stored twice. Raises BadFolder or RefusedFile, with nothing
     stored.
     """
     folder = folders.read(path)
     if known := _known(folder):
         return Imported(known, True)
     converted = sandbox_client.convert(folder.files, folder.features)
-    found = recognise(folder.features)
+    recognised = recognise(folder.features)
     key = FamilyKey(TIMEFRAME, False, folder.label)
-    recipe = _recipe(folder, converted, found, key)
-    scored = _score(converted, found, recipe, job.candles(key, recipe) if series is None else series)
+    recipe = _recipe(folder, converted, recognised, key)
+    scored = _score(converted, recognised, recipe, job.candles(key, recipe) if series is None else series)
     with transaction.atomic():
         lock_in_transaction("mlmodels.import")
         if known := _known(folder):
             return Imported(known, True)
-        return Imported(_keep(folder, converted, found, key, recipe, scored), False)
+        return Imported(_keep(folder, converted, recognised, key, recipe, scored), False)
 
 
 def _known(folder: Folder) -> ModelVersion | None:
@@ -60,9 +59,9 @@ def _known(folder: Folder) -> ModelVersion | None:
     return imported.filter(claimed__digest=folder.digest).first()
 
 
-def _recipe(folder: Folder, converted: Converted, found: Recognised, key: FamilyKey) -> Recipe:
+def _recipe(folder: Folder, converted: Converted, recognised: Recognised, key: FamilyKey) -> Recipe:
     return Recipe(
-        schema=found.name,
+        schema=recognised.name,
         label=folder.label,
         estimator=converted.estimator,
         parameters=folder.parameters,
@@ -70,19 +69,18 @@ def _recipe(folder: Folder, converted: Converted, found: Recognised, key: Family
     )
 
 
-def _score(converted: Converted, found: Recognised, recipe: Recipe, series: Mapping[str, Bars]) -> Scored:
-    if found.schema is None:
+def _score(converted: Converted, recognised: Recognised, recipe: Recipe, series: Mapping[str, Bars]) -> Scored:
+    if recognised.schema is None:
         return Scored(None, ("Not scored on candles of this desk.",))
     return scoring.score(
-        lambda rows: estimators.probability(converted.model, rows), found.schema, recipe, series, TIMEFRAME
+        lambda rows: estimators.probability(converted.model, rows), recognised.schema, recipe, series, TIMEFRAME
     )
 
 
 def _keep(
-    folder: Folder, converted: Converted, found: Recognised, key: FamilyKey, recipe: Recipe, scored: Scored
+    folder: Folder, converted: Converted, recognised: Recognised, key: FamilyKey, recipe: Recipe, scored: Scored
 ) -> ModelVersion:
-    report: Any = scored.report or {}
-    holdout = report.get("holdout") or {}
+    holdout = scored.report.get("holdout") if scored.report else None
     version = ModelVersion.objects.create(
         name=versions.free_name(_made_at(folder.name)),
         family=key.slug,
@@ -90,14 +88,14 @@ def _keep(
         simulated=False,
         state=ModelVersion.State.ARCHIVED,
         origin=ModelVersion.Origin.IMPORTED,
-        schema=found.name,
-        schema_hash=found.hash,
+        schema=recognised.name,
+        schema_hash=recognised.hash,
         recipe=recipe.as_json(),
         threshold=holdout["model"]["threshold"] if holdout else None,
-        report=report,
+        report=scored.report or {},
         claimed=folder.claimed
         | {"digest": folder.digest, "folder": folder.name, "features": list(folder.features)},
-        notes=[found.text, *_about_versions(converted), *folder.notes, *scored.notes],
+        notes=[recognised.text, *_about_versions(converted), *folder.notes, *scored.notes],
     )
     artefacts.keep(version, converted.packed)
     versions.announce_family(version.family)

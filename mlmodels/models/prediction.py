@@ -1,4 +1,4 @@
-"""What a model said about a bar, and whether it came true."""
+"""A model's prediction for a bar, and whether it came true."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models

@@ -1,4 +1,4 @@
-"""What a model is, which one speaks, and who decided so on what evidence."""
+"""What a model is, which one is champion, and who decided so on what evidence."""
 
 from datetime import datetime, timedelta
 
@@ -8,9 +8,9 @@ from django.db.models import Q
 
 from market.models import MarketKind
 
-#: A champion older than this stops speaking: what it learned is no longer the market's.
+#: A champion older than this has expired: what it learned is no longer the market's.
 MAX_CHAMPION_AGE = timedelta(days=90)
-#: The note of a version that can't be opened begins so; mlmodels.inference.champions writes and removes it.
+#: The note of a version that can't be loaded begins so; mlmodels.inference.champions writes and removes it.
 LOAD_ERROR = "It can't speak: "
 
 
@@ -82,12 +82,12 @@ class ModelVersion(models.Model):
 
     @property
     def expires_at(self) -> datetime:
-        """Wall time from which on it does not speak any more, should it be champion."""
+        """Wall time at which it expires, should it be champion."""
         return (self.promoted_at or self.created_at) + MAX_CHAMPION_AGE
 
     @property
-    def cant_speak_because(self) -> str:
-        """Why it can't be opened, as far as a worker has tried; empty if it can."""
+    def load_error(self) -> str:
+        """Why it can't be loaded, as far as a worker has tried; empty if it can."""
         return next((note.removeprefix(LOAD_ERROR) for note in self.notes if note.startswith(LOAD_ERROR)), "")
 
 

@@ -1,4 +1,4 @@
-"""A training run as a row: what is asked for, how far it is, and what became of it."""
+"""A training run as a row: what is requested, how far it is, and what became of it."""
 
 from django.conf import settings
 from django.db import models

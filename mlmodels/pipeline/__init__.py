@@ -1,1 +1,1 @@
-"""Training as arrays in, values out: features, labels, splits, estimators, scores, gate. No Django, no clock."""
+"""Training as arrays in, values out: features, labels, splits, estimators, scores, gate. Pure: no clock."""

@@ -1,7 +1,7 @@
 """Trivial forecasts that a model has to beat. Pure.
 
-Half of a label is known at its bar, and how far the left move went beyond the threshold says more than most
-features. A model that does not beat a curve through that one number has found nothing.
+Half of a label is known at its bar, and how far the left move went beyond the threshold predicts more than most
+features. A model that does not beat a curve through that one number has learned nothing.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from mlmodels.pipeline.labels import REVERSAL
 
 
 class Constant:
-    """Says the base rate of the training rows, whatever comes."""
+    """Predicts the base rate of the training rows, for every row."""
 
     def __init__(self, train: Dataset) -> None:
         """Learn from candidates."""

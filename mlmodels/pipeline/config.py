@@ -4,9 +4,27 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from mlmodels.pipeline.labels import LabelRule
+
+#: Of an estimator, by their names: numbers, words or nothing.
+Parameters = Mapping[str, str | int | float | None]
+
+
+class RecipeChanges(TypedDict, total=False):
+    """What a caller may change in a family's recipe; see `Recipe`."""
+
+    schema: str
+    estimator: str
+    parameters: Parameters
+    seed: int
+    symbols: tuple[str, ...]
+    history_days: int
+    holdout_days: int
+    folds: int
+    embargo: int
+    importance: bool
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,7 @@ class Recipe:
     schema: str = "desk-1"
     label: LabelRule = field(default_factory=LabelRule)
     estimator: str = "HistGradientBoosting"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
     seed: int = 42
     symbols: tuple[str, ...] = ()
     history_days: int = 365
@@ -59,7 +77,7 @@ class Recipe:
         """Return the same recipe with another seed."""
         return replace(self, seed=seed)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what is stored in a run's and a version's row."""
         return asdict(self) | {"parameters": dict(self.parameters)}
 

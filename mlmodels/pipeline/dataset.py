@@ -83,20 +83,20 @@ def gather(
 
 
 def _rows(
-    number: int, bars: Bars, timeframe: int, found: Floats, known: labels.Labels
+    number: int, bars: Bars, timeframe: int, table: Floats, known: labels.Labels
 ) -> tuple[NDArray[np.generic], ...]:
-    keep = (known.reversal != labels.UNKNOWN) & np.isfinite(found).all(axis=1)
+    keep = (known.reversal != labels.UNKNOWN) & np.isfinite(table).all(axis=1)
     time = bars.open_time[keep] // timeframe
     instrument = np.full(len(time), number, np.int16)
-    return time, instrument, found[keep], known.reversal[keep], known.side[keep], known.excess[keep]
+    return time, instrument, table[keep], known.reversal[keep], known.side[keep], known.excess[keep]
 
 
 def features_of(series: Mapping[str, Bars], timeframe: int, schema: Schema) -> dict[str, Floats]:
     """Return each symbol's features. Raises BadCandles naming the symbol."""
-    made = {}
+    by_symbol = {}
     for symbol, bars in series.items():
         try:
-            made[symbol] = features.compute(schema, bars, timeframe)
+            by_symbol[symbol] = features.compute(schema, bars, timeframe)
         except features.BadCandles as error:
             raise features.BadCandles(f"{symbol}: {error}") from error
-    return made
+    return by_symbol

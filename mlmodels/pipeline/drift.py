@@ -32,35 +32,35 @@ class FeatureDrift:
 
 def deciles(rows: Floats, names: Sequence[str]) -> dict[str, list[float]]:
     """Return the nine values between the ten equally large parts of each column of `rows` (n, k)."""
-    cuts = np.quantile(rows, np.arange(1, BINS) / BINS, axis=0)
-    return {name: cuts[:, column].tolist() for column, name in enumerate(names)}
+    edges = np.quantile(rows, np.arange(1, BINS) / BINS, axis=0)
+    return {name: edges[:, column].tolist() for column, name in enumerate(names)}
 
 
 def psi(reference: Sequence[float], values: Floats) -> float:
     """Return the population stability index of `values` against the deciles of a reference.
 
-    Deciles that are equal make one bin, whose share they tell only within a tenth: it gets the benefit of the
+    Deciles that are equal make one bin, whose share is known only within a tenth: it gets the benefit of the
     doubt. Each bin counts half a row more than it has, so that an empty one is no infinity.
     """
     edges, first, ties = np.unique(reference, return_index=True, return_counts=True)
     counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) + 0.5
-    found = counts / counts.sum()
+    observed = counts / counts.sum()
     least = (first + ties) / BINS
-    below = np.clip(found.cumsum()[:-1], least, least + np.where(ties > 1, MOST_DOUBT, 0.0))
+    below = np.clip(observed.cumsum()[:-1], least, least + np.where(ties > 1, MOST_DOUBT, 0.0))
     expected = np.diff(below, prepend=0.0, append=1.0)
-    return float(((found - expected) * np.log(found / expected)).sum())
+    return float(((observed - expected) * np.log(observed / expected)).sum())
 
 
 def compare(reference: Mapping[str, Sequence[float]], names: Sequence[str], rows: Floats) -> list[FeatureDrift]:
     """Return the drift of each feature that has a reference, the largest first; nothing below 100 rows."""
     if len(rows) < LEAST_ROWS:
         return []
-    found = [
+    drifts = [
         _one(name, psi(reference[name], rows[:, column]), len(rows))
         for column, name in enumerate(names)
         if name in reference
     ]
-    return sorted(found, key=lambda item: -item.psi)
+    return sorted(drifts, key=lambda item: -item.psi)
 
 
 def _one(name: str, value: float, n: int) -> FeatureDrift:

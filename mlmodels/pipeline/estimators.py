@@ -3,14 +3,17 @@
 scikit-learn is imported when the first one is made: most processes only read the names.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mlmodels.pipeline.config import Parameters
 from mlmodels.pipeline.features import Floats
 
 #: The inventory's own parameters.
-INVENTORY = {
+INVENTORY: Parameters = {
     "n_estimators": 200,
     "max_depth": 7,
     "learning_rate": 0.1,
@@ -19,7 +22,7 @@ INVENTORY = {
     "min_samples_leaf": 2,
 }
 # Small trees and many rows in a leaf: on these labels more depth only learns noise.
-HISTOGRAM = {
+HISTOGRAM: Parameters = {
     "max_iter": 120,
     "learning_rate": 0.05,
     "max_leaf_nodes": 8,
@@ -27,14 +30,14 @@ HISTOGRAM = {
     "l2_regularization": 5.0,
     "early_stopping": False,
 }
-FOREST = {"n_estimators": 200, "min_samples_leaf": 50}
+FOREST: Parameters = {"n_estimators": 200, "min_samples_leaf": 50}
 
 
 class Estimator(Protocol):
     """What a model can do. `predict_proba` returns (n, 2): no reversal, reversal."""
 
-    def fit(self, X: Floats, y: Any) -> Any:  # noqa: N803 - scikit-learn's name
-        """Learn."""
+    def fit(self, X: Floats, y: NDArray[np.int8]) -> "Estimator | None":  # noqa: N803 - scikit-learn's name
+        """Learn; scikit-learn's return themselves."""
 
     def predict_proba(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
         """Return probabilities."""
@@ -52,7 +55,7 @@ class Maker(NamedTuple):
 
     module: str
     name: str
-    defaults: Mapping[str, Any]
+    defaults: Parameters
     scaled: bool = False
 
 
@@ -71,7 +74,7 @@ class UnknownEstimator(ValueError):
     """There is no estimator of this name, or it has no such parameter. The text names what there is."""
 
 
-def make(name: str, parameters: Mapping[str, Any], seed: int) -> Estimator:
+def make(name: str, parameters: Parameters, seed: int) -> Estimator:
     """Return an untrained estimator with its own defaults and `parameters` over them. Raises UnknownEstimator.
 
     No class weights: they would make a probability something else. No threads: sums in another order are other
@@ -84,20 +87,20 @@ def make(name: str, parameters: Mapping[str, Any], seed: int) -> Estimator:
             raise UnknownEstimator(f"{refused} is not used here: {why}")
     maker = _MAKERS[name]
     try:
-        made: Estimator = getattr(import_module(maker.module), maker.name)(
+        model: Estimator = getattr(import_module(maker.module), maker.name)(
             **{**maker.defaults, **parameters, "random_state": seed}
         )
     except TypeError as error:
         raise UnknownEstimator(f"{name}: {error}") from error
-    return _behind_a_scaler(made) if maker.scaled else made
+    return _behind_a_scaler(model) if maker.scaled else model
 
 
 def _behind_a_scaler(model: Estimator) -> Estimator:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    made: Estimator = make_pipeline(StandardScaler(), model)
-    return made
+    pipeline: Estimator = make_pipeline(StandardScaler(), model)
+    return pipeline
 
 
 def probability(model: Estimator, rows: Floats) -> Floats:

@@ -24,7 +24,7 @@ IMPORTANCE_REPEATS = 3
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What each forecast says of the same candidates, row by row."""
+    """The probability that each forecast gives the same candidates, row by row."""
 
     rows: Dataset
     model: Floats
@@ -48,36 +48,38 @@ def period(window: Window, timeframe: int, bars_per_day: float) -> Period:
     }
 
 
-def holdout(found: Forecasts, everything: Dataset, window: Window, recipe: Recipe, threshold: float) -> Holdout:
+def holdout(
+    forecasts: Forecasts, everything: Dataset, window: Window, recipe: Recipe, threshold: float
+) -> Holdout:
     """Return all scores of the hold-out. `everything` are all its rows, also those that are no candidates."""
-    rows, outcome = found.rows, found.rows.reversal
+    rows, outcome = forecasts.rows, forecasts.rows.reversal
     boot = Bootstrap(rows.time, recipe.seed)
 
     def score(forecast: Floats) -> Scores:
-        return metrics.scores(outcome, forecast, boot, threshold=threshold, against=found.constant)
+        return metrics.scores(outcome, forecast, boot, threshold=threshold, against=forecasts.constant)
 
     return {
         "period": period(window, rows.timeframe, recipe.bars_per_day),
-        "model": score(found.model),
-        "constant": score(found.constant),
-        "left_move": score(found.left_move),
-        "champion": score(found.champion) if found.champion is not None else None,
-        "champion_name": found.champion_name,
-        "all_rows": _on_all_rows(found, everything, recipe, threshold),
-        "reliability": metrics.reliability(outcome, found.model),
-        "curve": metrics.curve(outcome, found.model),
-        "left_move_curve": metrics.curve(outcome, found.left_move),
+        "model": score(forecasts.model),
+        "constant": score(forecasts.constant),
+        "left_move": score(forecasts.left_move),
+        "champion": score(forecasts.champion) if forecasts.champion is not None else None,
+        "champion_name": forecasts.champion_name,
+        "all_rows": _on_all_rows(forecasts, everything, recipe, threshold),
+        "reliability": metrics.reliability(outcome, forecasts.model),
+        "curve": metrics.curve(outcome, forecasts.model),
+        "left_move_curve": metrics.curve(outcome, forecasts.left_move),
     }
 
 
-def _on_all_rows(found: Forecasts, everything: Dataset, recipe: Recipe, threshold: float) -> Scores:
+def _on_all_rows(forecasts: Forecasts, everything: Dataset, recipe: Recipe, threshold: float) -> Scores:
     """Score on every row of the hold-out; what is no candidate was given probability 0."""
-    said = np.zeros(len(everything))
-    said[everything.side != labels.NONE] = found.model
-    rate = float(found.constant[0]) * len(found.rows) / max(len(everything), 1)
+    probability = np.zeros(len(everything))
+    probability[everything.side != labels.NONE] = forecasts.model
+    rate = float(forecasts.constant[0]) * len(forecasts.rows) / max(len(everything), 1)
     boot = Bootstrap(everything.time, recipe.seed)
-    flat = np.full(len(everything), rate)
-    return metrics.scores(everything.reversal, said, boot, threshold=threshold, against=flat)
+    constant = np.full(len(everything), rate)
+    return metrics.scores(everything.reversal, probability, boot, threshold=threshold, against=constant)
 
 
 def importance(predict: Predict, rows: Dataset, names: tuple[str, ...], seed: int) -> list[Importance]:
@@ -88,11 +90,11 @@ def importance(predict: Predict, rows: Dataset, names: tuple[str, ...], seed: in
         keep[generator.choice(len(rows), IMPORTANCE_ROWS, replace=False)] = True
         rows = rows.where(keep)
     base = metrics.log_loss(rows.reversal, predict(rows.features)).mean()
-    found: list[Importance] = []
+    importances: list[Importance] = []
     for column, name in enumerate(names):
         costs = [_shuffled_loss(predict, rows, column, generator) - base for _ in range(IMPORTANCE_REPEATS)]
-        found.append({"feature": name, "mean": float(np.mean(costs)), "spread": float(np.std(costs))})
-    return sorted(found, key=lambda item: -item["mean"])
+        importances.append({"feature": name, "mean": float(np.mean(costs)), "spread": float(np.std(costs))})
+    return sorted(importances, key=lambda item: -item["mean"])
 
 
 def _shuffled_loss(predict: Predict, rows: Dataset, column: int, generator: np.random.Generator) -> float:
@@ -125,16 +127,16 @@ def rescore(
 ) -> Report:
     """Score a finished model on the hold-out of `series`, beside baselines fitted before it.
 
-    Whether the model has seen those rows is its maker's secret; say so where the report is shown. Raises NotEnough
-    and BadCandles.
+    Whether the model has seen those rows only its maker knows: a page that shows the report has to mention it.
+    Raises NotEnough and BadCandles.
     """
     known = dataset.features_of(series, timeframe, schema)
     data = dataset.gather(series, timeframe, schema, recipe.label, known)
-    cut = plan(data, recipe)
-    before = data.between(*cut.development).candidates
-    rows = data.between(*cut.holdout)
+    splits = plan(data, recipe)
+    before = data.between(*splits.development).candidates
+    rows = data.between(*splits.holdout)
     chosen = rows.candidates
-    found = Forecasts(
+    forecasts = Forecasts(
         chosen, predict(chosen.features), Constant(before).predict(chosen), LeftMove(before).predict(chosen)
     )
     threshold = metrics.best_threshold(before.reversal, predict(before.features))
@@ -144,7 +146,7 @@ def rescore(
         "trained": None,
         "folds": [],
         "walk_forward": None,
-        "holdout": holdout(found, rows, cut.holdout, recipe, threshold),
+        "holdout": holdout(forecasts, rows, splits.holdout, recipe, threshold),
         "importance": importance(predict, chosen, schema.features, recipe.seed),
         "seconds": {},
     }

@@ -89,7 +89,7 @@ def compute(schema: Schema, bars: Bars, timeframe: int) -> Floats:
         first, last = block
         rows = np.empty((last - first + schema.look_back, len(schema.features)), order="F")
         with np.errstate(divide="ignore", invalid="ignore"):
-            schema.compute(cut(bars, slice(first - schema.look_back, last)), rows)
+            schema.compute(slice_bars(bars, slice(first - schema.look_back, last)), rows)
         out[first:last] = rows[schema.look_back :]
 
     if len(blocks) < BLOCKS_WORTH_THREADS:
@@ -101,7 +101,7 @@ def compute(schema: Schema, bars: Bars, timeframe: int) -> Floats:
     return out
 
 
-def cut(bars: Bars, part: slice) -> Bars:
+def slice_bars(bars: Bars, part: slice) -> Bars:
     """Return a stretch of `bars`, sharing their memory."""
     columns = (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
     return Bars(*(column[part] for column in columns))  # type: ignore[arg-type]

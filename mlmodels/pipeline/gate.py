@@ -1,4 +1,4 @@
-"""The gate: whether a new model may speak, by evidence from rows that nobody has trained on. Pure.
+"""The gate: whether a new model becomes champion, by evidence from rows that nobody has trained on. Pure.
 
 A higher score on the same rows is mostly luck: "promote if better" promotes six of ten retrainings of the very
 same recipe. What is tested is the mean difference of the per-row log-loss with a block bootstrap over the clock,
@@ -27,9 +27,9 @@ PROMOTE, KEEP, INSUFFICIENT = "promote", "keep", "insufficient"
 
 @dataclass(frozen=True)
 class Trial:
-    """The candidates of the common unseen window and what each forecast said of them.
+    """The candidates of the common unseen window and the probability that each forecast gives them.
 
-    `time` is in bars of the clock, `days` how long the window is. `champion` is None where nobody is to be beaten.
+    `time` is in bars of the clock, `days` how long the window is. `champion` is None where none has to be beaten.
     """
 
     time: NDArray[np.int64]

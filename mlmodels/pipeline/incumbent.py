@@ -1,4 +1,4 @@
-"""The champion as somebody to be beaten: what it says of the same rows, from features of its own schema. Pure."""
+"""The champion that has to be beaten: its forecast of the same rows, from features of its own schema. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mlmodels.pipeline.features import Floats, Schema
 
 @dataclass(frozen=True)
 class Incumbent:
-    """Who has to be beaten. `trained_to` is the first bar of the clock that it saw in no way."""
+    """The model that has to be beaten. `trained_to` is the first bar of the clock that it saw in no way."""
 
     name: str
     schema: Schema
@@ -26,10 +26,10 @@ class Incumbent:
             return np.empty(0)
         if self.schema.hash == schema.hash:
             return np.asarray(self.predict(rows.features))
-        theirs = dataset.features_of(series, rows.timeframe, self.schema)
+        by_symbol = dataset.features_of(series, rows.timeframe, self.schema)
         table = np.empty((len(rows), len(self.schema.features)))
         for number, symbol in enumerate(rows.symbols):
-            mine = rows.instrument == number
-            place = np.searchsorted(series[symbol].open_time, rows.time[mine] * rows.timeframe)
-            table[mine] = theirs[symbol][place]
+            of_symbol = rows.instrument == number
+            place = np.searchsorted(series[symbol].open_time, rows.time[of_symbol] * rows.timeframe)
+            table[of_symbol] = by_symbol[symbol][place]
         return np.asarray(self.predict(table))

@@ -7,7 +7,7 @@ anything to predict.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ class LabelRule:
         )
         return f"peak or trough of {size} within ±{self.window} bars"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what is stored with a version."""
         return asdict(self)
 
@@ -82,11 +82,11 @@ def label(bars: Bars, timeframe: int, rule: LabelRule) -> Labels:
     Raises BadCandles for bars out of order.
     """
     n = len(bars)
-    found = Labels(np.full(n, UNKNOWN, np.int8), np.zeros(n, np.int8), np.full(n, np.nan))
+    labels = Labels(np.full(n, UNKNOWN, np.int8), np.zeros(n, np.int8), np.full(n, np.nan))
     for part in segments(bars.open_time, timeframe):
         if part.stop - part.start > rule.window:
-            _label_stretch(bars.close[part], rule, found, part)
-    return found
+            _label_stretch(bars.close[part], rule, labels, part)
+    return labels
 
 
 def left_side(bars: Bars, timeframe: int, rule: LabelRule) -> tuple[NDArray[np.int8], Floats]:
@@ -95,7 +95,7 @@ def left_side(bars: Bars, timeframe: int, rule: LabelRule) -> tuple[NDArray[np.i
     return known.side, known.excess
 
 
-def _label_stretch(close: Floats, rule: LabelRule, found: Labels, part: slice) -> None:
+def _label_stretch(close: Floats, rule: LabelRule, labels: Labels, part: slice) -> None:
     window = rule.window
     threshold = thresholds(close, rule)
     lowest, highest = talib.MIN(close, window), talib.MAX(close, window)
@@ -105,9 +105,9 @@ def _label_stretch(close: Floats, rule: LabelRule, found: Labels, part: slice) -
     limit = threshold[window:]
     with np.errstate(invalid="ignore", divide="ignore"):
         peak, trough = rise > limit, fall > limit
-        found.excess[part][window:] = np.maximum(rise, fall) / limit
+        labels.excess[part][window:] = np.maximum(rise, fall) / limit
     side = np.where(rise >= fall, PEAK, TROUGH)
-    found.side[part][window:] = np.where(peak | trough, side, NONE)
+    labels.side[part][window:] = np.where(peak | trough, side, NONE)
     # And against the bars after it, as far as there are any.
     m = len(middle) - window
     if m <= 0:
@@ -117,7 +117,7 @@ def _label_stretch(close: Floats, rule: LabelRule, found: Labels, part: slice) -
     with np.errstate(invalid="ignore"):
         falls = peak[:m] & (here / after_low - 1 > limit)
         rises = trough[:m] & (1 - here / after_high > limit)
-    found.reversal[part][window : window + m] = np.where(np.isnan(limit), UNKNOWN, falls | rises)
+    labels.reversal[part][window : window + m] = np.where(np.isnan(limit), UNKNOWN, falls | rises)
 
 
 def thresholds(close: Floats, rule: LabelRule) -> Floats:

@@ -1,8 +1,8 @@
 """Features that know the future: found and named before anything is trained on them. Pure.
 
 Two looks. The first cuts the candles at a few random bars and computes again: a feature whose past changes has
-seen what was cut off. The second needs no candles: a single feature that tells reversals nearly perfectly apart is
-not that good, it contains the answer.
+seen what was cut off. The second needs no candles: a single feature that separates reversals nearly perfectly is
+not that good, it contains the label.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ BINS, POSITIVES_IN_A_BIN = 32, 20
 
 @dataclass(frozen=True)
 class Leak:
-    """A feature and how it gave itself away."""
+    """A feature and how it was detected."""
 
     feature: str
     text: str
@@ -60,20 +60,20 @@ def changed_by_cut(
 ) -> list[Leak]:
     """Return the features that are something else when the candles after them are cut away; each once."""
     generator = np.random.default_rng(seed)
-    found: dict[str, Leak] = {}
+    by_feature: dict[str, Leak] = {}
     for symbol, bars in series.items():
         usable = np.flatnonzero(np.isfinite(known[symbol]).any(axis=1))[:-1]
         for bar in generator.choice(usable, min(CUTS, len(usable)), replace=False):
             for leak in _compare(schema, symbol, bars, timeframe, known[symbol], int(bar)):
-                found.setdefault(leak.feature, leak)
-    return list(found.values())
+                by_feature.setdefault(leak.feature, leak)
+    return list(by_feature.values())
 
 
 def _compare(schema: Schema, symbol: str, bars: Bars, timeframe: int, known: Floats, bar: int) -> list[Leak]:
     """Compute the features of the last bars up to `bar` without what follows it."""
     first = max(0, bar + 1 - COMPARED)
     rows = slice(first, bar + 1)
-    alone = features.compute(schema, features.cut(bars, slice(bar + 1)), timeframe)[rows]
+    alone = features.compute(schema, features.slice_bars(bars, slice(bar + 1)), timeframe)[rows]
     with_future = known[rows]
     leaks = []
     for column, name in enumerate(schema.features):
@@ -87,12 +87,12 @@ def _compare(schema: Schema, symbol: str, bars: Bars, timeframe: int, known: Flo
 
 
 def _same(left: Floats, right: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Tell where two columns are bit for bit the same, missing values included."""
+    """Return where two columns are bit for bit the same, missing values included."""
     return np.asarray((left == right) | (np.isnan(left) & np.isnan(right)))
 
 
 def too_good(names: Sequence[str], rows: Dataset) -> list[Leak]:
-    """Return the features that alone tell the reversals among candidates apart as no honest feature does."""
+    """Return the features that alone separate the reversals among candidates as no honest feature does."""
     outcome = (rows.reversal == REVERSAL).astype(np.int8)
     positives = int(outcome.sum())
     if positives < 2 * POSITIVES_IN_A_BIN or positives == len(outcome):

@@ -20,7 +20,7 @@ RANKING_RESAMPLES = 200  # of all rows, for the ranking
 AT_A_TIME = 25
 INTERVAL = (0.05, 0.95)
 BINS = 10
-SMALLEST = 1e-6  # no forecast is believed to be certain
+SMALLEST = 1e-6  # no forecast counts as certain
 CURVE_POINTS = 60
 Outcomes = NDArray[np.int8]
 
@@ -107,29 +107,29 @@ def _precision_interval(outcome: Outcomes, probability: Floats, boot: "Bootstrap
 
 def _ranked(outcome: Outcomes, probability: Floats, boot: "Bootstrap") -> Floats:
     """Return the average precision of resamples, some at a time to save memory."""
-    found = [
+    parts = [
         average_precisions(
             outcome, probability, np.stack([boot.weights(number) for number in range(first, first + AT_A_TIME)])
         )
         for first in range(0, RANKING_RESAMPLES, AT_A_TIME)
     ]
-    ranked = np.concatenate(found)
+    ranked = np.concatenate(parts)
     return np.asarray(ranked[np.isfinite(ranked)])
 
 
 def reliability(outcome: Outcomes, probability: Floats, bins: int = BINS) -> list[ReliabilityBin]:
-    """Return what was said and what came true in bins of about equally many rows, with Wilson's 90 % interval."""
+    """Return predicted and observed rates in bins of about equally many rows, with Wilson's 90 % interval."""
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, bins + 1)))
     number = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, max(len(edges) - 2, 0))
-    made: list[ReliabilityBin] = []
+    rows: list[ReliabilityBin] = []
     for index in np.unique(number):
         chosen = number == index
         n, rate = int(chosen.sum()), float(outcome[chosen].mean())
         low, high = wilson(rate, n)
-        made.append(
+        rows.append(
             {"n": n, "mean": float(probability[chosen].mean()), "rate": rate, "low": low, "high": high}
         )  # fmt: skip
-    return made
+    return rows
 
 
 def wilson(rate: float, n: int, z: float = 1.645) -> tuple[float, float]:
@@ -140,36 +140,36 @@ def wilson(rate: float, n: int, z: float = 1.645) -> tuple[float, float]:
 
 
 def calibration_error(outcome: Outcomes, probability: Floats) -> float:
-    """Return the expected calibration error: |said − came true| over the bins, weighted by their rows."""
+    """Return the expected calibration error: |predicted − observed| over the bins, weighted by their rows."""
     bins = reliability(outcome, probability)
     return sum(row["n"] * abs(row["mean"] - row["rate"]) for row in bins) / max(len(outcome), 1)
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a forecast says at a threshold, as counts of rows."""
+class ConfusionCounts:
+    """A forecast at a threshold against the outcomes, as counts of rows."""
 
     hits: int
     false_alarms: int
     misses: int
-    quiet: int
+    correct_negatives: int
 
     @classmethod
-    def of(cls, outcome: Outcomes, probability: Floats, threshold: float) -> "Said":
+    def of(cls, outcome: Outcomes, probability: Floats, threshold: float) -> "ConfusionCounts":
         """Count."""
-        says, true = probability >= threshold, outcome == 1
-        return cls(int((says & true).sum()), int((says & ~true).sum()), int((~says & true).sum()),
-                   int((~says & ~true).sum()))  # fmt: skip
+        alarm, true = probability >= threshold, outcome == 1
+        return cls(int((alarm & true).sum()), int((alarm & ~true).sum()), int((~alarm & true).sum()),
+                   int((~alarm & ~true).sum()))  # fmt: skip
 
     @property
     def precision(self) -> float | None:
-        """Share of what it said that came true; None if it said nothing."""
-        said = self.hits + self.false_alarms
-        return self.hits / said if said else None
+        """Share of its alarms that came true; None if there were none."""
+        alarms = self.hits + self.false_alarms
+        return self.hits / alarms if alarms else None
 
     @property
     def recall(self) -> float | None:
-        """Share of what came true that it had said; None if nothing came true."""
+        """Share of what came true that it had predicted; None if nothing came true."""
         true = self.hits + self.misses
         return self.hits / true if true else None
 
@@ -182,7 +182,9 @@ class Said:
     @property
     def accuracy(self) -> float:
         """Share of rows it was right about."""
-        return (self.hits + self.quiet) / (self.hits + self.false_alarms + self.misses + self.quiet)
+        return (self.hits + self.correct_negatives) / (
+            self.hits + self.false_alarms + self.misses + self.correct_negatives
+        )
 
 
 def best_threshold(outcome: Outcomes, probability: Floats) -> float:
@@ -220,9 +222,9 @@ def scores(
     `against` is the constant forecast that skill is measured by: 1 − log-loss / its log-loss.
     """
     losses, errors = log_loss(outcome, probability), (probability - outcome) ** 2
-    said = Said.of(outcome, probability, threshold)
+    counts = ConfusionCounts.of(outcome, probability, threshold)
     resampled = boot.means(losses)
-    made: Scores = {
+    result: Scores = {
         "rows": len(outcome),
         "positives": int((outcome == 1).sum()),
         "base_rate": float((outcome == 1).mean()),
@@ -231,14 +233,14 @@ def scores(
         "pr_auc": _precision_interval(outcome, probability, boot),
         "ece": calibration_error(outcome, probability),
         "threshold": threshold,
-        "precision": said.precision,
-        "recall": said.recall,
-        "f1": said.f1,
-        "accuracy": said.accuracy,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "f1": counts.f1,
+        "accuracy": counts.accuracy,
         "accuracy_of_never": float((outcome != 1).mean()),
         "skill": None,
     }
     if against is not None:
         floor = log_loss(outcome, against)
-        made["skill"] = interval(1 - losses.mean() / floor.mean(), 1 - resampled / boot.means(floor))
-    return made
+        result["skill"] = interval(1 - losses.mean() / floor.mean(), 1 - resampled / boot.means(floor))
+    return result

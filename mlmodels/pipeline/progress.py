@@ -32,3 +32,7 @@ BEGINS = {
 }
 #: Called with the step, the share of the run that is over, and a sentence for the log (or nothing).
 ProgressCallback = Callable[[Step, float, str], None]
+
+
+def ignore_progress(step: Step, share: float, text: str) -> None:
+    """Take a report of progress and do nothing with it."""

@@ -17,7 +17,7 @@ class Interval(TypedDict):
 
 
 class ReliabilityBin(TypedDict):
-    """What was said on average and how often it came true, with its 90 % interval."""
+    """The mean probability and how often it came true, with its 90 % interval."""
 
     n: int
     mean: float
@@ -150,7 +150,7 @@ class Check(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What the gate said. `outcome` is promote, keep or insufficient; `alpha` shrinks with `attempt`."""
+    """The gate's verdict. `outcome` is promote, keep or insufficient; `alpha` shrinks with `attempt`."""
 
     outcome: str
     text: str
@@ -163,13 +163,16 @@ class Verdict(TypedDict):
     checks: list[Check]
 
 
-class ProofResult(TypedDict):
-    """One test of the honesty suite. `share` with its interval where trials are counted."""
+# The key of stored results and of the API.
+_Finding = TypedDict("_Finding", {"found": str})  # noqa: UP013 - no name to bind in code
+
+
+class ProofResult(_Finding):
+    """One test of the honesty suite: its claim and what was `found`. `share` where trials are counted."""
 
     name: str
     ok: bool
     claim: str
-    found: str
     trials: int | None
     count: int | None
     share: Interval | None

@@ -1,7 +1,7 @@
-"""What a voice says of bars: features, side, probability. Pure: arrays in, values out.
+"""Scores of bars by a model: features, side, probability. Pure: arrays in, values out.
 
-Whatever is said of a bar is a function of the same number of bars up to it, however many more are there: asked
-when the bar closes, or later when a worker was away, the answer is the same to the last bit.
+The score of a bar is a function of the same number of bars up to it, however many more are there: computed when
+the bar closes, or later when a worker was away, it is the same to the last bit.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ SIDES = {labels.PEAK: "peak", labels.TROUGH: "trough", labels.NONE: "none"}
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """A model, and what has to be known of a bar to ask it. `timeframe` is in seconds."""
+    """A model, and what has to be known of a bar to score it. `timeframe` is in seconds."""
 
     model: Estimator
     schema: Schema
@@ -36,7 +36,7 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class BarScore:
-    """One bar as it was seen at its close; `open_time` is in seconds. `probability` is 0 without a side."""
+    """One bar as it was known at its close; `open_time` is in seconds. `probability` is 0 without a side."""
 
     instrument_id: int
     open_time: int
@@ -46,44 +46,48 @@ class BarScore:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _KnownBar:
+    """A bar whose features are known, with its side."""
+
     instrument_id: int
     open_time: int
     side: int
     features: Floats
 
 
-def score_bars(voice: Scorer, series: Sequence[tuple[int, Bars, int]]) -> list[BarScore]:
-    """Return what `voice` says of every bar later than a moment that it can know enough about, in one batch.
+def score_bars(scorer: Scorer, series: Sequence[tuple[int, Bars, int]]) -> list[BarScore]:
+    """Return the score of every bar later than a moment for which enough is known, in one batch.
 
     `series` has instrument, bars and that moment (open time in seconds, excluded) each.
     """
-    seen = [row for instrument_id, bars, after in series for row in _look(voice, instrument_id, bars, after)]
-    if not seen:
+    rows = [
+        row for instrument_id, bars, after in series for row in _known_bars(scorer, instrument_id, bars, after)
+    ]
+    if not rows:
         return []
-    asked = np.array([row.side != labels.NONE for row in seen])
-    probability = np.zeros(len(seen))
-    if asked.any():
-        table = np.array([row.features for row in seen])
-        probability[asked] = estimators.probability(voice.model, table[asked])
+    candidates = np.array([row.side != labels.NONE for row in rows])
+    probability = np.zeros(len(rows))
+    if candidates.any():
+        table = np.array([row.features for row in rows])
+        probability[candidates] = estimators.probability(scorer.model, table[candidates])
     return [
-        BarScore(row.instrument_id, row.open_time, SIDES[row.side], float(said), row.features)
-        for row, said in zip(seen, probability, strict=True)
+        BarScore(row.instrument_id, row.open_time, SIDES[row.side], float(value), row.features)
+        for row, value in zip(rows, probability, strict=True)
     ]
 
 
-def _look(voice: Scorer, instrument_id: int, bars: Bars, after: int) -> list[_Seen]:
+def _known_bars(scorer: Scorer, instrument_id: int, bars: Bars, after: int) -> list[_KnownBar]:
     """Return the bars later than `after` whose features are known, with their side."""
-    timeframe, need = voice.timeframe, voice.need
+    timeframe, need = scorer.timeframe, scorer.need
     known = (preceding(bars.open_time, timeframe) >= need) & (bars.open_time > after)
-    found = []
+    rows = []
     for number in np.flatnonzero(known):
-        window = features.cut(bars, slice(int(number) - need, int(number) + 1))
-        row = features.compute(voice.schema, window, timeframe)[-1]
+        window = features.slice_bars(bars, slice(int(number) - need, int(number) + 1))
+        row = features.compute(scorer.schema, window, timeframe)[-1]
         if np.isfinite(row).all():
-            side, _ = labels.left_side(window, timeframe, voice.rule)
-            found.append(_Seen(instrument_id, int(bars.open_time[number]), int(side[-1]), row))
-    return found
+            side, _ = labels.left_side(window, timeframe, scorer.rule)
+            rows.append(_KnownBar(instrument_id, int(bars.open_time[number]), int(side[-1]), row))
+    return rows
 
 
 def preceding(open_time: NDArray[np.int64], timeframe: int) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from mlmodels.pipeline.labels import LabelRule
 from mlmodels.pipeline.report import ProofResult
 from mlmodels.proof.subject import Subject
 from mlmodels.proof.thresholds import counted
-from mlmodels.proof.truncation import Share
+from mlmodels.proof.truncation import ShareCallback
 
 CANARY = "leak canary"
 NAME = "canary"
@@ -55,7 +55,7 @@ def with_canary(schema: Schema, column: Column) -> Schema:
     return replace(schema, name=f"{schema.name}-{NAME}", features=(*schema.features, NAME), compute=compute)
 
 
-def leak_canary(subject: Subject, trials: int, tell: Share) -> ProofResult:
+def leak_canary(subject: Subject, trials: int, progress: ShareCallback) -> ProofResult:
     """Show that each canary in each schema is caught and named, it alone; and that without one nothing is."""
     caught, missed, done = 0, [], 0
     poisons = canaries(subject.recipe.label, subject.timeframe)
@@ -74,7 +74,7 @@ def leak_canary(subject: Subject, trials: int, tell: Share) -> ProofResult:
             missed += [f"{schema.name} with {what}: named {', '.join(named[what]) or 'nothing'}" for what in wrong]
             missed += [f"{schema.name} without a canary: {name} accused" for name in accused]
             done += len(named) + 1
-            tell(done / total)
+            progress(done / total)
     return counted(
         CANARY,
         "a feature that contains the label or a later price is caught and named; honest features are not",
@@ -96,8 +96,8 @@ def named_in(
     try:
         if joined:
             table = np.column_stack([data.features, data.reversal])
-            found = leakage.too_good((*schema.features, NAME), replace(data, features=table).candidates)
-            return tuple(leak.feature for leak in found)
+            leaks = leakage.too_good((*schema.features, NAME), replace(data, features=table).candidates)
+            return tuple(leak.feature for leak in leaks)
         leakage.check(schema, window, known, data, seed)
     except leakage.LeakFound as leak:
         return leak.names

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from market.bars import Bars
-from mlmodels.pipeline.features import cut
+from mlmodels.pipeline.features import slice_bars
 from mlmodels.pipeline.incumbent import Incumbent
 from mlmodels.pipeline.report import ProofResult
 from mlmodels.proof import markets
 from mlmodels.proof.subject import WINDOW_BARS, Subject
-from mlmodels.proof.thresholds import LEAST_FOUND, MOST_WRONG, in_words, mean_of, promotions
+from mlmodels.proof.thresholds import LEAST_FOUND, MOST_WRONG, interval_text, mean_of, promotions
 from mlmodels.proof.trials import Trial, attempt
-from mlmodels.proof.truncation import Share
+from mlmodels.proof.truncation import ShareCallback
 
 SAME, POWER = "A/A", "power"
 #: Boosting without any draw gives the same model for every seed. With this the seed draws for each split of a tree
@@ -23,15 +23,15 @@ HOW_DRAWN = (
 )
 
 
-def same_recipe(subject: Subject, trials: int, tell: Share) -> ProofResult:
+def same_recipe(subject: Subject, trials: int, progress: ShareCallback) -> ProofResult:
     """Show that a model of the same recipe and the same rows, with another seed, is not promoted."""
     verdicts = []
     for number in range(trials):
         series = subject.window(number, trials)
-        holder = _drawn(subject, series, 2 * number, None)
-        rival = _drawn(subject, series, 2 * number + 1, holder.as_incumbent(subject.schema))
-        verdicts.append(rival.verdict)
-        tell((number + 1) / trials)
+        incumbent = _drawn(subject, series, 2 * number, None)
+        challenger = _drawn(subject, series, 2 * number + 1, incumbent.as_incumbent(subject.schema))
+        verdicts.append(challenger.verdict)
+        progress((number + 1) / trials)
     claim = "the same recipe with another seed is promoted in at most 5 %"
     return promotions(SAME, claim, verdicts, "at most", MOST_WRONG, [HOW_DRAWN])
 
@@ -43,28 +43,29 @@ def _drawn(subject: Subject, series: Mapping[str, Bars], seed: int, incumbent: I
     return attempt(series, subject.timeframe, subject.schema, recipe, incumbent=incumbent)
 
 
-def power(subject: Subject, trials: int, tell: Share) -> ProofResult:
+def power(subject: Subject, trials: int, progress: ShareCallback) -> ProofResult:
     """Show that a model which has seen a real effect replaces one which was trained before it began."""
-    made = []
+    results = []
     for number in range(trials):
-        made.append(_before_and_after(subject, number))
-        tell((number + 1) / trials)
-    skill = mean_of([trial.over_constant for trial in made])
+        results.append(_before_and_after(subject, number))
+        progress((number + 1) / trials)
+    skill = mean_of([trial.over_constant for trial in results])
     effect = (
         f"simulated: a price {markets.STRETCH:g} σ away from its {markets.MEAN}-bar mean is pulled back by "
         f"{markets.PULL:g} σ in each of the next {markets.PULLED} bars, from the middle of the history on"
     )
-    found = f"what a model finds of it: skill {in_words(skill)} over the constant forecast"
+    skill_text = f"what a model finds of it: skill {interval_text(skill)} over the constant forecast"
     claim = "a model that has seen an injected effect replaces one from before it in at least 80 %"
     return promotions(
-        POWER, claim, [trial.verdict for trial in made], "at least", LEAST_FOUND, [effect, found]
+        POWER, claim, [trial.verdict for trial in results], "at least", LEAST_FOUND, [effect, skill_text]
     )  # fmt: skip
 
 
 def _before_and_after(subject: Subject, number: int) -> Trial:
     recipe = markets.recipe(subject.recipe, 2 * WINDOW_BARS).with_seed(number)
     series = markets.with_effect(2000 + number, 2 * WINDOW_BARS, WINDOW_BARS)
-    before = {symbol: cut(bars, slice(WINDOW_BARS)) for symbol, bars in series.items()}
-    holder = attempt(before, markets.TIMEFRAME, subject.schema, recipe)
-    rival = holder.as_incumbent(subject.schema)
-    return attempt(series, markets.TIMEFRAME, subject.schema, recipe, incumbent=rival)
+    before = {symbol: slice_bars(bars, slice(WINDOW_BARS)) for symbol, bars in series.items()}
+    earlier = attempt(before, markets.TIMEFRAME, subject.schema, recipe)
+    return attempt(
+        series, markets.TIMEFRAME, subject.schema, recipe, incumbent=earlier.as_incumbent(subject.schema)
+    )

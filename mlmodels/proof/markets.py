@@ -34,7 +34,7 @@ def without_signal(seed: int, bars: int) -> dict[str, Bars]:
 
 def with_effect(seed: int, bars: int, begins: int) -> dict[str, Bars]:
     """Return the same market, in which from bar `begins` on a stretched price is pulled back."""
-    return {symbol: _pulled(made, begins) for symbol, made in without_signal(seed, bars).items()}
+    return {symbol: _pulled(series, begins) for symbol, series in without_signal(seed, bars).items()}
 
 
 def _pulled(bars: Bars, begins: int) -> Bars:
@@ -49,14 +49,14 @@ def _pulled(bars: Bars, begins: int) -> Bars:
 
 def _with_pull(moves: Floats, begins: int) -> Floats:
     """Return log-returns with the effect in them."""
-    sigma, made = float(moves.std()), moves.tolist()
+    sigma, returns = float(moves.std()), moves.tolist()
     path, pull, left = [0.0] * MEAN, 0.0, 0
-    for bar, move in enumerate(made):
+    for bar, move in enumerate(returns):
         if left:
-            made[bar] = move = move + pull
+            returns[bar] = move = move + pull
             left -= 1
         path.append(path[-1] + move)
         away = path[-1] - sum(path[-MEAN:]) / MEAN
         if not left and bar >= begins and abs(away) > STRETCH * sigma:
             pull, left = -math.copysign(PULL * sigma, away), PULLED
-    return np.array(made)
+    return np.array(returns)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.bars import Bars
-from mlmodels.pipeline.features import Floats, cut, segments
+from mlmodels.pipeline.features import Floats, segments, slice_bars
 
 HOLES = 3  # cut into each series, so that gaps are looked at even where there are none
 NEAR = 3  # bars on either side of where a feature becomes known after a gap
@@ -24,7 +24,7 @@ class Worst:
     beyond: set[str] = field(default_factory=set)
     compared: int = 0
 
-    def see(
+    def compare(
         self, names: Sequence[str], left: Floats, right: Floats, place: str, unit: Floats | float = 1.0
     ) -> None:
         """Compare two rows of values. A value that is missing on one side only differs infinitely."""
@@ -71,4 +71,4 @@ def moments(
 def up_to(bars: Bars, at: NDArray[np.int64]) -> Iterator[tuple[int, Bars]]:
     """Yield each of the bars `at` with the candles up to and including it."""
     for bar in at.tolist():
-        yield bar, cut(bars, slice(bar + 1))
+        yield bar, slice_bars(bars, slice(bar + 1))

@@ -12,7 +12,7 @@ from market.feeds.simulator import ASSETS, simulate
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.dataset import NotEnough
 from mlmodels.pipeline.feature_schemas import SCHEMAS
-from mlmodels.pipeline.features import DAY, Schema, cut
+from mlmodels.pipeline.features import DAY, Schema, slice_bars
 
 #: A trial needs as much as a small desk has after five weeks of 5-minute candles.
 WINDOW_DAYS, WINDOW_BARS = 35, 10_080
@@ -67,12 +67,12 @@ class Subject:
                 f"{end - first:,} bars of candles, a trial needs {length:,} (and at least {WINDOW_DAYS} days)"
             )
         start = first + (end - first - length) * number // max(count - 1, 1)
-        cuts = {symbol: self._between(bars, start, start + length) for symbol, bars in self.series.items()}
-        return {symbol: bars for symbol, bars in cuts.items() if len(bars)}
+        stretches = {symbol: self._between(bars, start, start + length) for symbol, bars in self.series.items()}
+        return {symbol: bars for symbol, bars in stretches.items() if len(bars)}
 
     def _between(self, bars: Bars, first: int, last: int) -> Bars:
         edges = np.searchsorted(bars.open_time, [first * self.timeframe, last * self.timeframe])
-        return cut(bars, slice(*edges.tolist()))
+        return slice_bars(bars, slice(*edges.tolist()))
 
 
 def real(series: Mapping[str, Bars], timeframe: int, recipe: Recipe) -> Subject:

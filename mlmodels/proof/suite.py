@@ -10,11 +10,15 @@ from mlmodels.pipeline.leakage import LeakFound
 from mlmodels.pipeline.report import ProofResult
 from mlmodels.proof import canary, challengers, noise, truncation
 from mlmodels.proof.subject import Subject
-from mlmodels.proof.truncation import Share
+from mlmodels.proof.truncation import ShareCallback
 
-Experiment = Callable[[Subject, int, Share], ProofResult]
-#: Called with the experiment that runs, the share of the suite that is over, and what has been found so far.
-Tell = Callable[[str, float, list[ProofResult]], None]
+Experiment = Callable[[Subject, int, ShareCallback], ProofResult]
+#: Called with the experiment that runs, the share of the suite that is over, and the results so far.
+ProgressCallback = Callable[[str, float, list[ProofResult]], None]
+
+
+def ignore_progress(name: str, share: float, results: list[ProofResult]) -> None:
+    """Take a report of progress and do nothing with it."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ def experiments(trials: Trials) -> list[tuple[str, Experiment, int]]:
     ]
 
 
-def run(subject: Subject, tell: Tell, trials: Trials = FULL) -> list[ProofResult]:
-    """Run everything and return what was found; an experiment that could not be made does not hold.
+def run(subject: Subject, progress: ProgressCallback, trials: Trials = FULL) -> list[ProofResult]:
+    """Run everything and return the results; an experiment that could not be made does not hold.
 
     Trees are grown by one thread: many small fits are slower with several, and far slower on a busy machine.
     """
@@ -56,18 +60,20 @@ def run(subject: Subject, tell: Tell, trials: Trials = FULL) -> list[ProofResult
     with threadpool_limits(1):
         for number, (name, experiment, count) in enumerate(planned):
 
-            def told(share: float, name: str = name, number: int = number) -> None:
-                tell(name, (number + share) / len(planned), results)
+            def report_share(share: float, name: str = name, number: int = number) -> None:
+                progress(name, (number + share) / len(planned), results)
 
-            told(0.0)
-            results.append(_result(name, experiment, subject, count, told))
-            told(1.0)
+            report_share(0.0)
+            results.append(_result(name, experiment, subject, count, report_share))
+            report_share(1.0)
     return results
 
 
-def _result(name: str, experiment: Experiment, subject: Subject, count: int, told: Share) -> ProofResult:
+def _result(
+    name: str, experiment: Experiment, subject: Subject, count: int, progress: ShareCallback
+) -> ProofResult:
     try:
-        return experiment(subject, count, told)
+        return experiment(subject, count, progress)
     except (NotEnough, LeakFound) as error:
         return {
             "name": name,

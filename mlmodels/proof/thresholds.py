@@ -80,6 +80,6 @@ def mean_of(values: Sequence[float]) -> Interval:
     return {"value": middle, "low": middle - half, "high": middle + half}
 
 
-def in_words(found: Interval) -> str:
+def interval_text(interval: Interval) -> str:
     """Return a skill with its interval."""
-    return f"{found['value']:+.4f} (90 % interval {found['low']:+.4f} to {found['high']:+.4f})"
+    return f"{interval['value']:+.4f} (90 % interval {interval['low']:+.4f} to {interval['high']:+.4f})"

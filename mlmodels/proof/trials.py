@@ -28,7 +28,7 @@ def unchanged(data: Dataset) -> Dataset:
 
 @dataclass(frozen=True)
 class Trial:
-    """A model, what the gate said, and its skill on the hold-out against each trivial forecast.
+    """A model, the gate's verdict, and its skill on the hold-out against each trivial forecast.
 
     Skill is 1 − log-loss / the other's log-loss. `trained_to` is the first bar of the clock it saw in no way.
     """
@@ -40,7 +40,7 @@ class Trial:
     over_left_move: float
 
     def as_incumbent(self, schema: Schema) -> Incumbent:
-        """Return it as the one who has to be beaten."""
+        """Return it as the one that has to be beaten."""
         return Incumbent("the incumbent", schema, self.predict, self.trained_to)
 
     def predict(self, rows: Floats) -> Floats:
@@ -61,19 +61,19 @@ def attempt(
     pipeline = ModelRetrainer(recipe, schema, timeframe, lambda: series, incumbent=lambda: incumbent)
     loaded = pipeline.load_data()
     data = change(pipeline.detect_reversals(loaded, pipeline.engineer_features(loaded)))
-    cut = pipeline.prepare_training_data(data)
-    train = data.between(*cut.development).candidates
+    splits = pipeline.prepare_training_data(data)
+    train = data.between(*splits.development).candidates
     model = pipeline.train_model(train)
-    verdict = pipeline.judge(model, loaded, data, cut)
-    over_constant, over_left_move = skills(model, train, data, cut)
+    verdict = pipeline.judge(model, loaded, data, splits)
+    over_constant, over_left_move = skills(model, train, data, splits)
     return Trial(model, verdict, int(train.time[-1]) + recipe.label.window + 1, over_constant, over_left_move)
 
 
-def skills(model: estimators.Estimator, train: Dataset, data: Dataset, cut: Plan) -> tuple[float, float]:
+def skills(model: estimators.Estimator, train: Dataset, data: Dataset, splits: Plan) -> tuple[float, float]:
     """Return the skill on the hold-out over the constant forecast and over the left move."""
-    rows = data.between(*cut.holdout).candidates
+    rows = data.between(*splits.holdout).candidates
     ours = metrics.log_loss(rows.reversal, estimators.probability(model, rows.features)).mean()
-    flat, left = (
+    constant, left_move = (
         metrics.log_loss(rows.reversal, baseline(train).predict(rows)).mean() for baseline in (Constant, LeftMove)
     )
-    return float(1 - ours / flat), float(1 - ours / left)
+    return float(1 - ours / constant), float(1 - ours / left_move)

@@ -1,4 +1,4 @@
-"""Experiments 1 and 2: what is said of a bar depends on nothing after it, and on nothing long before it. Pure."""
+"""Experiments 1 and 2: a prediction depends on nothing after its bar, and on nothing long before it. Pure."""
 
 from collections.abc import Callable, Sequence
 
@@ -20,10 +20,10 @@ TRUNCATION, WARM_UP = "truncation", "warm-up"
 MEMORY = 1e-6
 BATCH = 500  # rows that are predicted together with one
 SIDE = ("side", "left move")
-Share = Callable[[float], None]
+ShareCallback = Callable[[float], None]
 
 
-def truncation(subject: Subject, points: int, tell: Share) -> ProofResult:
+def truncation(subject: Subject, points: int, progress: ShareCallback) -> ProofResult:
     """Show that features, predictions and the left side at a bar are the same without the candles after it."""
     model = _model(subject)
     worst, generator = Worst(0.0), np.random.default_rng(SEED)
@@ -33,8 +33,8 @@ def truncation(subject: Subject, points: int, tell: Share) -> ProofResult:
         for schema in SCHEMAS.values():
             _cut_features(worst, schema, symbol, bars, subject, each, generator, model)
         _cut_left_side(worst, symbol, bars, subject, each, generator)
-        tell((number + 1) / len(everything))
-    return _told(
+        progress((number + 1) / len(everything))
+    return _result(
         TRUNCATION,
         "features, predictions and the left side at a bar are bit for bit the same with and without later candles",
         worst,
@@ -59,11 +59,11 @@ def _cut_features(
     for bar, past in up_to(bars, moments(bars, subject.timeframe, schema.look_back, count, generator)):
         place = f"bar {bar} of {symbol}"
         alone = features.compute(schema, past, subject.timeframe)[-1]
-        worst.see(names, alone, whole[bar], place)
+        worst.compare(names, alone, whole[bar], place)
         if model and schema.hash == subject.schema.hash and np.isfinite(alone).all():
             batch = whole[max(0, bar - BATCH) : bar + 1]
             batch = batch[np.isfinite(batch).all(axis=1)]
-            worst.see(["prediction"], _predicted(model, alone[None]), _predicted(model, batch), place)
+            worst.compare(["prediction"], _predicted(model, alone[None]), _predicted(model, batch), place)
 
 
 def _predicted(model: estimators.Estimator, rows: Floats) -> Floats:
@@ -76,7 +76,7 @@ def _cut_left_side(
     rule = subject.recipe.label
     whole = _left_side(bars, subject)
     for bar, past in up_to(bars, moments(bars, subject.timeframe, rule.look_back, count, generator)):
-        worst.see(SIDE, _left_side(past, subject)[-1], whole[bar], f"bar {bar} of {symbol}")
+        worst.compare(SIDE, _left_side(past, subject)[-1], whole[bar], f"bar {bar} of {symbol}")
 
 
 def _left_side(bars: Bars, subject: Subject) -> Floats:
@@ -84,16 +84,16 @@ def _left_side(bars: Bars, subject: Subject) -> Floats:
     return np.column_stack([side.astype(float), excess])
 
 
-def warm_up(subject: Subject, points: int, tell: Share) -> ProofResult:
-    """Show that a window of look-back + 1 bars is enough, and that with one bar less nothing is said."""
+def warm_up(subject: Subject, points: int, progress: ShareCallback) -> ProofResult:
+    """Show that a window of look-back + 1 bars is enough, and that with one bar less there is no value."""
     worst, generator = Worst(MEMORY), np.random.default_rng(SEED)
     each = max(1, points // len(subject.series))
     for number, (symbol, bars) in enumerate(subject.series.items()):
         for schema in SCHEMAS.values():
             _from_short_windows(worst, schema, symbol, bars, subject.timeframe, each, generator)
         _side_from_short_windows(worst, symbol, bars, subject, each, generator)
-        tell((number + 1) / len(subject.series))
-    return _told(
+        progress((number + 1) / len(subject.series))
+    return _result(
         WARM_UP,
         f"look-back + 1 bars give the values of the whole history within {MEMORY:g} of its spread, fewer none",
         worst,
@@ -112,11 +112,11 @@ def _from_short_windows(
         first = bar - schema.look_back
         if first < 0 or np.isnan(whole[bar]).all():
             continue
-        short = features.compute(schema, features.cut(bars, slice(first, bar + 1)), timeframe)
+        short = features.compute(schema, features.slice_bars(bars, slice(first, bar + 1)), timeframe)
         place = f"bar {bar} of {symbol}"
-        worst.see(names, short[-1], whole[bar], place, unit)
+        worst.compare(names, short[-1], whole[bar], place, unit)
         known = np.isfinite(short[:-1]).any(axis=0).astype(float)
-        worst.see([f"{name} too early" for name in names], known, np.zeros(len(names)), place)
+        worst.compare([f"{name} too early" for name in names], known, np.zeros(len(names)), place)
 
 
 def _side_from_short_windows(
@@ -127,11 +127,11 @@ def _side_from_short_windows(
     unit = np.array([1.0, np.nanstd(whole[:, 1])])
     for bar in moments(bars, subject.timeframe, need, count, generator).tolist():
         if bar >= need and np.isfinite(whole[bar]).all():
-            short = _left_side(features.cut(bars, slice(bar - need, bar + 1)), subject)
-            worst.see(SIDE, short[-1], whole[bar], f"bar {bar} of {symbol}", unit)
+            short = _left_side(features.slice_bars(bars, slice(bar - need, bar + 1)), subject)
+            worst.compare(SIDE, short[-1], whole[bar], f"bar {bar} of {symbol}", unit)
 
 
-def _told(name: str, claim: str, worst: Worst, instruments: int) -> ProofResult:
+def _result(name: str, claim: str, worst: Worst, instruments: int) -> ProofResult:
     named: Sequence[str] = sorted(worst.beyond)
     return {
         "name": name,

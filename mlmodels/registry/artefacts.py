@@ -17,7 +17,7 @@ import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from django.conf import settings
@@ -57,6 +57,13 @@ class IncompatibleArtefact(BadArtefact):
     """It is ours, but the libraries of today can't be trusted to make the same model of it."""
 
 
+class Golden(TypedDict):
+    """Rows of features, and the probabilities that must come out of the model, bit for bit."""
+
+    rows: list[list[float]]
+    probabilities: list[float]
+
+
 @dataclass(frozen=True)
 class Packed:
     """What a row of Artefact holds besides its owner and its seal."""
@@ -64,7 +71,7 @@ class Packed:
     format: int
     data: bytes
     libraries: dict[str, str]
-    golden: dict[str, list[Any]]
+    golden: Golden
 
 
 def pack(model: "Estimator", golden_rows: "Floats") -> Packed:
@@ -80,7 +87,7 @@ def pack(model: "Estimator", golden_rows: "Floats") -> Packed:
         raise BadArtefact(
             "A model is kept only with golden rows, and those are finite numbers. Nothing was stored."
         )
-    golden = {"rows": rows.tolist(), "probabilities": _probabilities(model, rows).tolist()}
+    golden: Golden = {"rows": rows.tolist(), "probabilities": _probabilities(model, rows).tolist()}
     _reproduce(parse(data), golden)
     return Packed(FORMAT, data, libraries(), golden)
 
@@ -106,9 +113,9 @@ def unpack(artefact: Artefact) -> "Estimator":
         )
     if artefact.format != FORMAT:
         raise _incompatible(f"it is in format {artefact.format}, and this desk reads format {FORMAT}")
-    made_by, ours = artefact.libraries.get("scikit-learn"), installed("scikit-learn")
-    if made_by != ours:
-        raise _incompatible(f"it was made by scikit-learn {made_by}, and this desk runs {ours}")
+    theirs, ours = artefact.libraries.get("scikit-learn"), installed("scikit-learn")
+    if theirs != ours:
+        raise _incompatible(f"it was made by scikit-learn {theirs}, and this desk runs {ours}")
     model = parse(data)
     _reproduce(model, artefact.golden)
     return model
@@ -194,8 +201,8 @@ def _check_size(data: bytes) -> None:
         raise _incompatible(f"it would take {size:,} bytes")
 
 
-def _reproduce(model: "Estimator", golden: dict[str, list[Any]]) -> None:
-    rows, wanted = (np.array(golden[name], float) for name in ("rows", "probabilities"))
+def _reproduce(model: "Estimator", golden: Golden) -> None:
+    rows, wanted = np.array(golden["rows"], float), np.array(golden["probabilities"], float)
     if not len(rows) or not np.array_equal(_probabilities(model, rows), wanted):
         raise _incompatible("it does not give the probabilities that it gave when it was stored")
 

@@ -1,8 +1,8 @@
-"""Families: models that may replace one another, as they say the same about the same kind of candles."""
+"""Families: models that may replace one another, as they predict the same of the same kind of candles."""
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Unpack
 
 from django.db.models import QuerySet
 
@@ -11,7 +11,7 @@ from market.models import MarketKind, Quote
 from market.selectors import simulated_speed
 from market.series import Series, known_series
 from mlmodels.models import ModelVersion
-from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.config import Recipe, RecipeChanges
 from mlmodels.pipeline.labels import PROFILES, LabelRule
 
 DAY = 86_400
@@ -45,7 +45,7 @@ def _label_slug(rule: LabelRule) -> str:
 
 
 def is_simulated(kind: str) -> bool:
-    """Tell whether prices of this kind are made up."""
+    """Return whether prices of this kind are made up."""
     return kind == MarketKind.SIMULATED
 
 
@@ -55,7 +55,7 @@ def of_version(version: ModelVersion) -> FamilyKey:
 
 
 def of_market(timeframe: int, kind: str) -> FamilyKey:
-    """Return the family that speaks about an instrument whose candles are of `timeframe` and `kind`."""
+    """Return the family that predicts for an instrument whose candles are of `timeframe` and `kind`."""
     return FamilyKey(timeframe, is_simulated(kind))
 
 
@@ -77,7 +77,7 @@ def _one_of_each() -> QuerySet[ModelVersion]:
 
 
 def series_of(key: FamilyKey) -> list[Series]:
-    """Return the series that this family learns from and speaks about, by symbol."""
+    """Return the series that this family learns from and predicts for, by symbol."""
     return [
         series
         for series in known_series()
@@ -90,7 +90,7 @@ def bars_per_day(key: FamilyKey) -> float:
     return DAY / (key.timeframe * (simulated_speed(key.timeframe) if key.simulated else 1.0))
 
 
-def recipe_of(key: FamilyKey, **changes: Any) -> Recipe:
+def recipe_of(key: FamilyKey, **changes: Unpack[RecipeChanges]) -> Recipe:
     """Return the default recipe of a family, with `changes`. Raises ValueError for what can't be used."""
     return Recipe(label=key.label, bars_per_day=bars_per_day(key), **changes)
 

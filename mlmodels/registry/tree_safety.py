@@ -6,20 +6,45 @@ children after itself.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[Any]
+Numbers = NDArray[np.int64]
 LEAF = -1
+
+
+class _Tree(Protocol):
+    """scikit-learn's `Tree`, as far as it is checked."""
+
+    node_count: int
+    capacity: int
+    n_features: int
+    children_left: Numbers
+    children_right: Numbers
+    feature: Numbers
+    value: NDArray[np.float64]
+
+
+class _Predictor(Protocol):
+    """scikit-learn's `TreePredictor`."""
+
+    nodes: NDArray[np.void]
+
+
+class _Boosting(Protocol):
+    """scikit-learn's `GradientBoostingClassifier`."""
+
+    estimators_: NDArray[np.object_]
+    n_trees_per_iteration_: int
 
 
 class BadTree(ValueError):
     """A tree points outside its arrays, or in circles."""
 
 
-def check(model: Any, features: int) -> None:
+def check(model: object, features: int) -> None:
     """Raise BadTree unless every tree of `model` can be walked safely with rows of `features` numbers."""
     from sklearn.ensemble import GradientBoostingClassifier
     from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
@@ -34,7 +59,7 @@ def check(model: Any, features: int) -> None:
             _check_stages(part)
 
 
-def parts(model: Any) -> Iterator[Any]:
+def parts(model: object) -> Iterator[object]:
     """Yield a model and all that hangs on it: attributes, and items of dicts, lists and arrays of objects."""
     waiting, seen = [model], {id(model)}
     while waiting:
@@ -46,7 +71,7 @@ def parts(model: Any) -> Iterator[Any]:
                 waiting.append(item)
 
 
-def _items(part: Any) -> list[Any]:
+def _items(part: object) -> list[object]:
     if isinstance(part, np.ndarray):
         return list(part.flat) if part.dtype == object else []
     if isinstance(part, list | tuple):
@@ -54,13 +79,13 @@ def _items(part: Any) -> list[Any]:
     return list((part if isinstance(part, dict) else getattr(part, "__dict__", {})).values())
 
 
-def _check_stages(model: Any) -> None:
+def _check_stages(model: _Boosting) -> None:
     # It adds up tree by tree in a table of `n_trees_per_iteration_` columns, without looking where a column ends.
     if model.estimators_.ndim != 2 or model.estimators_.shape[1] != 1 or model.n_trees_per_iteration_ != 1:
         raise BadTree("it has more than one tree a step, which two classes don't need")
 
 
-def _check_tree(tree: Any, features: int) -> None:
+def _check_tree(tree: _Tree, features: int) -> None:
     # Before any array is looked at: they are views of `node_count` rows.
     if not 1 <= tree.node_count <= tree.capacity or tree.n_features != features:
         raise BadTree(f"{tree.node_count} nodes of {tree.capacity}, {tree.n_features} features of {features}")
@@ -73,7 +98,7 @@ def _check_tree(tree: Any, features: int) -> None:
         raise BadTree("a value is not a number")
 
 
-def _check_predictor(predictor: Any, features: int) -> None:
+def _check_predictor(predictor: _Predictor, features: int) -> None:
     from sklearn.ensemble._hist_gradient_boosting.common import PREDICTOR_RECORD_DTYPE
 
     nodes = predictor.nodes

@@ -1,4 +1,4 @@
-"""The registry: which version speaks, and every change of it with who, why, against whom and on which rows."""
+"""The registry: which version is champion, and every change of it: by whom, why, against which, on what rows."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,12 +26,12 @@ class CannotPromote(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ChampionStatus:
-    """Who speaks for a family. `silent_because` is empty when somebody does."""
+    """The champion of a family, and whether it is active: then `inactive_reason` is empty."""
 
     champion: ModelVersion | None
     expires_at: datetime | None
     expired: bool
-    silent_because: str
+    inactive_reason: str
 
 
 def champion(family: str) -> ModelVersion | None:
@@ -40,19 +40,20 @@ def champion(family: str) -> ModelVersion | None:
 
 
 def champion_status(family: str, now: datetime | None = None) -> ChampionStatus:
-    """Return who speaks for a family at wall time `now`, or why nobody does."""
-    found = champion(family)
-    if found is None:
-        return ChampionStatus(None, None, False, _why_nobody(family))
-    if (now or timezone.now()) < found.expires_at:
-        return ChampionStatus(found, found.expires_at, False, "")
+    """Return the champion of a family at wall time `now`, and why it is not active, if so."""
+    current = champion(family)
+    if current is None:
+        return ChampionStatus(None, None, False, _no_champion_reason(family))
+    if (now or timezone.now()) < current.expires_at:
+        return ChampionStatus(current, current.expires_at, False, "")
     reason = (
-        f"{found.name} is older than {MAX_CHAMPION_AGE.days} days: it no longer speaks. A retrain finds a new one."
+        f"{current.name} is older than {MAX_CHAMPION_AGE.days} days: it no longer speaks. "
+        "A retrain finds a new one."
     )
-    return ChampionStatus(found, found.expires_at, True, reason)
+    return ChampionStatus(current, current.expires_at, True, reason)
 
 
-def _why_nobody(family: str) -> str:
+def _no_champion_reason(family: str) -> str:
     last = ModelVersion.objects.filter(family=family, origin=ModelVersion.Origin.TRAINED).first()
     if last is None:
         return "no model has been trained yet"
@@ -78,9 +79,9 @@ def attempts(family: str) -> int:
 
 @transaction.atomic
 def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: ModelVersion | None) -> bool:
-    """Do what the gate said of a candidate; return whether it is champion now.
+    """Apply the gate's verdict to a candidate; return whether it is champion now.
 
-    `compared_with` is the champion that spoke when the training began. If it is another now, nothing is promoted:
+    `compared_with` is the active champion when the training began. If it is another now, nothing is promoted:
     that comparison is of no use.
     """
     lock_in_transaction(f"mlmodels.{version.family}")
@@ -89,8 +90,8 @@ def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: Mod
     if verdict["outcome"] != gate.PROMOTE:
         _set(version, State.REJECTED)
         return False
-    rival = before if before and not champion_status(version.family).expired else None
-    if rival != compared_with:
+    active = before if before and not champion_status(version.family).expired else None
+    if active != compared_with:
         _set(version, State.REJECTED)
         ModelVersion.objects.filter(pk=version.pk).update(
             notes=[*version.notes, "Passed the gate, but the champion changed meanwhile: compare again."]
@@ -127,7 +128,7 @@ def roll_back(*, family: str, by: User | None, reason: str) -> Promotion:
 
 @transaction.atomic
 def retire(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
-    """Take the champion out: nobody speaks for its family then. Raises CannotPromote if it is not champion."""
+    """Take the champion out: its family has none then. Raises CannotPromote if it is not champion."""
     lock_in_transaction(f"mlmodels.{version.family}")
     if not ModelVersion.objects.filter(pk=version.pk, state=State.CHAMPION).exists():
         raise CannotPromote(f"{version.name} is not champion")
@@ -142,10 +143,10 @@ def retire(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
 def previous_champion(family: str) -> ModelVersion | None:
     """Return the version that was champion last before the one that is now, if its row still exists."""
     now = champion(family)
-    reigns = Promotion.objects.filter(family=family, version__isnull=False).exclude(kind=Kind.RETIRED)
+    promotions = Promotion.objects.filter(family=family, version__isnull=False).exclude(kind=Kind.RETIRED)
     if now:
-        reigns = reigns.exclude(version=now)
-    last = reigns.exclude(version__state=State.REJECTED).select_related("version").first()
+        promotions = promotions.exclude(version=now)
+    last = promotions.exclude(version__state=State.REJECTED).select_related("version").first()
     return last.version if last else None
 
 

@@ -18,7 +18,7 @@ from mlmodels.pipeline.dataset import NotEnough
 from mlmodels.pipeline.feature_schemas import SCHEMAS
 from mlmodels.pipeline.features import BadCandles
 from mlmodels.pipeline.incumbent import Incumbent
-from mlmodels.pipeline.progress import ProgressCallback, Step
+from mlmodels.pipeline.progress import ProgressCallback, Step, ignore_progress
 from mlmodels.pipeline.retrainer import ModelRetrainer, Trained
 from mlmodels.registry import artefacts, families, versions
 from mlmodels.registry.families import FamilyKey
@@ -26,19 +26,19 @@ from mlmodels.training import runs
 
 #: Progress is written at most so often (seconds); what has a sentence is written at once.
 WRITE_EVERY = 0.3
-#: What a training may fail with: told in its own words, without a traceback.
+#: What a training may fail with: stored in its own words, without a traceback.
 EXPECTED = (NotEnough, BadCandles, estimators.UnknownEstimator, ValueError)
 
 
-def execute(run: TrainingRun, also: ProgressCallback = lambda step, share, text: None) -> TrainingRun:
+def execute(run: TrainingRun, also: ProgressCallback = ignore_progress) -> TrainingRun:
     """Train `run` in this process, which holds the lock, and return its row as it ended. Never raises Exception.
 
-    `also` is told of progress besides the row. Whatever goes wrong leaves the champion as it was.
+    `also` gets the progress too, besides the row. Whatever goes wrong leaves the champion as it was.
     """
     try:
         # One thread: the same recipe gives the same numbers everywhere, and a busy machine is not slowed down.
         with threadpool_limits(1):
-            _trainer(run, _teller(run.pk, also)).run()
+            _trainer(run, _progress_writer(run.pk, also)).run()
     except runs.Canceled:
         runs.end(run.pk, runs.State.CANCELED)
     except EXPECTED as error:
@@ -55,20 +55,21 @@ def _fail(run: TrainingRun, text: str) -> None:
     runs.end(run.pk, runs.State.FAILED, error=text[:1].upper() + text[1:])
 
 
-def _trainer(run: TrainingRun, tell: ProgressCallback) -> ModelRetrainer:
+def _trainer(run: TrainingRun, progress: ProgressCallback) -> ModelRetrainer:
     recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
     if recipe.schema not in SCHEMAS:
         raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
-    rival = versions.champion_status(key.slug).champion if not versions.champion_status(key.slug).expired else None
+    status = versions.champion_status(key.slug)
+    champion = None if status.expired else status.champion
     return ModelRetrainer(
         recipe,
         SCHEMAS[recipe.schema],
         key.timeframe,
         load=lambda: candles(key, recipe),
-        save=lambda trained: keep(run, key, rival, trained),
-        incumbent=lambda: incumbent(rival),
+        save=lambda trained: keep(run, key, champion, trained),
+        incumbent=lambda: incumbent(champion),
         attempt=versions.attempts(key.slug) + 1,
-        tell=tell,
+        progress=progress,
     )
 
 
@@ -90,7 +91,7 @@ def candles(key: FamilyKey, recipe: Recipe) -> dict[str, Bars]:
 
 
 def incumbent(version: ModelVersion | None) -> Incumbent | None:
-    """Return the champion as somebody to be beaten; None if there is none, or it can't be opened any more."""
+    """Return the champion as the incumbent of a training; None if there is none, or it can't be loaded."""
     if version is None or version.schema not in SCHEMAS:
         return None
     try:
@@ -103,8 +104,8 @@ def incumbent(version: ModelVersion | None) -> Incumbent | None:
 
 
 @transaction.atomic
-def keep(run: TrainingRun, key: FamilyKey, rival: ModelVersion | None, trained: Trained) -> ModelVersion:
-    """Store a version with its artefact, do what the gate said, and end its run: all or nothing.
+def keep(run: TrainingRun, key: FamilyKey, champion: ModelVersion | None, trained: Trained) -> ModelVersion:
+    """Store a version with its artefact, apply the gate's verdict, and end its run: all or nothing.
 
     Raises Canceled if the run was stopped meanwhile.
     """
@@ -115,7 +116,7 @@ def keep(run: TrainingRun, key: FamilyKey, rival: ModelVersion | None, trained: 
         trained_to=_moment(trained.trained_to, key), report=trained.report, verdict=trained.verdict,
     )  # fmt: skip
     artefacts.store(version, trained.model, trained.golden)
-    promoted = versions.apply_verdict(version=version, verdict=trained.verdict, compared_with=rival)
+    promoted = versions.apply_verdict(version=version, verdict=trained.verdict, compared_with=champion)
     words = "promoted" if promoted else trained.verdict["text"]
     if not runs.end(run.pk, runs.State.SUCCEEDED, verdict=words, version=version):
         raise runs.Canceled
@@ -133,11 +134,11 @@ def peak_memory() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def _teller(run_id: int, also: ProgressCallback) -> Callable[[Step, float, str], None]:
-    """Return what the pipeline calls: writes the row, and stops the run if somebody asked for it."""
+def _progress_writer(run_id: int, also: ProgressCallback) -> Callable[[Step, float, str], None]:
+    """Return what the pipeline calls: writes the row, and stops the run if that was requested."""
     written_at, written_step = 0.0, ""
 
-    def tell(step: Step, share: float, text: str) -> None:
+    def report_progress(step: Step, share: float, text: str) -> None:
         nonlocal written_at, written_step
         if runs.must_stop(run_id):
             raise runs.Canceled
@@ -148,4 +149,4 @@ def _teller(run_id: int, also: ProgressCallback) -> Callable[[Step, float, str],
         written_at, written_step = now, step
         runs.write(run_id, text, step=step.value, progress=min(share, 1.0))
 
-    return tell
+    return report_progress

@@ -42,7 +42,7 @@ def _table(*columns: str) -> Table:
 
 def _scores(report: Report) -> Table:
     held = report["holdout"]
-    assert held is not None  # noqa: S101 - the caller asked
+    assert held is not None  # noqa: S101 - the caller has looked
     forecasts = [(name, held[key]) for name, key in FORECASTS]
     if held["champion"]:
         forecasts.append((held["champion_name"], held["champion"]))
@@ -53,10 +53,10 @@ def _scores(report: Report) -> Table:
     return table
 
 
-def _interval(found: Interval | None, places: int = 4) -> str:
-    if found is None:
+def _interval(interval: Interval | None, places: int = 4) -> str:
+    if interval is None:
         return "–"
-    return f"{found['value']:.{places}f} [{found['low']:.{places}f}, {found['high']:.{places}f}]"
+    return f"{interval['value']:.{places}f} [{interval['low']:.{places}f}, {interval['high']:.{places}f}]"
 
 
 def _share(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Whether there are candles enough to train on, and new ones. Asked often, so without scikit-learn."""
+"""Whether there are candles enough to train on, and new ones. Looked up often, so without scikit-learn."""
 
 from datetime import datetime
 
@@ -19,7 +19,7 @@ def needed_bars(recipe: Recipe) -> int:
 
 
 def has_history(key: FamilyKey) -> bool:
-    """Tell whether the candles of a family span enough time for a first training."""
+    """Return whether the candles of a family span enough time for a first training."""
     return longest_history(key) >= needed_bars(families.recipe_of(key))
 
 
@@ -29,7 +29,7 @@ def longest_history(key: FamilyKey) -> int:
 
 
 def has_new_candles(key: FamilyKey) -> bool:
-    """Tell whether a candle came since the family's last training began."""
+    """Return whether a candle came since the family's last training began."""
     last = TrainingRun.objects.filter(family=key.slug, state=runs.State.SUCCEEDED).first()
     if last is None or last.version is None:
         return True

@@ -1,4 +1,4 @@
-"""Training runs as rows: asked for, claimed, told about, ended. Only the process that holds the lock trains."""
+"""Training runs as rows: requested, claimed, reported on, ended. Only the process that holds the lock trains."""
 
 import math
 import os
@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -27,8 +26,8 @@ LOCK = "mlmodels.training"
 #: How often a run that was killed starts anew by itself.
 RESTARTS = 2
 LONGEST_LOG = 200
-#: Seconds of waiting after which a person is told of it: whoever looks for the dead holds the lock for a moment.
-TELLING = 1.0
+#: Seconds of waiting after which a notice of it is given: whoever looks for the dead holds the lock for a moment.
+NOTICE_AFTER = 1.0
 
 
 class AlreadyWaiting(Exception):
@@ -40,7 +39,7 @@ class AlreadyWaiting(Exception):
 
 
 class Canceled(Exception):
-    """Somebody asked this run to stop."""
+    """This run was requested to stop."""
 
 
 def request(
@@ -52,28 +51,28 @@ def request(
     follows: TrainingRun | None = None,
 ) -> TrainingRun:
     """Queue a run and nudge the worker. Raises AlreadyWaiting, and ValueError for a recipe that can't be used."""
-    made = _new(family_key, trigger, by, recipe, follows)
+    run = _new(family_key, trigger, by, recipe, follows)
     try:
         with transaction.atomic():
-            made.save()
+            run.save()
     except IntegrityError as error:
-        waiting = TrainingRun.objects.filter(family=made.family, state=State.QUEUED).first()
+        waiting = TrainingRun.objects.filter(family=run.family, state=State.QUEUED).first()
         if waiting is None:
             raise
         raise AlreadyWaiting(waiting) from error
-    announce_run(made.pk)
+    announce_run(run.pk)
     nudge_after_commit("mlmodels.watch_training")
-    return made
+    return run
 
 
 def begin(*, family_key: FamilyKey, trigger: str, recipe: Recipe | None = None) -> TrainingRun:
     """Return a run that is running in this process, which must hold the lock."""
-    made = _new(family_key, trigger, None, recipe, None)
-    made.state, made.started_at = State.RUNNING, timezone.now()
-    _sign(made)
-    made.save()
-    announce_run(made.pk)
-    return made
+    run = _new(family_key, trigger, None, recipe, None)
+    run.state, run.started_at = State.RUNNING, timezone.now()
+    _sign(run)
+    run.save()
+    announce_run(run.pk)
+    return run
 
 
 def _new(
@@ -96,13 +95,13 @@ def claim() -> TrainingRun | None:
     waiting = TrainingRun.objects.filter(state=State.QUEUED).order_by("id").first()
     if waiting is None:
         return None
-    mine = TrainingRun.objects.filter(pk=waiting.pk, state=State.QUEUED).update(
+    claimed = TrainingRun.objects.filter(pk=waiting.pk, state=State.QUEUED).update(
         state=State.RUNNING, started_at=timezone.now(), heartbeat_at=timezone.now(), pid=os.getpid(),
         host=socket.gethostname()[:100],
     )  # fmt: skip
     announce_run(waiting.pk)
     waiting.refresh_from_db()
-    return waiting if mine else None
+    return waiting if claimed else None
 
 
 def _sign(run: TrainingRun) -> None:
@@ -110,7 +109,7 @@ def _sign(run: TrainingRun) -> None:
 
 
 def cancel(run: TrainingRun, by: User | None = None) -> bool:
-    """End a waiting run, or ask a running one to stop; return whether there was anything to stop."""
+    """End a waiting run, or request a running one to stop; return whether there was anything to stop."""
     now, who = timezone.now(), by.get_username() if by else "the command line"
     waiting = TrainingRun.objects.filter(pk=run.pk, state=State.QUEUED)
     if waiting.update(state=State.CANCELED, finished_at=now, cancel_requested_at=now):
@@ -124,8 +123,8 @@ def cancel(run: TrainingRun, by: User | None = None) -> bool:
     return True
 
 
-def write(run_id: int, text: str, **changes: Any) -> None:
-    """Add a sentence to a run's log (if there is one), set other columns, and tell the desk. Autocommit."""
+def write(run_id: int, text: str, **changes: object) -> None:
+    """Add a sentence to a run's log (if there is one), set other columns, and announce it. Autocommit."""
     with transaction.atomic():
         row = TrainingRun.objects.select_for_update().only("log").get(pk=run_id)
         line: LogLine = {"at": timezone.now().isoformat(timespec="milliseconds"), "text": text}
@@ -135,7 +134,7 @@ def write(run_id: int, text: str, **changes: Any) -> None:
 
 
 def must_stop(run_id: int) -> bool:
-    """Tell whether somebody asked a running run to stop, or its row is gone."""
+    """Return whether a running run was requested to stop, or its row is gone."""
     return not TrainingRun.objects.filter(pk=run_id, state=State.RUNNING, cancel_requested_at=None).exists()
 
 
@@ -143,7 +142,7 @@ def end(
     run_id: int, state: str, *, error: str = "", verdict: str = "", version: ModelVersion | None = None
 ) -> bool:
     """End a running run; return whether it was still running (a run ends once). Joins the caller's transaction."""
-    changes: dict[str, Any] = {
+    changes: dict[str, object] = {
         "state": state,
         "finished_at": timezone.now(),
         "error": error,
@@ -164,30 +163,34 @@ def announce_run(run_id: int) -> None:
 @contextmanager
 def training_lock() -> Iterator[bool]:
     """Yield whether this process may train: one at a time on the whole desk."""
-    mine = try_hold(LOCK)
+    acquired = try_hold(LOCK)
     try:
-        yield mine
+        yield acquired
     finally:
-        if mine:
+        if acquired:
             release(LOCK)
 
 
+def _give_no_notice() -> None:
+    """Wait without a notice."""
+
+
 @contextmanager
-def training_turn(patience: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
+def training_turn(patience: float = math.inf, on_wait: Callable[[], None] = _give_no_notice) -> Iterator[bool]:
     """Wait at most `patience` seconds until this process may train, and yield whether it may.
 
-    `waiting` is called once if that takes longer than `TELLING`.
+    `on_wait` is called once if that takes longer than `NOTICE_AFTER`.
     """
-    began, told = time.monotonic(), False
+    began, noticed = time.monotonic(), False
     while True:
-        with training_lock() as mine:
+        with training_lock() as acquired:
             waited = time.monotonic() - began
-            if mine or waited > patience:
-                yield mine
+            if acquired or waited > patience:
+                yield acquired
                 return
-        if waited > TELLING and not told:
-            waiting()
-            told = True
+        if waited > NOTICE_AFTER and not noticed:
+            on_wait()
+            noticed = True
         time.sleep(0.1)
 
 

@@ -26,10 +26,10 @@ def ensure_schedule() -> bool:
 
 def retrain_task() -> PeriodicTask | None:
     """Return beat's row, if nobody removed it."""
-    found: PeriodicTask | None = (
+    task: PeriodicTask | None = (
         PeriodicTask.objects.select_related("crontab", "interval").filter(name=NAME).first()
     )
-    return found
+    return task
 
 
 def next_retrain() -> datetime | None:

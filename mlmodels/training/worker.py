@@ -1,4 +1,4 @@
-"""The training worker's part: keeps one training process alive at a time, ends it when asked, cleans up after.
+"""The training worker's part: keeps one training process alive at a time, ends it on request, cleans up after.
 
 A training is a process of its own. OpenMP hangs in a process that was forked after it ran, a crash in compiled
 code ends whatever it happens in, and cancelling must work in the middle of a fit. The worker looks after it with
@@ -20,7 +20,7 @@ from mlmodels.registry import families
 from mlmodels.registry.families import FamilyKey
 from mlmodels.training import requirements, runs
 
-#: Seconds between asking a training process to end and ending it.
+#: Seconds between terminating a training process and killing it.
 GRACE = 5.0
 
 
@@ -29,14 +29,14 @@ class Child:
     """The training process of this worker."""
 
     process: subprocess.Popen[bytes]
-    told_to_end_at: float | None = None
+    terminated_at: float | None = None
 
 
 _child: Child | None = None
 
 
 def supervise() -> None:
-    """Reap, cancel, bury, and start what waits. Returns at once. Beat calls it every few seconds, and nudges."""
+    """Reap, cancel, settle the dead, and start what waits. Returns at once. Beat and nudges call it often."""
     global _child
     if _child and _child.process.poll() is not None:
         _child = None
@@ -46,22 +46,22 @@ def supervise() -> None:
         _end(_child)
     if _child is None:
         runs.settle_dead()
-        ask_for_first_models()
-        if TrainingRun.objects.filter(state=runs.State.QUEUED).exists() and _nobody_trains():
+        request_first_models()
+        if TrainingRun.objects.filter(state=runs.State.QUEUED).exists() and _training_is_free():
             _child = Child(_start())
 
 
 def _end(child: Child) -> None:
-    """Ask the process to end; when it did not listen, end it."""
+    """Terminate the process; when it has not ended after a while, kill it."""
     now = time.monotonic()
-    if child.told_to_end_at is None:
-        child.told_to_end_at = now
+    if child.terminated_at is None:
+        child.terminated_at = now
         child.process.terminate()
-    elif now - child.told_to_end_at > GRACE:
+    elif now - child.terminated_at > GRACE:
         child.process.kill()
 
 
-def _nobody_trains() -> bool:
+def _training_is_free() -> bool:
     with runs.training_lock() as free:
         return free
 
@@ -75,26 +75,26 @@ def _start() -> "subprocess.Popen[bytes]":
     )  # fmt: skip
 
 
-def ask_for_first_models() -> list[TrainingRun]:
+def request_first_models() -> list[TrainingRun]:
     """Queue a first training of each market with prices that has history enough and was never trained on."""
     new = (key for key in families.quoted_families() if not TrainingRun.objects.filter(family=key.slug).exists())
-    return _ask(filter(requirements.has_history, new), runs.Trigger.FIRST)
+    return _request_each(filter(requirements.has_history, new), runs.Trigger.FIRST)
 
 
-def ask_for_retrains() -> list[TrainingRun]:
+def request_scheduled_retrains() -> list[TrainingRun]:
     """Queue the scheduled training of all candles that are enough and have grown, imported ones among them."""
     grown = (
         key
         for key in families.with_candles()
         if requirements.has_history(key) and requirements.has_new_candles(key)
     )
-    return _ask(grown, runs.Trigger.SCHEDULE)
+    return _request_each(grown, runs.Trigger.SCHEDULE)
 
 
-def _ask(keys: Iterable[FamilyKey], trigger: str) -> list[TrainingRun]:
+def _request_each(keys: Iterable[FamilyKey], trigger: str) -> list[TrainingRun]:
     """Queue a run of each family that has none waiting; return the new ones."""
-    made = []
+    queued = []
     for key in keys:
         with suppress(runs.AlreadyWaiting):
-            made.append(runs.request(family_key=key, trigger=trigger))
-    return made
+            queued.append(runs.request(family_key=key, trigger=trigger))
+    return queued

@@ -13,7 +13,7 @@ from memory import prediction_evidence
 from memory.services import decide
 from memory.trade_signal import TradeSignal
 from mlmodels.inference import predictions
-from mlmodels.inference.latest import LatestPrediction
+from mlmodels.inference.values import LatestPrediction
 from mlmodels.models import Artefact, ModelVersion, Prediction
 from mlmodels.registry import artefacts
 from tests.support.ml_models import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
@@ -112,6 +112,6 @@ def test_without_a_price_nothing_is_asked(signal) -> None:
 
 def test_an_expired_model_says_that_it_is_too_old() -> None:
     said = prediction_evidence.evidence(
-        LatestPrediction("reversal-5m-real", silent_because="the model x is too old to speak"), "long"
+        LatestPrediction("reversal-5m-real", inactive_reason="the model x is too old to speak"), "long"
     )
     assert (said["text"], said["version"]) == ("the model x is too old to speak", "")

@@ -51,12 +51,12 @@ def test_models_can_only_be_looked_at(model: Any, request_of_root: Any) -> None:
 
 
 def test_an_artefact_is_shown_by_size_and_digest_and_never_read() -> None:
-    made = make.version("champion")
+    version = make.version("champion")
     browser = signed_in(person("admin", is_staff=True))
     with CaptureQueriesContext(connection) as asked:
         listed = browser.get("/admin/mlmodels/artefact/").content.decode()
-        shown = browser.get(f"/admin/mlmodels/artefact/{made.pk}/change/").content.decode()
-    size = f"{len(bytes(Artefact.objects.get(pk=made.pk).data)):,}"
+        shown = browser.get(f"/admin/mlmodels/artefact/{version.pk}/change/").content.decode()
+    size = f"{len(bytes(Artefact.objects.get(pk=version.pk).data)):,}"
     assert size in listed
     assert size in shown
     assert "0f0f0f0f0f0f…" in shown

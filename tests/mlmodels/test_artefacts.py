@@ -65,12 +65,12 @@ def version(name="20260101_000000"):
 
 def with_schema(data, change):
     """Return a skops file whose description was changed."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(made, "w") as new:
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(file, "w") as new:
         for name in old.namelist():
             content = old.read(name)
             new.writestr(name, change(content.decode()).encode() if name == "schema.json" else content)
-    return made.getvalue()
+    return file.getvalue()
 
 
 def resealed(packed, data):
@@ -158,12 +158,12 @@ def test_types_beyond_the_trusted_ones_are_refused_even_under_our_seal(rows):
 
 
 def test_a_file_that_would_fill_the_memory_is_refused(rows):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("schema.json", "w") as file:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("schema.json", "w") as file:
         for _ in range(artefacts.LARGEST // 2**20 + 1):
             file.write(bytes(2**20))
     with pytest.raises(artefacts.IncompatibleArtefact, match="would take"):
-        artefacts.parse(made.getvalue())
+        artefacts.parse(buffer.getvalue())
 
 
 def forged(model, **changes):
@@ -234,14 +234,14 @@ def test_a_model_changed_in_the_table_is_not_loaded(rows):
 @pytest.mark.django_db
 def test_only_the_last_few_models_are_kept_in_memory(rows):
     packed = artefacts.pack(fitted(rows), rows[:4])
-    made = [version(f"20260101_00000{number}") for number in range(artefacts.KEPT + 1)]
-    for one in made:
+    versions = [version(f"20260101_00000{number}") for number in range(artefacts.KEPT + 1)]
+    for one in versions:
         artefacts.keep(one, packed)
-    first = artefacts.load(made[0])
-    for one in made[1:]:
+    first = artefacts.load(versions[0])
+    for one in versions[1:]:
         artefacts.load(one)
-    assert artefacts.load(made[0]) is not first
-    assert artefacts.load(made[-1]) is artefacts.load(made[-1])
+    assert artefacts.load(versions[0]) is not first
+    assert artefacts.load(versions[-1]) is artefacts.load(versions[-1])
 
 
 def test_processes_that_load_no_model_never_import_scikit_learn():
@@ -271,9 +271,9 @@ def test_a_desk_of_an_older_version_gets_the_secret_that_it_lacks(tmp_path):
 
 def test_processes_that_start_at_once_agree_on_the_secrets(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: secrets.load_or_create(tmp_path / "var"), range(16)))
-    assert all(values == found[0] for values in found)
-    assert set(found[0]) == set(secrets.NAMES)
+        read = list(pool.map(lambda _: secrets.load_or_create(tmp_path / "var"), range(16)))
+    assert all(values == read[0] for values in read)
+    assert set(read[0]) == set(secrets.NAMES)
     assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
 
 

@@ -12,7 +12,7 @@ from market.bars import Bars
 from market.feeds.simulator import simulate
 from mlmodels.pipeline import dataset, features
 from mlmodels.pipeline.feature_schemas import SCHEMAS
-from mlmodels.pipeline.features import DESK_1, V25, BadCandles, compute, cut, segments
+from mlmodels.pipeline.features import DESK_1, V25, BadCandles, compute, segments, slice_bars
 
 FIVE = 300
 NAMES = ("open", "high", "low", "close", "volume")
@@ -41,7 +41,7 @@ def test_the_twelve_features_are_those_of_2_5(bars: Bars, column: int) -> None:
 
 
 def test_the_names_are_those_of_2_5_in_its_order(bars: Bars) -> None:
-    frame = _v25_recipe.frame(cut(bars, slice(60)))
+    frame = _v25_recipe.frame(slice_bars(bars, slice(60)))
     assert tuple(_v25_recipe.features(frame).columns) == V25.features
 
 
@@ -55,10 +55,10 @@ def test_nothing_is_said_before_the_look_back_and_everything_after_it(bars: Bars
 @schemas
 def test_a_gap_begins_anew(bars: Bars, schema: features.Schema) -> None:
     holed = without(bars, slice(1_000, 1_003))
-    found = compute(schema, holed, FIVE)
-    alone = compute(schema, cut(bars, slice(1_003, None)), FIVE)
-    assert np.array_equal(found[1_000:], alone, equal_nan=True)
-    assert np.isnan(found[1_000 : 1_000 + schema.look_back]).all()
+    table = compute(schema, holed, FIVE)
+    alone = compute(schema, slice_bars(bars, slice(1_003, None)), FIVE)
+    assert np.array_equal(table[1_000:], alone, equal_nan=True)
+    assert np.isnan(table[1_000 : 1_000 + schema.look_back]).all()
 
 
 @given(last=st.integers(0, 2_999), hole=st.integers(1, 2_950), width=st.integers(0, 40))
@@ -67,7 +67,7 @@ def test_candles_that_come_later_change_nothing(last: int, hole: int, width: int
     bars = without(simulate(["XRPUSDT"], seed=8, count=3_000)["XRPUSDT"], slice(hole, hole + width))
     last = min(last, len(bars) - 1)
     for schema in SCHEMAS.values():
-        whole, past = compute(schema, bars, FIVE), compute(schema, cut(bars, slice(last + 1)), FIVE)
+        whole, past = compute(schema, bars, FIVE), compute(schema, slice_bars(bars, slice(last + 1)), FIVE)
         assert np.array_equal(whole[: last + 1], past, equal_nan=True)
 
 
@@ -77,7 +77,7 @@ def test_a_long_series_in_blocks_and_threads_is_what_short_windows_give(schema: 
     whole = compute(schema, long, FIVE)
     spread = np.nanstd(whole, axis=0)
     for last in (features.BLOCK + schema.look_back, 2 * features.BLOCK + 7, len(long) - 1):
-        window = cut(long, slice(last - schema.look_back, last + 1))
+        window = slice_bars(long, slice(last - schema.look_back, last + 1))
         assert (np.abs(compute(schema, window, FIVE)[-1] - whole[last]) <= 1e-6 * spread).all()
 
 
@@ -90,8 +90,8 @@ def test_a_price_that_stands_still_has_the_values_that_stand_for_nothing() -> No
 
 
 def test_without_any_move_there_is_no_unit_and_the_scale_free_features_are_missing() -> None:
-    found = compute(DESK_1, flat(400), FIVE)
-    assert np.isnan(found[:, :5]).all()
+    table = compute(DESK_1, flat(400), FIVE)
+    assert np.isnan(table[:, :5]).all()
 
 
 def test_a_stretch_that_is_flat_after_moves_leaves_no_crumbs(bars: Bars) -> None:
@@ -143,7 +143,7 @@ def test_the_symbol_of_bad_candles_is_named(bars: Bars) -> None:
 
 
 def test_no_candles_have_no_features_and_no_stretches(bars: Bars) -> None:
-    none = cut(bars, slice(0))
+    none = slice_bars(bars, slice(0))
     assert compute(V25, none, FIVE).shape == (0, 12)
     assert segments(none.open_time, FIVE) == []
 

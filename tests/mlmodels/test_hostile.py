@@ -104,11 +104,11 @@ def test_allowed_names_used_as_tools_are_never_called(marker):
 
 
 def test_a_dtype_that_denies_to_hold_objects_is_not_believed():
-    described = safe_unpickler.Made(safe_unpickler.DTYPE, ("O8", False, True))
+    described = safe_unpickler.StandIn(safe_unpickler.DTYPE, ("O8", False, True))
     described.state = (3, "|", None, None, None, -1, -1, 0)
     with pytest.raises(ValueError, match="of the type 'O8'"):
         safe_unpickler.dtype_of(described)
-    record = safe_unpickler.Made(safe_unpickler.DTYPE, ("V8", False, True))
+    record = safe_unpickler.StandIn(safe_unpickler.DTYPE, ("V8", False, True))
     record.state = (3, "|", None, ("a",), {"a": (described, 0)}, 8, 1, 0)
     with pytest.raises(ValueError, match="O8"):
         safe_unpickler.dtype_of(record)
@@ -181,16 +181,16 @@ def test_a_forged_tree_is_never_walked(parts, field):
 
 def test_a_tree_with_fewer_nodes_than_it_says_is_not_built(parts):
     data = dumped(parts[1])
-    found, _, made, wrong = safe_unpickler.read(data)
+    described, _, stand_ins, wrong = safe_unpickler.read(data)
     assert wrong is None
-    tree = next(part for part in made if part.name == ("sklearn.tree._tree", "Tree"))
+    tree = next(part for part in stand_ins if part.name == ("sklearn.tree._tree", "Tree"))
     tree.state["node_count"] = 10**6
     with pytest.raises(model_builder.NotBuilt, match="laid out"):
-        model_builder.Builder().build(found)
+        model_builder.Builder().build(described)
     tree.state["node_count"] = 1
     tree.state["nodes"] = np.zeros(1, NODE_DTYPE)
     with pytest.raises(model_builder.NotBuilt, match="values"):
-        model_builder.Builder().build(found)
+        model_builder.Builder().build(described)
 
 
 def test_forged_histogram_trees_are_refused():
@@ -203,8 +203,8 @@ def test_forged_histogram_trees_are_refused():
 def test_attributes_that_would_replace_methods_are_left_out(parts):
     model = copy.deepcopy(parts[1])
     vars(model).update(predict_proba="mine", _validate_data="mine", __class__="mine", fine_="kept")
-    found, *_ = safe_unpickler.read(dumped(model))
-    built = model_builder.Builder().build(found)
+    described, *_ = safe_unpickler.read(dumped(model))
+    built = model_builder.Builder().build(described)
     assert {"predict_proba", "__class__"}.isdisjoint(vars(built))
     assert built.fine_ == "kept"
 
@@ -249,9 +249,9 @@ os.write(1, " ".join(everywhere + on_linux * (sys.platform == "linux")).encode()
 def test_the_process_can_open_send_start_and_signal_nothing(monkeypatch):
     monkeypatch.setattr(sandbox_client, "_CODE", CONFINED.format(root=str(sandbox_client._ROOT)))
     with Path(os.devnull).open("rb") as nothing:
-        said = sandbox_client._run(nothing, "/").decode().split()
-    assert len(said) >= 3
-    assert set(said) == {"refused"}
+        answers = sandbox_client._run(nothing, "/").decode().split()
+    assert len(answers) >= 3
+    assert set(answers) == {"refused"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from benchmarks import _v25_recipe
 from market.bars import Bars
 from market.feeds.simulator import simulate
 from mlmodels.pipeline import labels
-from mlmodels.pipeline.features import BadCandles, cut
+from mlmodels.pipeline.features import BadCandles, slice_bars
 from mlmodels.pipeline.labels import PROFILES, LabelRule, label, left_side
 
 FIVE = 300
@@ -42,18 +42,18 @@ def by_hand(close: np.ndarray, limit: np.ndarray, window: int) -> tuple[np.ndarr
 @settings(max_examples=150, deadline=None)
 def test_labels_and_sides_are_what_the_rule_says(moves: list[float], threshold: float, window: int) -> None:
     close = 100 * np.cumprod(1 + np.array(moves))
-    found = label(of_closes(close), FIVE, LabelRule("fixed", threshold, window))
+    labelled = label(of_closes(close), FIVE, LabelRule("fixed", threshold, window))
     reversal, side = by_hand(close, np.full(len(close), threshold), window)
-    assert found.reversal.tolist() == reversal.tolist()
-    assert found.side.tolist() == side.tolist()
+    assert labelled.reversal.tolist() == reversal.tolist()
+    assert labelled.side.tolist() == side.tolist()
 
 
 @pytest.mark.parametrize("profile", ["half-percent", "inventory"])
 def test_a_fixed_threshold_gives_the_labels_of_2_5(profile: str) -> None:
     bars, rule = simulate(["XRPUSDT"], seed=3, count=3_000)["XRPUSDT"], PROFILES[profile]
-    found = label(bars, FIVE, rule).reversal
+    labelled = label(bars, FIVE, rule).reversal
     theirs = _v25_recipe.reversals(_v25_recipe.frame(bars), rule.threshold)
-    assert np.array_equal(np.maximum(found, 0), theirs)
+    assert np.array_equal(np.maximum(labelled, 0), theirs)
     assert theirs.sum() > 0
     assert np.array_equal(
         _v25_recipe.reversals_of_array(bars.close), label(bars, FIVE, PROFILES["inventory"]).reversal.clip(0)
@@ -67,20 +67,20 @@ def test_a_scaled_threshold_is_that_many_deviations_of_the_moves_before() -> Non
     for i in range(100, 900):
         limit[i] = 0.8 * moves[i - 100 : i].std() * np.sqrt(rule.window)
     reversal, side = by_hand(bars.close, limit, rule.window)
-    found = label(bars, FIVE, rule)
-    assert np.array_equal(found.reversal, reversal)
-    assert np.array_equal(found.side, side)
-    assert np.array_equal(found.side != labels.NONE, found.excess > 1)
+    labelled = label(bars, FIVE, rule)
+    assert np.array_equal(labelled.reversal, reversal)
+    assert np.array_equal(labelled.side, side)
+    assert np.array_equal(labelled.side != labels.NONE, labelled.excess > 1)
 
 
 def test_no_window_crosses_a_gap() -> None:
     bars, rule = simulate(["BTCUSDT"], seed=3, count=900)["BTCUSDT"], PROFILES["half-percent"]
     holed = Bars(*(np.delete(getattr(bars, name), slice(400, 402)) for name in Bars.__dataclass_fields__))
-    found = label(holed, FIVE, rule)
-    left, right = (label(cut(bars, part), FIVE, rule) for part in (slice(400), slice(402, None)))
-    assert np.array_equal(found.reversal, np.concatenate([left.reversal, right.reversal]))
-    assert np.array_equal(found.excess, np.concatenate([left.excess, right.excess]), equal_nan=True)
-    assert (found.reversal[400 - rule.window : 400 + rule.window] == labels.UNKNOWN).all()
+    labelled = label(holed, FIVE, rule)
+    left, right = (label(slice_bars(bars, part), FIVE, rule) for part in (slice(400), slice(402, None)))
+    assert np.array_equal(labelled.reversal, np.concatenate([left.reversal, right.reversal]))
+    assert np.array_equal(labelled.excess, np.concatenate([left.excess, right.excess]), equal_nan=True)
+    assert (labelled.reversal[400 - rule.window : 400 + rule.window] == labels.UNKNOWN).all()
 
 
 @given(last=st.integers(0, 899))
@@ -89,7 +89,7 @@ def test_the_side_needs_no_candle_after_its_bar(last: int) -> None:
     bars = simulate(["BTCUSDT"], seed=5, count=900)["BTCUSDT"]
     for rule in PROFILES.values():
         side, excess = left_side(bars, FIVE, rule)
-        past = left_side(cut(bars, slice(last + 1)), FIVE, rule)
+        past = left_side(slice_bars(bars, slice(last + 1)), FIVE, rule)
         assert np.array_equal(side[: last + 1], past[0])
         assert np.array_equal(excess[: last + 1], past[1], equal_nan=True)
 
@@ -97,23 +97,23 @@ def test_the_side_needs_no_candle_after_its_bar(last: int) -> None:
 def test_only_candidates_are_reversals() -> None:
     bars = simulate(["ETHUSDT"], seed=5, count=5_000)["ETHUSDT"]
     for rule in PROFILES.values():
-        found = label(bars, FIVE, rule)
-        assert (found.side[found.reversal == labels.REVERSAL] != labels.NONE).all()
+        labelled = label(bars, FIVE, rule)
+        assert (labelled.side[labelled.reversal == labels.REVERSAL] != labels.NONE).all()
 
 
 def test_a_price_that_does_not_move_has_no_label_by_deviations_and_no_reversal_by_percent() -> None:
     still = of_closes(np.full(800, 7.0))
     assert (label(still, FIVE, PROFILES["default"]).reversal == labels.UNKNOWN).all()
-    found = label(still, FIVE, PROFILES["inventory"])
-    assert set(found.reversal[5:-5].tolist()) == {labels.NOTHING}
-    assert not found.side.any()
+    labelled = label(still, FIVE, PROFILES["inventory"])
+    assert set(labelled.reversal[5:-5].tolist()) == {labels.NOTHING}
+    assert not labelled.side.any()
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 10])
 def test_a_series_that_is_shorter_than_both_windows_is_unknown(count: int) -> None:
-    found = label(of_closes(np.linspace(1, 2, count)), FIVE, PROFILES["inventory"])
-    assert (found.reversal == labels.UNKNOWN).all()
-    assert len(found.side) == len(found.excess) == count
+    labelled = label(of_closes(np.linspace(1, 2, count)), FIVE, PROFILES["inventory"])
+    assert (labelled.reversal == labels.UNKNOWN).all()
+    assert len(labelled.side) == len(labelled.excess) == count
 
 
 def test_candles_out_of_order_are_refused() -> None:

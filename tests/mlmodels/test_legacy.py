@@ -160,12 +160,12 @@ IN_39 = {"sma_5", "sma_20", "sma_50", "macd", "macd_signal", "macd_hist", "bb_po
     ],
 )
 def test_the_lists_of_real_2_5_models_are_recognised_and_what_they_lack_is_said(names, name, known):
-    found = feature_schemas.recognise(names)
-    assert (found.schema, found.name) == (None, name)
-    assert known.isdisjoint(found.missing)
-    assert {"wick_up", "bullish_divergence", "trend_strength"} <= set(found.missing)
-    assert f"{len(names)} features" in found.text
-    assert "wick_up" in found.text
+    recognised = feature_schemas.recognise(names)
+    assert (recognised.schema, recognised.name) == (None, name)
+    assert known.isdisjoint(recognised.missing)
+    assert {"wick_up", "bullish_divergence", "trend_strength"} <= set(recognised.missing)
+    assert f"{len(names)} features" in recognised.text
+    assert "wick_up" in recognised.text
     assert len(names) == int(name[-2:])
 
 
@@ -223,17 +223,17 @@ def test_a_model_whose_parts_are_gone_says_which_scikit_learn_made_it(tmp_path):
 
 def test_a_model_is_scored_by_its_own_label_where_that_is_ever_true():
     recipe = Recipe(schema="v25", label=LabelRule("fixed", 0.003))
-    found = scoring.score(lambda rows: np.full(len(rows), 0.3), features.V25, recipe, {"BTCUSDT": candles()}, 300)
-    assert found.report["label"] == recipe.label.text
-    assert found.report["holdout"]["period"]["days"] == pytest.approx(14)
-    assert any("does not tell" in note for note in found.notes)
+    scored = scoring.score(lambda rows: np.full(len(rows), 0.3), features.V25, recipe, {"BTCUSDT": candles()}, 300)
+    assert scored.report["label"] == recipe.label.text
+    assert scored.report["holdout"]["period"]["days"] == pytest.approx(14)
+    assert any("does not tell" in note for note in scored.notes)
 
 
 def test_a_model_whose_label_is_too_rare_is_scored_by_the_desks():
     recipe = Recipe(schema="v25", label=LabelRule("fixed", 0.5))
-    found = scoring.score(lambda rows: np.full(len(rows), 0.3), features.V25, recipe, {"BTCUSDT": candles()}, 300)
-    assert found.report["label"] == PROFILES["default"].text
-    assert "fewer than 30 times" in found.notes[0]
+    scored = scoring.score(lambda rows: np.full(len(rows), 0.3), features.V25, recipe, {"BTCUSDT": candles()}, 300)
+    assert scored.report["label"] == PROFILES["default"].text
+    assert "fewer than 30 times" in scored.notes[0]
 
 
 def test_without_candles_enough_a_model_is_kept_and_says_that_it_was_not_scored():

@@ -36,8 +36,8 @@ def report(promised: float) -> dict:
     }
 
 
-def week_of(version, number: int, said: float, candidates: int = 100, quiet: int = 20) -> None:
-    """Let three in ten candidates of a week be reversals, of which `said` was said, and 1 − said of the others."""
+def week_of(version, number: int, forecast: float, candidates: int = 100, quiet: int = 20) -> None:
+    """Let three in ten candidates of a week be reversals, predicted with `forecast`, the others with 1 − it."""
     instrument = store("BTCUSDT", bars_of(["BTCUSDT"], 1, start=START - WEEK * (number + 9))["BTCUSDT"])
     length = timedelta(seconds=monitoring.week_seconds(version))
     start, step = START + length * number, length / (candidates + quiet)
@@ -45,17 +45,21 @@ def week_of(version, number: int, said: float, candidates: int = 100, quiet: int
         Prediction(
             instrument=instrument, timeframe=version.timeframe, open_time=start + step * row, market="live",
             version=version, schema_hash=version.schema_hash, labelled_at=timezone.now(), features=[0.0] * 9,
-            **one(row, said, row < candidates),
+            **one(row, forecast, row < candidates),
         )
         for row in range(candidates + quiet)
     )  # fmt: skip
 
 
-def one(row: int, said: float, candidate: bool) -> dict:
+def one(row: int, forecast: float, candidate: bool) -> dict:
     reversal = row % 10 < 3
     if not candidate:
         return {"label": False, "side": "none", "probability": 0.0}
-    return {"label": reversal, "side": "peak", "probability": said if reversal or said == BLIND else 1 - said}
+    return {
+        "label": reversal,
+        "side": "peak",
+        "probability": forecast if reversal or forecast == BLIND else 1 - forecast,
+    }
 
 
 @pytest.mark.django_db
@@ -145,8 +149,8 @@ def test_reliability_compares_what_was_said_with_how_often_it_came_true(version)
 )
 def test_skill_fell_when_it_is_below_zero_or_twice_below_half_of_what_was_promised(version, skills, why) -> None:
     # A breath above zero: always saying the base rate is neither skill nor the loss of it.
-    for number, said in enumerate(skills):
-        week_of(version, number, said)
+    for number, forecast in enumerate(skills):
+        week_of(version, number, forecast)
     Prediction.objects.filter(label=True, probability=BLIND).update(probability=BLIND + 0.01)
     week_of(version, len(skills), WRONG)  # this week is not over
     assert (why in monitoring.degradation_reason(version)) if why else monitoring.degradation_reason(version) == ""
@@ -164,14 +168,14 @@ def test_weeks_without_evidence_are_no_reason_to_train(version) -> None:
 def test_fallen_skill_asks_for_one_training_a_week_and_says_why(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
-    assert (monitoring.watch(), monitoring.watch()) == (1, 0)
+    assert (monitoring.retrain_degraded(), monitoring.retrain_degraded()) == (1, 0)
     run = TrainingRun.objects.get()
     assert (run.trigger, run.family) == ("skill", version.family)
     assert "below zero" in run.log[-1]["text"]
     TrainingRun.objects.update(state="succeeded", finished_at=timezone.now())
-    assert monitoring.watch() == 0
+    assert monitoring.retrain_degraded() == 0
     TrainingRun.objects.update(created_at=timezone.now() - WEEK)
-    assert monitoring.watch() == 1
+    assert monitoring.retrain_degraded() == 1
 
 
 @pytest.mark.django_db
@@ -179,7 +183,7 @@ def test_only_champions_are_watched(version) -> None:
     week_of(version, 0, WRONG)
     week_of(version, 1, GOOD)
     type(version).objects.update(state="retired")
-    assert monitoring.watch() == 0
+    assert monitoring.retrain_degraded() == 0
 
 
 @pytest.mark.django_db
@@ -191,9 +195,9 @@ def test_drift_is_that_of_last_weeks_candidates_against_the_training(version) ->
     for row in rows:
         row.features = [*generator.normal(size=8), float(generator.normal(loc=3))]
     Prediction.objects.bulk_update(rows, ["features"])
-    found = monitoring.drift(version)
-    assert (found[0].feature, found[0].reading, found[0].n) == (DESK_1.features[-1], "far", 400)
-    assert {item.reading for item in found[1:]} == {"steady"}
+    drifts = monitoring.drift(version)
+    assert (drifts[0].feature, drifts[0].reading, drifts[0].n) == (DESK_1.features[-1], "far", 400)
+    assert {item.reading for item in drifts[1:]} == {"steady"}
 
 
 def test_below_a_hundred_rows_drift_says_nothing() -> None:
@@ -231,17 +235,17 @@ def test_the_figures_tell_who_speaks_how_well_and_how_long_still(client: Client,
         family=KEY.slug, timeframe=TIMEFRAME, simulated=False, trigger="manual", recipe={}, state="succeeded",
         finished_at=timezone.now() - timedelta(hours=1),
     )  # fmt: skip
-    found = figures(client)
+    values = figures(client)
     family = f'family="{version.family}"'
-    assert found[f"algotrendy_model_speaks{{{family}}}"] == 1
-    assert found[f"algotrendy_model_champion_age_seconds{{{family}}}"] == pytest.approx(86_400, abs=60)
+    assert values[f"algotrendy_model_speaks{{{family}}}"] == 1
+    assert values[f"algotrendy_model_champion_age_seconds{{{family}}}"] == pytest.approx(86_400, abs=60)
     left = (MAX_CHAMPION_AGE - timedelta(days=1)).total_seconds()
-    assert found[f"algotrendy_model_champion_expires_seconds{{{family}}}"] == pytest.approx(left, abs=60)
-    assert found[f'algotrendy_model_skill{{{family},rows="held-out"}}'] == pytest.approx(0.4)
-    assert found[f'algotrendy_model_skill{{{family},rows="last-week"}}'] > 0.5
-    assert 0 <= found[f"algotrendy_prediction_age_seconds{{{family}}}"] < 60
-    assert found['algotrendy_training_runs{state="queued"}'] == 0
-    assert found["algotrendy_training_last_finished_age_seconds"] == pytest.approx(3600, abs=60)
+    assert values[f"algotrendy_model_champion_expires_seconds{{{family}}}"] == pytest.approx(left, abs=60)
+    assert values[f'algotrendy_model_skill{{{family},rows="held-out"}}'] == pytest.approx(0.4)
+    assert values[f'algotrendy_model_skill{{{family},rows="last-week"}}'] > 0.5
+    assert 0 <= values[f"algotrendy_prediction_age_seconds{{{family}}}"] < 60
+    assert values['algotrendy_training_runs{state="queued"}'] == 0
+    assert values["algotrendy_training_last_finished_age_seconds"] == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.django_db

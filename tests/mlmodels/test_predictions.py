@@ -47,8 +47,8 @@ def _fresh_cache():
 
 
 def desk(bars: int = NEED + 40, symbols=("BTCUSDT",)):
-    made = bars_of(list(symbols), bars)
-    return [store(symbol, series) for symbol, series in made.items()]
+    series_by_symbol = bars_of(list(symbols), bars)
+    return [store(symbol, series) for symbol, series in series_by_symbol.items()]
 
 
 def scored(instrument=None):
@@ -60,7 +60,7 @@ def score() -> list[int]:
     return predictions.score(TIMEFRAME, False)
 
 
-def said(rows):
+def values_of(rows):
     return [(row.open_time, row.probability, row.side, row.features) for row in rows]
 
 
@@ -88,10 +88,10 @@ def test_scoring_again_changes_nothing_and_is_cheap(django_assert_max_num_querie
     make_version()
     desk(symbols=SYMBOLS)
     score()
-    before = said(scored())
+    before = values_of(scored())
     with django_assert_max_num_queries(3):
         assert score() == []
-    assert said(scored()) == before
+    assert values_of(scored()) == before
 
 
 def test_what_is_no_candidate_has_probability_zero_and_no_side() -> None:
@@ -120,10 +120,10 @@ def test_bars_missed_by_an_absent_worker_are_scored_as_if_it_had_been_there() ->
     make_version()
     (instrument,) = desk(NEED + 25)
     let_pass([instrument], NEED + 10, NEED + 25)
-    live = said(scored())
+    live = values_of(scored())
     Prediction.objects.filter(open_time__gt=clock_after(NEED + 10)).delete()
     score()
-    assert said(scored()) == live
+    assert values_of(scored()) == live
     assert len(live) == 16
 
 
@@ -132,11 +132,11 @@ def test_a_prediction_at_t_is_the_same_whether_later_candles_are_there_or_not() 
     (instrument,) = desk(NEED + 30)
     set_clock(instrument, clock_after(NEED + 20))
     score()
-    with_later = said(scored())
+    with_later = values_of(scored())
     Prediction.objects.all().delete()
     Candle.objects.filter(open_time__gte=clock_after(NEED + 20)).delete()
     score()
-    assert said(scored()) == with_later
+    assert values_of(scored()) == with_later
     assert with_later[0][0] == clock_after(NEED + 19)
 
 
@@ -167,10 +167,10 @@ def test_a_revised_candle_never_rewrites_a_prediction() -> None:
     make_version()
     desk(NEED + 40)
     score()
-    before = said(scored())
+    before = values_of(scored())
     Candle.objects.filter(open_time=clock_after(NEED + 39)).update(revision=1, close=1, low=1)
     score()
-    assert said(scored()) == before
+    assert values_of(scored()) == before
 
 
 @pytest.mark.parametrize("market", ["simulated", "replay"])
@@ -184,20 +184,20 @@ def test_a_family_speaks_about_its_own_kind_of_market_only(market) -> None:
 def test_new_predictions_are_announced_after_the_commit(django_capture_on_commit_callbacks) -> None:
     version = make_version()
     instruments = desk(symbols=SYMBOLS[:2])
-    heard = []
+    received = []
 
-    def hear(**news):
-        heard.append((news["family"], news["open_time"], news["instrument_ids"]))
+    def receive(**news):
+        received.append((news["family"], news["open_time"], news["instrument_ids"]))
 
-    predicted.connect(hear)
+    predicted.connect(receive)
     try:
         with django_capture_on_commit_callbacks(execute=True):
             score()
-            assert not heard
+            assert not received
             score()
     finally:
-        predicted.disconnect(hear)
-    assert heard == [(version.family, clock_after(NEED + 39), [one.pk for one in instruments])]
+        predicted.disconnect(receive)
+    assert received == [(version.family, clock_after(NEED + 39), [one.pk for one in instruments])]
 
 
 def test_nobody_speaks_without_a_champion_or_after_it_expired() -> None:
@@ -224,7 +224,7 @@ def test_a_champion_that_cant_be_opened_is_silent_says_why_and_has_a_new_one_tra
     TrainingRun.objects.update(state="failed", error="no", finished_at=timezone.now())
     score()
     version.refresh_from_db()
-    assert "seal" in version.cant_speak_because
+    assert "seal" in version.load_error
     assert (len(version.notes), TrainingRun.objects.count()) == (1, 1)
 
 
@@ -242,7 +242,7 @@ def test_features_defined_otherwise_than_in_training_are_never_given_to_a_model(
     desk()
     assert score() == []
     version.refresh_from_db()
-    assert "differently" in version.cant_speak_because
+    assert "differently" in version.load_error
 
 
 def test_each_prediction_meets_its_label_a_window_later() -> None:
@@ -323,29 +323,29 @@ def test_the_agent_reads_what_a_worker_stored_with_one_query(django_assert_num_q
     (instrument,) = desk()
     score()
     with django_assert_num_queries(1):
-        found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40) + BAR / 3)
+        latest = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40) + BAR / 3)
     row = scored()[0]
-    assert (found.version, found.open_time) == (version.name, clock_after(NEED + 39))
-    assert (found.probability, found.side, found.silent_because) == (row.probability, row.side, "")
+    assert (latest.version, latest.open_time) == (version.name, clock_after(NEED + 39))
+    assert (latest.probability, latest.side, latest.inactive_reason) == (row.probability, row.side, "")
 
 
 def test_the_agent_computes_what_is_not_there_and_gets_what_a_worker_would_say() -> None:
     make_version()
     (instrument,) = desk(NEED + 60)
     let_pass([instrument], NEED + 20, NEED + 30)
-    live = said(scored())
+    live = values_of(scored())
     Prediction.objects.all().delete()
     for bars in range(NEED + 20, NEED + 31):
         latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars))
-    assert said(scored()) == live
+    assert values_of(scored()) == live
 
 
 def test_without_a_champion_the_agent_asks_one_query(django_assert_num_queries) -> None:
     (instrument,) = desk(5)
     with django_assert_num_queries(1):
-        found = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(5))
-    assert found.silent_because
-    assert not found.version
+        latest = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(5))
+    assert latest.inactive_reason
+    assert not latest.version
 
 
 def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
@@ -354,13 +354,13 @@ def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
     tamper(version)
     assert (
         "could not be asked"
-        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).inactive_reason
     )
     assert ModelVersion.objects.count() == 1, "the transaction is still usable"
     score()
     assert (
         "can't be opened"
-        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).silent_because
+        in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 40)).inactive_reason
     )
 
 
@@ -368,14 +368,14 @@ def test_a_bad_artefact_never_reaches_the_agent_as_an_error() -> None:
 def test_a_young_market_makes_the_model_silent(bars) -> None:
     make_version()
     (instrument,) = desk(bars)
-    assert "too few" in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars)).silent_because
+    assert "too few" in latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(bars)).inactive_reason
 
 
 def test_old_candles_are_not_taken_for_fresh_ones() -> None:
     make_version()
     (instrument,) = desk()
     assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 41)).version
-    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).silent_because
+    assert latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 43)).inactive_reason
 
 
 def test_only_old_predictions_of_made_up_markets_are_deleted() -> None:
@@ -456,14 +456,14 @@ def test_a_tick_of_many_instruments_nudges_once(monkeypatch) -> None:
 def test_many_instruments_are_read_at_once_and_kept_apart() -> None:
     from market.series import load_spans
 
-    made = bars_of(["BTCUSDT", "ETHUSDT"], 30)
-    ids = {symbol: store(symbol, bars).pk for symbol, bars in made.items()}
+    series_by_symbol = bars_of(["BTCUSDT", "ETHUSDT"], 30)
+    ids = {symbol: store(symbol, bars).pk for symbol, bars in series_by_symbol.items()}
     spans = {
         ids["ETHUSDT"]: (clock_after(3), clock_after(9)),
         ids["BTCUSDT"]: (clock_after(5), clock_after(5)),
         0: (START, START),
     }
-    found = load_spans(spans, TIMEFRAME)
-    assert {one: len(bars) for one, bars in found.items()} == {ids["ETHUSDT"]: 7, ids["BTCUSDT"]: 1}
-    assert np.allclose(found[ids["ETHUSDT"]].close, made["ETHUSDT"].close[3:10], rtol=1e-9)
+    loaded = load_spans(spans, TIMEFRAME)
+    assert {one: len(bars) for one, bars in loaded.items()} == {ids["ETHUSDT"]: 7, ids["BTCUSDT"]: 1}
+    assert np.allclose(loaded[ids["ETHUSDT"]].close, series_by_symbol["ETHUSDT"].close[3:10], rtol=1e-9)
     assert load_spans({}, TIMEFRAME) == {}

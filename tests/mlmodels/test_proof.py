@@ -72,7 +72,7 @@ def test_a_prediction_that_depends_on_what_it_is_asked_with_is_named(
 def test_a_leak_in_the_desks_own_schema_makes_no_experiment_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SCHEMAS, "desk-1", replace(DESK_1, compute=look_ahead))
     monkeypatch.setattr(suite, "experiments", lambda trials: [(noise.SHUFFLE, noise.shuffle, 1)])
-    (result,) = suite.run(subjects.simulated(bars=subjects.WINDOW_BARS), lambda name, share, found: None)
+    (result,) = suite.run(subjects.simulated(bars=subjects.WINDOW_BARS), suite.ignore_progress)
     assert not result["ok"]
     assert result["found"].startswith("the pipeline refused: sma_20_distance knows the future")
 
@@ -100,8 +100,8 @@ def test_a_market_without_signal_promotes_nobody_and_an_effect_is_found(small: S
     walked = noise.random_walk(small, 2, nothing)
     assert (walked["ok"], walked["count"], walked["trials"]) == (True, 0, 2)
     assert "mean skill over the constant forecast: -" in walked["detail"][0]
-    found = challengers.power(small, 1, nothing)
-    assert (found["ok"], found["count"]) == (True, 1)
+    result = challengers.power(small, 1, nothing)
+    assert (result["ok"], result["count"]) == (True, 1)
 
 
 def test_the_effect_begins_where_it_begins() -> None:
@@ -115,12 +115,12 @@ def test_the_effect_begins_where_it_begins() -> None:
 
 
 def test_another_seed_is_another_model_on_the_same_rows(small: Subject) -> None:
-    made = [challengers._drawn(small, small.window(0, 1), seed, None) for seed in (1, 1, 2)]
+    drawn = [challengers._drawn(small, small.window(0, 1), seed, None) for seed in (1, 1, 2)]
     rows = features.compute(DESK_1, small.series["BTCUSDT"], FIVE)[-400:]
-    first, again, other = (trial.predict(rows) for trial in made)
+    first, again, other = (trial.predict(rows) for trial in drawn)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert len({trial.trained_to for trial in made}) == 1
+    assert len({trial.trained_to for trial in drawn}) == 1
 
 
 def verdicts(promoted: int, kept: int, unjudged: int = 0) -> list[Verdict]:
@@ -172,9 +172,9 @@ def table(schema: Schema, window: dict[str, Bars]) -> tuple[dict[str, Floats], D
 
 def test_a_leak_says_which_feature_at_which_bar_with_and_without_the_future(window: dict[str, Bars]) -> None:
     schema = replace(DESK_1, compute=look_ahead)
-    with pytest.raises(LeakFound, match=r"sma_20_distance knows the future: at bar \d+ of BTCUSDT") as found:
+    with pytest.raises(LeakFound, match=r"sma_20_distance knows the future: at bar \d+ of BTCUSDT") as caught:
         leakage.check(schema, window, *table(schema, window))
-    assert found.value.names == ("sma_20_distance",)
+    assert caught.value.names == ("sma_20_distance",)
 
 
 def test_two_leaks_are_both_named(window: dict[str, Bars]) -> None:
@@ -185,9 +185,9 @@ def test_two_leaks_are_both_named(window: dict[str, Bars]) -> None:
         poisons["the next close"](bars, out[:, -1])
 
     schema = replace(DESK_1, features=(*DESK_1.features, "tomorrow"), compute=both)
-    with pytest.raises(LeakFound) as found:
+    with pytest.raises(LeakFound) as caught:
         leakage.check(schema, window, *table(schema, window))
-    assert found.value.names == ("sma_20_distance", "tomorrow")
+    assert caught.value.names == ("sma_20_distance", "tomorrow")
 
 
 @pytest.mark.parametrize("noisy", [0.0, 0.02])
@@ -217,17 +217,17 @@ def test_windows_are_spread_over_the_history_and_the_last_ends_with_it() -> None
 
 
 def test_too_short_a_history_does_not_hold_and_says_why() -> None:
-    results = suite.run(subjects.simulated(bars=3_000), lambda name, share, found: None, TINY)
+    results = suite.run(subjects.simulated(bars=3_000), suite.ignore_progress, TINY)
     shuffled = next(result for result in results if result["name"] == noise.SHUFFLE)
     assert not shuffled["ok"]
     assert "3,000 bars of candles, a trial needs 10,080" in shuffled["found"]
 
 
 def test_the_whole_pipeline_gives_a_trial_its_verdict(small: Subject) -> None:
-    made = trials.attempt(small.window(0, 1), FIVE, small.schema, small.recipe)
+    trial = trials.attempt(small.window(0, 1), FIVE, small.schema, small.recipe)
     again = trials.attempt(
-        small.window(0, 1), FIVE, small.schema, small.recipe, incumbent=made.as_incumbent(small.schema)
+        small.window(0, 1), FIVE, small.schema, small.recipe, incumbent=trial.as_incumbent(small.schema)
     )
-    assert made.over_constant > 0
+    assert trial.over_constant > 0
     assert again.verdict["outcome"] == "keep"
     assert again.verdict["against"] == "the incumbent"

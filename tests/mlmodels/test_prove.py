@@ -49,10 +49,10 @@ def prove(*arguments: str) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None) -> None:
-    told: list[int] = []
+    announced: list[int] = []
 
     def listen(proof_id: int, **kwargs: object) -> None:
-        told.append(proof_id)
+        announced.append(proof_id)
 
     ProofRun.objects.create(subject="one whose process was killed", simulated=True)
     proof_changed.connect(listen)
@@ -66,7 +66,7 @@ def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None)
     assert run.subject.startswith("a simulated market: BTCUSDT, ETHUSDT")
     assert run.subject.endswith(", quick")
     assert (dead.state, dead.error) == ("error", proof_runs.ABANDONED)
-    assert set(told) == {run.pk, dead.pk}
+    assert set(announced) == {run.pk, dead.pk}
 
 
 @pytest.mark.django_db
@@ -88,7 +88,7 @@ def test_a_test_that_does_not_hold_fails_the_command_and_shows_in_its_table(
 
 @pytest.mark.django_db
 def test_what_ends_a_proof_early_is_written_down(tiny_desk: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(subject: Subject, count: int, tell: truncation.Share) -> None:
+    def broken(subject: Subject, count: int, progress: truncation.ShareCallback) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(suite, "experiments", lambda trials: [("broken", broken, 1)])

@@ -44,8 +44,12 @@ def crowned(name: str) -> ModelVersion:
 
 
 def test_a_family_without_a_version_says_that_none_was_trained() -> None:
-    found = versions.champion_status(REAL.slug)
-    assert (found.champion, found.expired, found.silent_because) == (None, False, "no model has been trained yet")
+    status = versions.champion_status(REAL.slug)
+    assert (status.champion, status.expired, status.inactive_reason) == (
+        None,
+        False,
+        "no model has been trained yet",
+    )
 
 
 def test_a_rejected_first_model_leaves_nobody_to_speak_and_says_why() -> None:
@@ -54,7 +58,7 @@ def test_a_rejected_first_model_leaves_nobody_to_speak_and_says_why() -> None:
     version.refresh_from_db()
     assert version.state == State.REJECTED
     ModelVersion.objects.filter(pk=version.pk).update(verdict=verdict("keep"))
-    assert "it says keep" in versions.champion_status(REAL.slug).silent_because
+    assert "it says keep" in versions.champion_status(REAL.slug).inactive_reason
 
 
 def test_the_first_promotion_is_recorded_as_such() -> None:
@@ -93,12 +97,12 @@ def test_a_comparison_with_somebody_who_is_no_longer_champion_promotes_nobody() 
 
 def test_a_champion_that_is_too_old_stops_speaking_and_says_so() -> None:
     version = crowned("20250101_000000")
-    later = timezone.now() + versions.LONGEST_REIGN + timedelta(minutes=1)
-    assert versions.champion_status(REAL.slug).silent_because == ""
-    found = versions.champion_status(REAL.slug, later)
-    assert found.champion == version
-    assert found.expired
-    assert "no longer speaks" in found.silent_because
+    later = timezone.now() + versions.MAX_CHAMPION_AGE + timedelta(minutes=1)
+    assert versions.champion_status(REAL.slug).inactive_reason == ""
+    status = versions.champion_status(REAL.slug, later)
+    assert status.champion == version
+    assert status.expired
+    assert "no longer speaks" in status.inactive_reason
 
 
 def test_a_champion_deleted_by_hand_leaves_nobody_speaking_and_its_record() -> None:

@@ -178,7 +178,7 @@ def test_one_run_of_a_family_waits_at_most(services: None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "reason"),
     [
         (lambda: Candle.objects.all().delete(), "there are no candles"),
         (lambda: Candle.objects.filter(open_time__day__gte=20).delete(), "too few"),
@@ -186,12 +186,14 @@ def test_one_run_of_a_family_waits_at_most(services: None) -> None:
     ],
     ids=["no candles", "too few", "constant prices"],
 )
-def test_bad_candles_end_the_run_with_a_reason_and_leave_the_champion(market: None, spoil: Any, said: str) -> None:
+def test_bad_candles_end_the_run_with_a_reason_and_leave_the_champion(
+    market: None, spoil: Any, reason: str
+) -> None:
     champion = a_champion()
     spoil()
     run = trained()
     assert run.state == State.FAILED
-    assert said in run.error.lower().replace("There", "there")
+    assert reason in run.error.lower().replace("There", "there")
     assert "champion was not touched" in run.error
     assert versions.champion(REAL.slug) == champion
 
@@ -231,9 +233,9 @@ def test_a_champion_whose_bytes_were_changed_is_not_compared_with_and_stays(mark
 
 def test_the_command_trains_prints_the_report_and_says_who_speaks(market: None, capsys: Any) -> None:
     call_command("retrain", "--json", days=60)
-    told = json.loads(capsys.readouterr().out)
-    assert told["report"]["holdout"]["model"]["log_loss"]["value"] > 0
-    assert told["verdict"]["outcome"] in ("promote", "keep", "insufficient")
+    result = json.loads(capsys.readouterr().out)
+    assert result["report"]["holdout"]["model"]["log_loss"]["value"] > 0
+    assert result["verdict"]["outcome"] in ("promote", "keep", "insufficient")
     call_command("retrain")
     printed = capsys.readouterr().out
     assert "log-loss" in printed
@@ -248,7 +250,7 @@ def test_the_command_refuses_without_candles(services: None) -> None:
 @pytest.fixture
 def another_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Hold the lock as another process would, until the event is set."""
-    monkeypatch.setattr(runs, "TELLING", 0.0)
+    monkeypatch.setattr(runs, "NOTICE_AFTER", 0.0)
     begun, may_end = threading.Event(), threading.Event()
 
     def train() -> None:
@@ -271,9 +273,9 @@ def another_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Even
 def test_the_command_waits_for_another_training(
     market: None, another_training: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = Told(another_training)
-    call_command("retrain", "--json", days=60, stderr=told)
-    assert "begins when it has ended" in told.getvalue()
+    notice = Notice(another_training)
+    call_command("retrain", "--json", days=60, stderr=notice)
+    assert "begins when it has ended" in notice.getvalue()
     assert TrainingRun.objects.get().state == State.SUCCEEDED
 
 
@@ -291,8 +293,8 @@ def test_a_training_process_waits_only_so_long(services: None, another_training:
         assert not mine
 
 
-class Told(io.StringIO):
-    """What the command says while it waits; the other training ends as soon as it has said something."""
+class Notice(io.StringIO):
+    """What the command prints while it waits; the other training ends as soon as it has printed something."""
 
     def __init__(self, may_end: threading.Event) -> None:
         super().__init__()
@@ -318,10 +320,10 @@ def test_the_first_model_of_a_market_is_asked_for_once(services: None) -> None:
             instrument=instrument, price=100, timeframe=300, kind=MarketKind.REPLAY, market_time=timezone.now(),
             received_at=timezone.now(),
         )  # fmt: skip
-    assert worker.ask_for_first_models() == [], "29 days are too few for the default recipe"
+    assert worker.request_first_models() == [], "29 days are too few for the default recipe"
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [run.trigger for run in worker.ask_for_first_models()] == ["first"]
-    assert worker.ask_for_first_models() == []
+    assert [run.trigger for run in worker.request_first_models()] == ["first"]
+    assert worker.request_first_models() == []
 
 
 def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
@@ -333,8 +335,8 @@ def test_a_scheduled_training_waits_for_new_candles(market: None) -> None:
 
 def test_the_schedule_asks_for_imported_candles_too_and_once(services: None) -> None:
     import_market(days=31, symbols=("BTCUSDT",))
-    assert [(run.family, run.trigger) for run in worker.ask_for_retrains()] == [(REAL.slug, "schedule")]
-    assert worker.ask_for_retrains() == []
+    assert [(run.family, run.trigger) for run in worker.request_scheduled_retrains()] == [(REAL.slug, "schedule")]
+    assert worker.request_scheduled_retrains() == []
 
 
 def test_promotions_tell_on_which_rows(market: None) -> None:

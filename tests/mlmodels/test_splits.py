@@ -14,7 +14,7 @@ from market.feeds.simulator import simulate
 from mlmodels.pipeline import dataset, labels
 from mlmodels.pipeline.config import Recipe
 from mlmodels.pipeline.dataset import Dataset, NotEnough
-from mlmodels.pipeline.features import DESK_1, cut
+from mlmodels.pipeline.features import DESK_1, slice_bars
 from mlmodels.pipeline.labels import PROFILES
 from mlmodels.pipeline.splits import Plan, Split, Window, least_bars, plan, unseen, walk_forward
 
@@ -31,7 +31,7 @@ def gathered(series: dict[str, Bars], recipe: Recipe = RECIPE) -> Dataset:
 def series() -> dict[str, Bars]:
     """Two instruments on one clock, one of them with a gap and a later beginning."""
     both = simulate(["BTCUSDT", "XRPUSDT"], seed=6, count=6_000)
-    late = cut(both["XRPUSDT"], slice(700, None))
+    late = slice_bars(both["XRPUSDT"], slice(700, None))
     names = ("open_time", "open", "high", "low", "close", "volume")
     holed = Bars(*(np.delete(getattr(late, name), slice(2_000, 2_040)) for name in names))
     return {"BTCUSDT": both["BTCUSDT"], "XRPUSDT": holed}
@@ -77,14 +77,14 @@ def test_folds_follow_one_another_without_a_gap_and_train_on_everything_before(
     length: int, folds: int, first: int
 ) -> None:
     recipe = replace(RECIPE, folds=folds)
-    made = walk_forward(Window(first, first + length), recipe)
-    assert len(made) == folds
-    for earlier, later in pairwise(made):
+    splits = walk_forward(Window(first, first + length), recipe)
+    assert len(splits) == folds
+    for earlier, later in pairwise(splits):
         assert earlier.test.last == later.test.first
         assert earlier.test.bars == later.test.bars
-    for split in made:
+    for split in splits:
         assert split.train == Window(first, split.test.first - recipe.purge)
-    assert made[-1].test.last == first + length
+    assert splits[-1].test.last == first + length
 
 
 def test_a_history_that_is_too_short_says_how_much_is_needed(series: dict[str, Bars]) -> None:
@@ -98,7 +98,7 @@ def test_a_history_that_is_too_short_says_how_much_is_needed(series: dict[str, B
 
 def test_no_row_at_all_says_how_long_a_stretch_must_be(series: dict[str, Bars]) -> None:
     with pytest.raises(NotEnough, match="a stretch needs 310 bars without a gap"):
-        gathered({"BTCUSDT": cut(series["BTCUSDT"], slice(305))})
+        gathered({"BTCUSDT": slice_bars(series["BTCUSDT"], slice(305))})
 
 
 @pytest.mark.parametrize(
@@ -131,5 +131,5 @@ def test_every_row_carries_the_values_of_its_own_instrument(series: dict[str, Ba
         symbol = data.symbols[data.instrument[row]]
         at = int(np.searchsorted(series[symbol].open_time, data.time[row] * FIVE))
         assert np.array_equal(known[symbol][at], data.features[row])
-        found = labels.label(series[symbol], FIVE, RECIPE.label)
-        assert (found.reversal[at], found.side[at]) == (data.reversal[row], data.side[row])
+        labelled = labels.label(series[symbol], FIVE, RECIPE.label)
+        assert (labelled.reversal[at], labelled.side[at]) == (data.reversal[row], data.side[row])

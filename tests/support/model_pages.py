@@ -37,7 +37,7 @@ def interval(value: float, half: float) -> Interval:
 
 def scores(log_loss: float, pr_auc: float, *, rows: int = 5120, **changes: Any) -> Scores:
     base = 0.262
-    made: Scores = {
+    result: Scores = {
         "rows": rows,
         "positives": round(rows * base),
         "base_rate": base,
@@ -53,7 +53,7 @@ def scores(log_loss: float, pr_auc: float, *, rows: int = 5120, **changes: Any) 
         "accuracy_of_never": 1 - base,
         "skill": interval(1 - log_loss / 0.5752, 0.018),
     }
-    return {**made, **changes}  # type: ignore[typeddict-item]
+    return {**result, **changes}  # type: ignore[typeddict-item]
 
 
 def reliability() -> list[ReliabilityBin]:
@@ -198,14 +198,14 @@ def version(state: str = "rejected", *, with_artefact: bool = True, **fields: An
         "verdict": verdict("promote" if state in ("champion", "retired") else "keep"),
         "promoted_at": timezone.now() - timedelta(days=3) if state in ("champion", "retired") else None,
     }
-    made = ModelVersion.objects.create(**(defaults | fields))
+    row = ModelVersion.objects.create(**(defaults | fields))
     if with_artefact:
         libraries = {"python": "3.13.1", "scikit-learn": "1.9.1", "numpy": "2.4.6", "skops": "0.16.0"}
         Artefact.objects.create(
-            version=made, format=1, data=b"never parsed" * 30_000, digest=b"\x0f" * 32, libraries=libraries,
+            version=row, format=1, data=b"never parsed" * 30_000, digest=b"\x0f" * 32, libraries=libraries,
             golden={"rows": [], "probabilities": []},
         )  # fmt: skip
-    return made
+    return row
 
 
 def promoted(**fields: Any) -> tuple[ModelVersion, ModelVersion]:
@@ -229,9 +229,9 @@ def promoted(**fields: Any) -> tuple[ModelVersion, ModelVersion]:
 def training(state: str = "running", **fields: Any) -> TrainingRun:
     """Make a training run; a running one is in the third fold."""
     now = timezone.now()
-    said = ["374,400 candles: BTCUSDT 93,600, ETHUSDT 93,600"]
-    said += [f"fold {n} of 5: log-loss 0.52{n}1, constant 0.5780, left move 0.5570" for n in (1, 2, 3)]
-    log = [{"at": (now - timedelta(seconds=20 - n)).isoformat(), "text": text} for n, text in enumerate(said)]
+    sentences = ["374,400 candles: BTCUSDT 93,600, ETHUSDT 93,600"]
+    sentences += [f"fold {n} of 5: log-loss 0.52{n}1, constant 0.5780, left move 0.5570" for n in (1, 2, 3)]
+    log = [{"at": (now - timedelta(seconds=20 - n)).isoformat(), "text": text} for n, text in enumerate(sentences)]
     begun = state != "queued"
     defaults: dict[str, Any] = {
         "family": FAMILY,
@@ -251,24 +251,28 @@ def training(state: str = "running", **fields: Any) -> TrainingRun:
     return TrainingRun.objects.create(**(defaults | fields))
 
 
-def predictions(made: ModelVersion, instrument: Instrument, count: int = 30) -> None:
+def predictions(owner: ModelVersion, instrument: Instrument, count: int = 30) -> None:
     """Have a version score the last `count` candles of an instrument: peaks, troughs and nothing in turn."""
-    times = Candle.objects.filter(instrument=instrument, timeframe=made.timeframe).order_by("-open_time")
+    times = Candle.objects.filter(instrument=instrument, timeframe=owner.timeframe).order_by("-open_time")
     ends = {0: {"label": True}, 1: {"label": False}, 2: {"void": True}, 3: {}}
     for n, open_time in enumerate(list(times.values_list("open_time", flat=True)[:count])):
         side = ("peak", "none", "trough")[n % 3]
         known = ends[n // 3 % 4]
         Prediction.objects.create(
-            instrument=instrument, timeframe=made.timeframe, open_time=open_time, market="simulated", version=made,
-            schema_hash=made.schema_hash, probability=0.0 if side == "none" else 0.2 + n % 7 / 10, side=side,
-            features=[0.0], labelled_at=timezone.now() if known else None, **known,
+            instrument=instrument, timeframe=owner.timeframe, open_time=open_time, market="simulated",
+            version=owner, schema_hash=owner.schema_hash, side=side,
+            probability=0.0 if side == "none" else 0.2 + n % 7 / 10, features=[0.0],
+            labelled_at=timezone.now() if known else None, **known,
         )  # fmt: skip
 
 
-def proved(name: str, claim: str, found: str, trials: int | None = None, count: int | None = None) -> ProofResult:
+def proved(
+    name: str, claim: str, finding: str, trials: int | None = None, count: int | None = None
+) -> ProofResult:
     share = interval(count / trials, 0.0) if trials and count is not None else None
     return {
-        "name": name, "ok": True, "claim": claim, "found": found, "trials": trials, "count": count, "share": share,
+        "name": name, "ok": True, "claim": claim, "found": finding, "trials": trials, "count": count,
+        "share": share,
     }  # fmt: skip
 
 

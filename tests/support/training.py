@@ -25,10 +25,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 def import_market(days: int = DAYS, seed: int = 3, symbols: tuple[str, ...] = SYMBOLS) -> list[Instrument]:
     """Store `days` of 5-minute candles of a market with regimes, as if imported."""
-    made = simulator.simulate(symbols, seed=seed, count=days * 288, timeframe=300)
+    series = simulator.simulate(symbols, seed=seed, count=days * 288, timeframe=300)
     instruments = [ensure_instrument(symbol) for symbol in symbols]
     for instrument in instruments:
-        bars = made[instrument.symbol]
+        bars = series[instrument.symbol]
         rows = zip(bars.open, bars.high, bars.low, bars.close, bars.volume, strict=True)
         candles = [
             NewCandle(
@@ -69,22 +69,22 @@ from django.core.management import call_command
 from mlmodels.registry import versions
 from mlmodels.training import job
 
-target, teller = sys.argv[1], job._teller
+target, progress_writer = sys.argv[1], job._progress_writer
 
-def dying_teller(run_id, also):
-    tell = teller(run_id, also)
-    def told(step, share, text):
-        tell(step, share, text)
+def dying_writer(run_id, also):
+    write = progress_writer(run_id, also)
+    def report_progress(step, share, text):
+        write(step, share, text)
         if step == target and target != "save":
             os.kill(os.getpid(), signal.SIGKILL)
-    return told
+    return report_progress
 
 def die(**_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-job._teller = dying_teller
+job._progress_writer = dying_writer
 if target == "save":
-    versions.settle = die  # the version and its artefact are written, and nothing is committed
+    versions.apply_verdict = die  # the version and its artefact are written, and nothing is committed
 call_command("run_training")
 """
 
@@ -99,5 +99,7 @@ def database_url() -> str:
     """Return the address of the test database, for other processes."""
     from urllib.parse import quote
 
-    found = connection.settings_dict
-    return f"postgres://{found['USER']}@{quote(found['HOST'], safe='')}:{found['PORT']}/{found['NAME']}"
+    settings = connection.settings_dict
+    return (
+        f"postgres://{settings['USER']}@{quote(settings['HOST'], safe='')}:{settings['PORT']}/{settings['NAME']}"
+    )

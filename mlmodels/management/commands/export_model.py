@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("version", metavar="VERSION", help="its name, YYYYMMDD_HHMMSS")
         parser.add_argument("folder", metavar="DIR", type=Path, help="a new or empty folder")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Export and name the files."""
         version = ModelVersion.objects.filter(name=options["version"]).first()
         if version is None:

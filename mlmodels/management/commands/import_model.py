@@ -24,8 +24,8 @@ class Command(BaseCommand):
         """Define the argument."""
         parser.add_argument("folder", metavar="DIR", type=Path, help="such as 20251020_215713, or `latest`")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Import and tell what came of it."""
+    def handle(self, *args: object, **options: Any) -> None:
+        """Import and print what came of it."""
         try:
             imported = import_folder(options["folder"])
         except (BadFolder, OSError) as error:

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--quick", action="store_true", help="few trials: a first look, no evidence")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Prove, print, and fail if something does not hold."""
         from mlmodels import proof_runs  # with it comes scikit-learn
         from mlmodels.proof import suite
@@ -46,16 +46,16 @@ class Command(BaseCommand):
 
             try:
                 run = proof_runs.prove(subject, trials, show)
-            except proof_runs.ProofRuns as error:
+            except proof_runs.AlreadyRunning as error:
                 raise CommandError(str(error)) from error
-        self._say(run, quick=options["quick"], as_json=options["json"])
+        self._print_result(run, quick=options["quick"], as_json=options["json"])
         if run.state != ProofRun.State.PASSED:
             sys.exit(1)
 
-    def _say(self, run: ProofRun, *, quick: bool, as_json: bool) -> None:
+    def _print_result(self, run: ProofRun, *, quick: bool, as_json: bool) -> None:
         if as_json:
-            told = {"proof": run.pk, "state": run.state, "subject": run.subject, "quick": quick}
-            self.stdout.write(json.dumps(told | {"results": run.results}, ensure_ascii=False))
+            summary = {"proof": run.pk, "state": run.state, "subject": run.subject, "quick": quick}
+            self.stdout.write(json.dumps(summary | {"results": run.results}, ensure_ascii=False))
             return
         console = Console() if sys.stdout.isatty() else Console(width=140, color_system=None)
         with console.capture() as captured:
@@ -85,6 +85,6 @@ def _table(run: ProofRun) -> Table:
     table.add_column("Found")
     table.add_column("Holds", no_wrap=True)
     for result in run.results:
-        found = "\n".join([result["found"], *result.get("detail", [])])
-        table.add_row(result["name"], result["claim"], found, "✓ yes" if result["ok"] else "✗ no")
+        finding = "\n".join([result["found"], *result.get("detail", [])])
+        table.add_row(result["name"], result["claim"], finding, "✓ yes" if result["ok"] else "✗ no")
     return table

@@ -1,4 +1,4 @@
-"""`./mem retrain`: train a challenger now, with a bar, and print what the gate said of it."""
+"""`./mem retrain`: train a challenger now, with a bar, and print the gate's verdict."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from market.bars import parse_timeframe
 from mlmodels.models import TrainingRun
 from mlmodels.pipeline import estimators
 from mlmodels.pipeline.labels import PROFILES
+from mlmodels.pipeline.progress import Step
 from mlmodels.registry import families
 from mlmodels.registry.families import FamilyKey
 from mlmodels.training import runs
@@ -20,7 +21,7 @@ from mlmodels.training.report_text import tables
 
 
 class Command(BaseCommand):
-    """Train in this process. The gate decides whether the new version speaks; the champion is safe meanwhile."""
+    """Train in this process. The gate decides whether the version is promoted; the champion is safe meanwhile."""
 
     help = "Train a model on the desk's candles and have the gate judge it. Ctrl-C stops it, with nothing changed."
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=int, default=365, help="of history, the newest")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Train, print the report; exit with 1 if nothing came of it."""
         key = _family(options)
         recipe = families.recipe_of(
@@ -48,14 +49,14 @@ class Command(BaseCommand):
             history_days=options["days"], symbols=_symbols(options["symbols"]),
         )  # fmt: skip
         try:
-            with runs.training_turn(waiting=self._say_waiting):
+            with runs.training_turn(on_wait=self._print_notice):
                 runs.settle_dead()
                 run = self._train(runs.begin(family_key=key, trigger=runs.Trigger.MANUAL, recipe=recipe))
         except KeyboardInterrupt:
             raise CommandError("stopped; the champion was not touched") from None
-        self._say(run, as_json=options["json"])
+        self._print_result(run, as_json=options["json"])
 
-    def _say_waiting(self) -> None:
+    def _print_notice(self) -> None:
         self.stderr.write("Another training runs (see the page Models). This one begins when it has ended.")
 
     def _train(self, run: TrainingRun) -> TrainingRun:
@@ -66,7 +67,7 @@ class Command(BaseCommand):
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("load", total=1.0)
 
-            def show(step: Any, share: float, text: str) -> None:
+            def show(step: Step, share: float, text: str) -> None:
                 bar.update(task, completed=share, description=str(step))
                 if text:
                     bar.console.print(f"  {text}", highlight=False)
@@ -77,18 +78,18 @@ class Command(BaseCommand):
                 runs.end(run.pk, runs.State.CANCELED)
                 raise
 
-    def _say(self, run: TrainingRun, *, as_json: bool) -> None:
+    def _print_result(self, run: TrainingRun, *, as_json: bool) -> None:
         if run.state != runs.State.SUCCEEDED or run.version is None:
             raise CommandError(run.error or "the training was stopped; the champion was not touched")
         version = run.version
         if as_json:
-            told = {
+            result = {
                 "version": version.name,
                 "state": version.state,
                 "verdict": version.verdict,
                 "report": version.report,
             }
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(result))
             return
         console = Console() if sys.stdout.isatty() else Console(width=140, color_system=None)
         with console.capture() as captured:
@@ -108,8 +109,8 @@ def _family(options: dict[str, Any]) -> FamilyKey:
     except ValueError as error:
         raise CommandError(str(error)) from error
     label = PROFILES[options["label"]]
-    found = families.most_candles(simulated=options["simulated"], timeframe=wanted)
-    if found is None:
+    timeframe = families.most_candles(simulated=options["simulated"], timeframe=wanted)
+    if timeframe is None:
         kind = "simulated" if options["simulated"] else "real"
         raise CommandError(f"there are no such {kind} candles: ./mem import_candles FILE…, or --simulated")
-    return FamilyKey(found, options["simulated"], label)
+    return FamilyKey(timeframe, options["simulated"], label)

@@ -17,12 +17,12 @@ class Command(BaseCommand):
     help = "Train what waits, as the only one on this desk, then end. Started by the training worker."
     requires_system_checks = ()
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Take the lock and work; without it somebody else does."""
         with contextlib.suppress(OSError):
             os.nice(10)
-        with runs.training_turn(PATIENCE) as mine:
-            if mine:
+        with runs.training_turn(PATIENCE) as acquired:
+            if acquired:
                 self._work()
 
     def _work(self) -> None:
