@@ -11,9 +11,9 @@ from decimal import ROUND_DOWN, Decimal
 from brokers import risk
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
-from memory.models import Decision, Intent, Policy
+from memory.intents import Action, Intent, Policy
 from memory.trade_signal import TradeSignal
-from mlmodels.inference.latest import LatestPrediction
+from mlmodels.inference.values import LatestPrediction
 
 ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
@@ -50,7 +50,7 @@ class Plan:
     `side` is the one whose outcome is followed: the side asked for, or the one held when closing.
     """
 
-    action: Decision.Action
+    action: Action
     reason: str
     refused: bool = False
     side: Intent = Intent.FLAT
@@ -107,9 +107,7 @@ def _assess(signal: TradeSignal, context: DecisionContext, price: Decimal) -> Pl
 def _close(plan: Plan, context: DecisionContext) -> Plan:
     if not context.position:
         return replace(plan, reason="already flat")
-    return replace(
-        plan, action=Decision.Action.CLOSE, reason="closes the position", exit_quantity=abs(context.position)
-    )
+    return replace(plan, action=Action.CLOSE, reason="closes the position", exit_quantity=abs(context.position))
 
 
 def _enter(signal: TradeSignal, context: DecisionContext, plan: Plan) -> Plan:
@@ -123,7 +121,7 @@ def _enter(signal: TradeSignal, context: DecisionContext, plan: Plan) -> Plan:
     plan = _size(signal, context, plan)
     if not plan.entry_quantity:
         return _refuse(plan, _why_nothing_is_left(plan))
-    action = Decision.Action.BUY if sign > 0 else Decision.Action.SELL
+    action = Action.BUY if sign > 0 else Action.SELL
     return replace(plan, action=action, reason=_why(signal, plan))
 
 
@@ -207,7 +205,7 @@ def _floor(value: Decimal, step: Decimal) -> Decimal:
 
 
 def _hold(reason: str, *, refused: bool = False) -> Plan:
-    return Plan(action=Decision.Action.HOLD, reason=reason, refused=refused)
+    return Plan(action=Action.HOLD, reason=reason, refused=refused)
 
 
 def _refuse(plan: Plan, reason: str) -> Plan:
@@ -215,12 +213,12 @@ def _refuse(plan: Plan, reason: str) -> Plan:
     if plan.exit_quantity:
         return replace(
             plan,
-            action=Decision.Action.CLOSE,
+            action=Action.CLOSE,
             refused=True,
             reason=f"only closes: {reason}",
             entry_quantity=ZERO,
         )
-    return replace(plan, action=Decision.Action.HOLD, refused=True, reason=reason, entry_quantity=ZERO)
+    return replace(plan, action=Action.HOLD, refused=True, reason=reason, entry_quantity=ZERO)
 
 
 def _why_nothing_is_left(plan: Plan) -> str:

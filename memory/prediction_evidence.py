@@ -7,8 +7,8 @@ other way round.
 from typing import Literal
 
 from memory.evidence import PredictionEvidence
-from memory.models import Intent
-from mlmodels.inference.latest import LatestPrediction
+from memory.intents import Intent
+from mlmodels.inference.values import LatestPrediction
 
 Stance = Literal["supports", "opposes", "silent"]
 FAVOURS = {"peak": Intent.SHORT, "trough": Intent.LONG}

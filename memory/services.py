@@ -9,7 +9,8 @@ from market.models import Quote
 from memory import agent, decision_context, outcomes, prediction_evidence
 from memory.agent import DecisionContext, Plan
 from memory.evidence import Evidence
-from memory.models import Decision, DecisionOrder, Intent, Policy
+from memory.intents import Intent, Policy
+from memory.models import Decision, DecisionOrder
 from memory.signals import decided
 from memory.trade_signal import TradeSignal
 

@@ -17,7 +17,7 @@ from algotrendy.locks import try_session_lock
 from market import selectors as market
 from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Feed, Instrument, MarketKind
-from memory.models import Decision, Intent
+from memory.intents import Action, Intent
 from memory.services import decide
 from memory.trade_signal import TradeSignal
 from webhooks.models import Alert
@@ -141,7 +141,7 @@ def _decide(alert: Alert) -> None:
     decision = decide(_signal(alert, parsed, alert.instrument, too_old))
     alert.decision = decision
     wanted_to_open = parsed.intent in {Intent.LONG, Intent.SHORT}
-    if too_old and wanted_to_open and decision.action == Decision.Action.HOLD:
+    if too_old and wanted_to_open and decision.action == Action.HOLD:
         alert.state, alert.reason = Alert.State.EXPIRED, _sentence(too_old)
     else:
         alert.state = Alert.State.DECIDED

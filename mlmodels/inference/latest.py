@@ -5,13 +5,13 @@ scikit-learn is imported only by a process that has to compute.
 """
 
 import logging
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from market.bars import last_closed
+from mlmodels.inference.values import LatestPrediction
 from mlmodels.models import ModelVersion
 from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.registry.families import FamilyKey, is_simulated
@@ -25,27 +25,6 @@ _SAID = """
       ON said.version_id = champion.id AND said.instrument_id = %s AND said.timeframe = %s AND said.open_time = %s
     WHERE champion.family = %s AND champion.state = 'champion'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LatestPrediction:
-    """The word of a family's champion on one bar, known at its close; `open_time` is market time.
-
-    `probability` is P(reversal | the bar is a candidate), 0 with side *none*. When nobody speaks, `silent_because`
-    says why, and the rest is empty.
-    """
-
-    family: str
-    version: str = ""
-    open_time: datetime | None = None
-    probability: float = 0.0
-    side: str = "none"
-    silent_because: str = ""
-
-    @property
-    def is_candidate(self) -> bool:
-        """Whether the bar had a move to reverse."""
-        return self.side != "none"
 
 
 def latest_prediction(instrument_id: int, timeframe: int, kind: str, as_of: datetime) -> LatestPrediction:

@@ -13,7 +13,7 @@ from memory import prediction_evidence
 from memory.services import decide
 from memory.trade_signal import TradeSignal
 from mlmodels.inference import predictions
-from mlmodels.inference.latest import LatestPrediction
+from mlmodels.inference.values import LatestPrediction
 from mlmodels.models import Artefact, ModelVersion, Prediction
 from mlmodels.registry import artefacts
 from tests.support.ml_models import NEED, TIMEFRAME, bars_of, clock_after, make_version, store

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
 from brokers.models import Connection
-from memory.models import Policy
+from memory.intents import Policy
 from webhooks import addresses, services
 from webhooks.models import Source
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("name", help='as you would call it: "EMA cross on BTC"')
-        parser.add_argument("--policy", choices=Policy.values, default=Policy.FOLLOW.value)
+        parser.add_argument("--policy", choices=Policy.values(), default=Policy.FOLLOW.value)
         parser.add_argument("--connection", help="name of the connection it trades on (the only one, else paper)")
         parser.add_argument("--sizing", choices=Source.Sizing.values, default=Source.Sizing.RISK.value)
         parser.add_argument("--risk", type=Decimal, default=Decimal(1), help="%% of equity risked per entry (1)")
