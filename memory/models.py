@@ -9,7 +9,7 @@ from memory.intents import Action, Intent, Policy
 
 
 class Decision(models.Model):
-    """What the agent made of one signal, with everything it knew then. Never changed afterwards."""
+    """The agent's plan for one signal, with everything it knew then. Never changed afterwards."""
 
     signal_key = models.CharField(max_length=64, unique=True, help_text="alert-ID: one signal, one decision.")
     source = models.SlugField(help_text="Slug of the source.")
@@ -70,7 +70,7 @@ class Outcome(models.Model):
     """How a decision turned out on candles: triple barrier of target, stop and horizon. open → resolved | void.
 
     A win is: the target was reached before the stop within the horizon. A bar that touches both counts as a loss,
-    as nothing tells which came first. `known_at` is when memory may first use it.
+    as their order within the bar is unknown. `known_at` is when memory may first use it.
     """
 
     class Kind(models.TextChoices):

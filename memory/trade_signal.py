@@ -1,4 +1,4 @@
-"""What the agent is asked: one signal, in the desk's words, whoever sent it. Pure."""
+"""The agent's input: one signal, in the desk's words, whoever sent it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
