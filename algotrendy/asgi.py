@@ -1,8 +1,6 @@
 """The ASGI application: the door in front, then the live socket and Django."""
 
 import os
-from collections.abc import MutableMapping
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -10,6 +8,7 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()  # loads the apps, so it comes before everything that needs them
 
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope  # noqa: E402
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
@@ -24,16 +23,17 @@ application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
 MACHINE_PATHS = ("/healthz", "/readyz", "/prometheus")
 
 
-async def machines_only(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+async def machines_only(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Answer what watches the process, and 404 to all else: what stands behind the door when it is alone."""
     if scope["type"] == "http" and scope["path"] in MACHINE_PATHS:
-        await _django(dict(scope), receive, send)
+        await _django(dict(scope), receive, send)  # type: ignore[arg-type]  # django-stubs: any event may be sent
     elif scope["type"] == "http":
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
-        await send({"type": "http.response.start", "status": 404, "headers": headers})
-        await send({"type": "http.response.body", "body": b"Only /webhooks/ is served here.\n"})
+        body = b"Only /webhooks/ is served here.\n"
+        await send({"type": "http.response.start", "status": 404, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
     elif scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1000})
+        await send({"type": "websocket.close", "code": 1000, "reason": None})
 
 
 def door_alone() -> Door:

@@ -1,4 +1,4 @@
-"""Configuration of memory, and what it listens to from below."""
+"""Configuration of memory, and the signals of brokers and market that it receives."""
 
 from django.apps import AppConfig
 
@@ -7,7 +7,7 @@ class MemoryConfig(AppConfig):
     name = "memory"
 
     def ready(self) -> None:
-        """Listen to candles and closed trades."""
+        """Connect the receivers of candles and closed trades."""
         from brokers.signals import trade_closed
         from market.signals import candle_closed
         from memory import receivers

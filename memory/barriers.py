@@ -77,7 +77,7 @@ def place(side: Side, entry: Decimal, sigma: float | None, tick: Decimal) -> Bar
 def first_touch(side: Side, high: Array, low: Array, stop: float, target: float) -> Touch | None:
     """Return the first bar that reaches stop or target, oldest bar first, or None.
 
-    A bar that reaches both counts as the stop: nothing tells which came first. A gap is filled at the barrier.
+    A bar that reaches both counts as the stop: their order within it is unknown. A gap is filled at the barrier.
     """
     stopped = low <= stop if side == "long" else high >= stop
     reached = high >= target if side == "long" else low <= target

@@ -13,7 +13,7 @@ from market.models import MarketKind, Quote
 from memory import barriers
 from memory.agent import DecisionContext
 from memory.confidence import Level
-from memory.models import Intent
+from memory.intents import Intent
 from memory.trade_signal import TradeSignal
 from mlmodels.inference.latest import latest_prediction
 from mlmodels.inference.values import LatestPrediction

@@ -64,10 +64,10 @@ class SizingEvidence(TypedDict):
 
 
 class PredictionEvidence(TypedDict):
-    """What the market's champion said of the newest closed bar; it has no weight in the confidence yet.
+    """What the active model predicts of the newest closed bar; it has no weight in the confidence yet.
 
-    `probability` is P(reversal | the bar is a candidate). `open_time` is market time (ISO 8601, UTC). While nobody
-    speaks, `version` is empty, and `text` says why.
+    `probability` is P(reversal | the bar is a candidate). `open_time` is market time (ISO 8601, UTC). Without a
+    prediction `version` is empty, and `text` gives the reason.
     """
 
     version: str

@@ -5,39 +5,18 @@ from django.db.models import Q
 
 from brokers.models import Order, Trade
 from market.models import Instrument, MarketKind
-
-
-class Intent(models.TextChoices):
-    """What a signal asks for, in terms of the position wanted."""
-
-    LONG = "long", "Long"
-    SHORT = "short", "Short"
-    FLAT = "flat", "Flat"
-
-
-class Policy(models.TextChoices):
-    """What a source's signals may lead to."""
-
-    FOLLOW = "follow", "Follow: execute within limits, the agent annotates"
-    FILTER = "filter", "Filter: execute only what the evidence supports"
-    SHADOW = "shadow", "Shadow: decide, never order"
+from memory.intents import Action, Intent, Policy
 
 
 class Decision(models.Model):
-    """What the agent made of one signal, with everything it knew then. Never changed afterwards."""
-
-    class Action(models.TextChoices):
-        BUY = "BUY", "Buy"
-        SELL = "SELL", "Sell"
-        CLOSE = "CLOSE", "Close"
-        HOLD = "HOLD", "Hold"
+    """The agent's plan for one signal, with everything it knew then. Never changed afterwards."""
 
     signal_key = models.CharField(max_length=64, unique=True, help_text="alert-ID: one signal, one decision.")
     source = models.SlugField(help_text="Slug of the source.")
-    policy = models.CharField(max_length=8, choices=Policy.choices)
+    policy = models.CharField(max_length=8, choices=Policy.choices())
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="decisions")
-    intent = models.CharField(max_length=5, choices=Intent.choices)
-    action = models.CharField(max_length=5, choices=Action.choices)
+    intent = models.CharField(max_length=5, choices=Intent.choices())
+    action = models.CharField(max_length=5, choices=Action.choices())
     refused = models.BooleanField(default=False, help_text="The signal asked for more than was done.")
     reason = models.CharField(max_length=200, help_text="Why, in a few words.")
     confidence = models.FloatField(null=True, blank=True, help_text="P(target before stop within the horizon).")
@@ -91,7 +70,7 @@ class Outcome(models.Model):
     """How a decision turned out on candles: triple barrier of target, stop and horizon. open → resolved | void.
 
     A win is: the target was reached before the stop within the horizon. A bar that touches both counts as a loss,
-    as nothing tells which came first. `known_at` is when memory may first use it.
+    as their order within the bar is unknown. `known_at` is when memory may first use it.
     """
 
     class Kind(models.TextChoices):
@@ -112,7 +91,7 @@ class Outcome(models.Model):
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="outcomes")
     kind = models.CharField(max_length=16, choices=Kind.choices)
     state = models.CharField(max_length=8, choices=State.choices, default=State.OPEN)
-    side = models.CharField(max_length=5, choices=Intent.choices, help_text="long or short; flat when void.")
+    side = models.CharField(max_length=5, choices=Intent.choices(), help_text="long or short; flat when void.")
     entry = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
     stop = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
     target = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
@@ -156,7 +135,7 @@ class Tally(models.Model):
 
     source = models.SlugField()
     instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="tallies")
-    side = models.CharField(max_length=5, choices=Intent.choices)
+    side = models.CharField(max_length=5, choices=Intent.choices())
     wins = models.PositiveIntegerField(default=0)
     cases = models.PositiveIntegerField(default=0)
 

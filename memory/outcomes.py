@@ -15,7 +15,8 @@ from brokers.models import Fill, Trade
 from market import selectors as market
 from market.models import Candle, Quote
 from memory import barriers
-from memory.models import Decision, DecisionOrder, Intent, Outcome, Tally
+from memory.intents import Action, Intent, Policy
+from memory.models import Decision, DecisionOrder, Outcome, Tally
 from memory.signals import outcomes_resolved
 
 #: Bars after the horizon that late candles are waited for.
@@ -26,7 +27,7 @@ BATCH = 2000
 def open_for(decision: Decision, side: Intent) -> Outcome:
     """Open the outcome of a decision that has just been made; void at once if there is nothing to follow."""
     start = _bar_after(decision.as_of, decision.timeframe)
-    ordered = decision.action in (Decision.Action.BUY, Decision.Action.SELL) and decision.policy != "shadow"
+    ordered = decision.action in (Action.BUY, Action.SELL) and decision.policy != Policy.SHADOW
     void = _why_void(decision, side)
     return Outcome.objects.create(
         decision=decision,

@@ -1,13 +1,13 @@
 """What a model's prediction means for a side. Pure.
 
-A predicted reversal of a rise (a peak) speaks against being long and for being short; of a fall (a trough) the
+A predicted reversal of a rise (a peak) opposes being long and supports being short; of a fall (a trough) the
 other way round.
 """
 
 from typing import Literal
 
 from memory.evidence import PredictionEvidence
-from memory.models import Intent
+from memory.intents import Intent
 from mlmodels.inference.values import LatestPrediction
 
 Stance = Literal["supports", "opposes", "silent"]
@@ -22,23 +22,23 @@ def stance(predicted: str, side: str) -> Stance:
     return "supports" if side == favoured else "opposes"
 
 
-def evidence(said: LatestPrediction, side: str) -> PredictionEvidence:
+def evidence(prediction: LatestPrediction, side: str) -> PredictionEvidence:
     """Return what is kept of a prediction with a decision about `side` (long, short, flat)."""
-    taken = stance(said.side, side)
+    side_stance = stance(prediction.side, side)
     return {
-        "version": said.version,
-        "family": said.family,
-        "probability": said.probability if said.version else None,
-        "side": said.side,
-        "candidate": said.is_candidate,
-        "stance": taken,
-        "open_time": said.open_time.isoformat() if said.open_time else None,
-        "text": said.inactive_reason or _text(said, taken, side),
+        "version": prediction.version,
+        "family": prediction.family,
+        "probability": prediction.probability if prediction.version else None,
+        "side": prediction.side,
+        "candidate": prediction.is_candidate,
+        "stance": side_stance,
+        "open_time": prediction.open_time.isoformat() if prediction.open_time else None,
+        "text": prediction.inactive_reason or _text(prediction, side_stance, side),
     }
 
 
-def _text(said: LatestPrediction, taken: Stance, side: str) -> str:
-    if not said.is_candidate:
+def _text(prediction: LatestPrediction, side_stance: Stance, side: str) -> str:
+    if not prediction.is_candidate:
         return "no move that could be reversed"
-    about = "" if taken == "silent" else f": {taken} {side}"
-    return f"a {said.side} with {said.probability:.0%}{about}"
+    about = "" if side_stance == "silent" else f": {side_stance} {side}"
+    return f"a {prediction.side} with {prediction.probability:.0%}{about}"

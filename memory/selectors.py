@@ -2,19 +2,19 @@
 
 from django.db.models import QuerySet
 
-from memory.models import Decision, Outcome
+from memory.models import Decision
 
 
 def decisions(*, source: str = "", symbol: str = "", action: str = "") -> QuerySet[Decision]:
     """Return decisions, newest first, with instrument and outcome; optionally of one source, symbol or action."""
-    found = Decision.objects.select_related("instrument", "outcome").order_by("-id")
+    rows = Decision.objects.select_related("instrument", "outcome").order_by("-id")
     if source:
-        found = found.filter(source=source)
+        rows = rows.filter(source=source)
     if symbol:
-        found = found.filter(instrument__symbol=symbol)
+        rows = rows.filter(instrument__symbol=symbol)
     if action:
-        found = found.filter(action=action)
-    return found
+        rows = rows.filter(action=action)
+    return rows
 
 
 def decision_detail(decision_id: int) -> Decision | None:
@@ -25,8 +25,3 @@ def decision_detail(decision_id: int) -> Decision | None:
         .filter(pk=decision_id)
         .first()
     )
-
-
-def unresolved() -> int:
-    """Return how many outcomes still run."""
-    return Outcome.objects.filter(state=Outcome.State.OPEN).count()

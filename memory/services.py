@@ -1,15 +1,13 @@
-"""Writes of memory: decide a signal, and take in what became of it."""
-
-from typing import Any
+"""Writes of memory: decide a signal and place its orders."""
 
 from algotrendy.events import announce
 from brokers import services as brokers
 from brokers.models import Order
 from market.models import Quote
-from memory import agent, decision_context, outcomes, prediction_evidence
+from memory import agent, decision_context, evidence_builder, outcomes
 from memory.agent import DecisionContext, Plan
-from memory.evidence import Evidence
-from memory.models import Decision, DecisionOrder, Intent, Policy
+from memory.intents import Intent, Policy
+from memory.models import Decision, DecisionOrder
 from memory.signals import decided
 from memory.trade_signal import TradeSignal
 
@@ -20,18 +18,18 @@ def decide(signal: TradeSignal) -> Decision:
     Idempotent by `signal.key` through a unique constraint: a second call raises IntegrityError. Orders leave only
     after the commit. Nothing later than the quote's market time is looked at.
     """
-    found, quote = decision_context.gather(signal)
-    plan = agent.make_plan(signal, found)
-    decision = _record(signal, plan, found, quote)
+    context, quote = decision_context.gather(signal)
+    plan = agent.make_plan(signal, context)
+    decision = _record(signal, plan, context, quote)
     _place_orders(decision, signal, plan)
     outcomes.open_for(decision, plan.side)
     announce(decided, Decision, decision_id=decision.pk)
     return decision
 
 
-def _record(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quote | None) -> Decision:
+def _record(signal: TradeSignal, plan: Plan, context: DecisionContext, quote: Quote | None) -> Decision:
     as_of, kind, timeframe = decision_context.clock(quote)
-    placed, belief = plan.barriers, plan.confidence
+    barriers, confidence = plan.barriers, plan.confidence
     return Decision.objects.create(
         signal_key=signal.key,
         source=signal.source,
@@ -41,79 +39,20 @@ def _record(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quot
         action=plan.action,
         refused=plan.refused,
         reason=plan.reason[:200],
-        confidence=belief.mean if belief else None,
-        confidence_low=belief.low if belief else None,
-        confidence_high=belief.high if belief else None,
+        confidence=confidence.mean if confidence else None,
+        confidence_low=confidence.low if confidence else None,
+        confidence_high=confidence.high if confidence else None,
         break_even=plan.break_even,
-        price=found.price,
+        price=context.price,
         quantity=plan.entry_quantity or plan.exit_quantity or None,
-        stop=placed.stop if placed else None,
-        target=placed.target if placed else None,
+        stop=barriers.stop if barriers else None,
+        target=barriers.target if barriers else None,
         timeframe=timeframe,
         market=kind,
         as_of=as_of,
         received_at=signal.received_at,
-        evidence=_evidence(signal, plan, found, quote),
+        evidence=evidence_builder.build(signal, plan, context, quote),
     )
-
-
-def _evidence(signal: TradeSignal, plan: Plan, found: DecisionContext, quote: Quote | None) -> Evidence:
-    base = plan.base if plan.base is not None else 0.5
-    belief = plan.confidence
-    evidence: Evidence = {
-        "base": {"mean": base, "text": "a market without edge: stop / (stop + target)"},
-        "levels": [
-            {"name": level.name, "wins": level.wins, "cases": level.cases, "mean": mean}
-            for level, mean in zip(found.levels, belief.steps if belief else (), strict=False)
-        ],
-        "confidence": belief.mean if belief else base,
-        "low": belief.low if belief else 0.0,
-        "high": belief.high if belief else 1.0,
-        "break_even": plan.break_even,
-        "volatility": found.sigma,
-        "quote": None,
-        "position": {"quantity": _text(found.position), "average_price": _text(found.average_price)},
-        "desk": {
-            "state": found.desk_state,
-            "equity": _text(found.equity),
-            "day_pnl": _text(found.day_pnl),
-            "open_positions": found.open_positions,
-        },
-        "checks": [_check(check) for check in plan.checks],
-        "notes": list(plan.notes),
-        "signal": dict(signal.tags) | ({"price": _text(signal.price)} if signal.price else {}),
-    }
-    if quote:
-        evidence["quote"] = {
-            "price": _text(quote.price),
-            "market_time": quote.market_time.isoformat(),
-            "kind": quote.kind,
-        }
-    if found.prediction:
-        evidence["prediction"] = prediction_evidence.evidence(found.prediction, plan.side)
-    if plan.sizing and plan.barriers:
-        evidence["sizing"] = {
-            "method": signal.sizing,
-            "wanted": _text(plan.wanted_quantity),
-            "allowed": _text(plan.entry_quantity),
-            "stop_distance": _text(abs(plan.barriers.entry - plan.barriers.stop)),
-            "text": plan.sizing,
-        }
-    return evidence
-
-
-def _check(check: Any) -> Any:
-    return {
-        "name": check.name,
-        "ok": check.ok,
-        "value": _text(check.value),
-        "limit": _text(check.limit),
-        "text": check.text,
-    }
-
-
-def _text(value: Any) -> str:
-    return f"{value:f}" if hasattr(value, "as_tuple") else str(value)
 
 
 def _place_orders(decision: Decision, signal: TradeSignal, plan: Plan) -> None:

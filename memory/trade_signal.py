@@ -1,12 +1,14 @@
-"""What the agent is asked: one signal, in the desk's words, whoever sent it."""
+"""The agent's input: one signal, in the desk's words, whoever sent it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from brokers.models import Connection
-from market.models import Instrument
+if TYPE_CHECKING:
+    from brokers.models import Connection
+    from market.models import Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class TradeSignal:
     key: str
     source: str
     policy: str
-    connection: Connection
-    instrument: Instrument
+    connection: "Connection"
+    instrument: "Instrument"
     intent: str
     price: Decimal | None
     quantity: Decimal | None

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 from django.utils import timezone
 
 from market import selectors as market
@@ -45,24 +45,24 @@ class Cross:
 
     @property
     def event_id(self) -> str:
-        """The same for the same cross, whoever finds it and how often."""
+        """The same for the same cross, however often it is computed."""
         return f"demo-{self.instrument.symbol}-{self.bar}"
 
 
 def post_crosses() -> int:
-    """Post what the demo strategy has to say now; return how many alerts were accepted."""
+    """Post the crosses that were not posted yet; return how many alerts were accepted."""
     source = Source.objects.filter(is_demo=True, revoked_at=None).first()
     if source is None:
         return 0
-    news = list(_news(source))
-    if not news:
+    crosses = list(_unposted(source))
+    if not crosses:
         return 0
     url = addresses.webhook_url(demo_token(), addresses.local_url())
     with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-        return sum(_post(client, url, cross, prior) for cross, prior in news)
+        return sum(_post(client, url, cross, prior) for cross, prior in crosses)
 
 
-def _news(source: Source) -> Iterator[tuple[Cross, str]]:
+def _unposted(source: Source) -> Iterator[tuple[Cross, str]]:
     """Yield crosses that were not posted yet, each with the strategy's position before."""
     instruments = list(Instrument.objects.filter(feed__driver=Feed.Driver.SIMULATOR).select_related("quote_now"))
     crosses = [cross for instrument in instruments if (cross := newest_cross(instrument))]
@@ -105,12 +105,12 @@ def newest_cross(instrument: Instrument) -> Cross | None:
     )
 
 
-def crossing(close: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def crossing(close: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Return whether the fast average lies above the slow one, for each bar from the first that has both."""
     if len(close) <= SLOW:
         return np.zeros(0, dtype=bool)
     known = slice(SLOW - 1, None)
-    above: np.ndarray[Any, np.dtype[np.bool_]] = talib.EMA(close, FAST)[known] > talib.EMA(close, SLOW)[known]
+    above: npt.NDArray[np.bool_] = talib.EMA(close, FAST)[known] > talib.EMA(close, SLOW)[known]
     return above
 
 

@@ -1,4 +1,4 @@
-"""What the doctor looks at in the inbox: how long alerts wait."""
+"""The doctor's check of the inbox: how long alerts wait."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ LONGEST_QUEUE_SECONDS = 30
 
 @desk_check
 def queue() -> Iterator[Finding]:
-    """Tell how long the oldest undecided alert waits."""
+    """Report how long the oldest undecided alert waits."""
     age = queue_age()
     if age is None:
         yield Finding(True, "No alert waits for its decision")

@@ -17,13 +17,13 @@ from algotrendy.locks import try_session_lock
 from market import selectors as market
 from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Feed, Instrument, MarketKind
-from memory.models import Decision, Intent
+from memory.intents import Action, Intent
 from memory.services import decide
 from memory.trade_signal import TradeSignal
 from webhooks.models import Alert
 from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
 from webhooks.parsing.staleness import Clock, stale_reason
-from webhooks.parsing.values import wish
+from webhooks.parsing.values import intent_of
 from webhooks.signals import alert_changed
 
 logger = logging.getLogger(__name__)
@@ -53,14 +53,14 @@ def waiting() -> bool:
 def drain(seconds: float = TURN_SECONDS) -> int:
     """Decide alerts until none waits or `seconds` are over, and return how many were settled.
 
-    Returns 0 at once while somebody else is at it. Raises OperationalError when the database is lost.
+    Returns 0 at once while another process drains. Raises OperationalError when the database is lost.
     """
     ends = time.monotonic() + seconds
     settled = 0
-    # Whoever finds the lock taken leaves, so its holder looks once more after letting go of it.
+    # A process that finds the lock taken leaves, so its holder checks once more after the release.
     while waiting() and time.monotonic() < ends:
-        with try_session_lock(LOCK) as mine:
-            done = _drain_locked(ends) if mine else 0
+        with try_session_lock(LOCK) as acquired:
+            done = _drain_locked(ends) if acquired else 0
         if not done:
             break
         settled += done
@@ -99,11 +99,11 @@ def _attempt(alert_id: int, attempts: int) -> int:
         logger.exception("alert %d was not decided, attempt %d", alert_id, attempts)
         if attempts < MAX_ATTEMPTS:
             return 0
-        _give_up(alert_id, f"The desk failed {attempts} times to decide this alert: {_name(problem)}")
+        _give_up(alert_id, f"The desk failed {attempts} times to decide this alert: {_description(problem)}")
     return 1
 
 
-def _name(problem: Exception) -> str:
+def _description(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}".rstrip(": ")
 
 
@@ -141,7 +141,7 @@ def _decide(alert: Alert) -> None:
     decision = decide(_signal(alert, parsed, alert.instrument, too_old))
     alert.decision = decision
     wanted_to_open = parsed.intent in {Intent.LONG, Intent.SHORT}
-    if too_old and wanted_to_open and decision.action == Decision.Action.HOLD:
+    if too_old and wanted_to_open and decision.action == Action.HOLD:
         alert.state, alert.reason = Alert.State.EXPIRED, _sentence(too_old)
     else:
         alert.state = Alert.State.DECIDED
@@ -152,9 +152,9 @@ def _sentence(text: str) -> str:
 
 
 def _instrument(symbol: str) -> Instrument:
-    found = market.resolve_symbol(symbol)
-    if found is not None:
-        return found
+    instrument = market.resolve_symbol(symbol)
+    if instrument is not None:
+        return instrument
     known = list(Instrument.objects.order_by("symbol").values_list("symbol", flat=True)[: KNOWN_SHOWN + 1])
     more = ", …" if len(known) > KNOWN_SHOWN else ""
     listed = f"It knows {', '.join(known[:KNOWN_SHOWN])}{more}." if known else "It knows none yet."
@@ -168,8 +168,8 @@ def _too_old(alert: Alert, parsed: ParsedAlert, instrument: Instrument) -> str:
     """
     clocks = [Clock(timezone.now()), *_market_clock(instrument)]
     limit = timedelta(seconds=alert.source.staleness_seconds)
-    told = ParsedAlert("", "hold", "") if alert.replay_of_id else parsed
-    return stale_reason(told, alert.received_at, clocks, limit)
+    dated = ParsedAlert("", "hold", "") if alert.replay_of_id else parsed
+    return stale_reason(dated, alert.received_at, clocks, limit)
 
 
 def _market_clock(instrument: Instrument) -> list[Clock]:
@@ -210,4 +210,8 @@ def _signal(alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: 
 def _hold_reason(parsed: ParsedAlert) -> str:
     if parsed.intent != "hold":
         return ""
-    return "the alert asks for nothing" if wish(parsed.action) == "hold" else "a partial exit: the position stays"
+    return (
+        "the alert asks for nothing"
+        if intent_of(parsed.action) == "hold"
+        else "a partial exit: the position stays"
+    )

@@ -18,7 +18,7 @@ def digest(secret: str) -> str:
 
 
 def matches(secret: str, stored: str) -> bool:
-    """Return whether `secret` has the hash `stored`, in a time that tells nothing about either."""
+    """Return whether `secret` has the hash `stored`, in constant time."""
     return hmac.compare_digest(digest(secret), stored)
 
 

@@ -6,7 +6,8 @@ from django.db.models import Q
 
 from brokers.models import Connection
 from market.models import Instrument
-from memory.models import Decision, Intent, Policy
+from memory.intents import Intent, Policy
+from memory.models import Decision
 
 # Held for the rest of a transaction that adds alerts, by every process that does: their ids follow the order of
 # their commits, and nobody can add an equal alert between the look for one and the insert.
@@ -33,7 +34,7 @@ class Source(models.Model):
     body_secret_hash = models.CharField(max_length=64, blank=True, help_text="Empty: no body secret is asked for.")
     allowed_networks = models.JSONField(default=list, blank=True, help_text='["52.89.214.238/32", …]; empty: any.')
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="sources")
-    policy = models.CharField(max_length=8, choices=Policy.choices, default=Policy.FOLLOW)
+    policy = models.CharField(max_length=8, choices=Policy.choices(), default=Policy.FOLLOW.value)
     sizing = models.CharField(max_length=8, choices=Sizing.choices, default=Sizing.RISK)
     risk_pct = models.DecimalField(
         max_digits=6, decimal_places=3, default=1, help_text="% of equity risked per entry."
@@ -87,7 +88,7 @@ class Alert(models.Model):
     instrument = models.ForeignKey(
         Instrument, null=True, blank=True, on_delete=models.SET_NULL, related_name="alerts"
     )
-    intent = models.CharField(max_length=5, choices=Intent.choices, blank=True)
+    intent = models.CharField(max_length=5, choices=Intent.choices(), blank=True)
     decision = models.OneToOneField(
         Decision, null=True, blank=True, on_delete=models.PROTECT, related_name="alert"
     )

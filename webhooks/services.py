@@ -7,7 +7,7 @@ import json
 import secrets
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict, Unpack
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractBaseUser
@@ -28,11 +28,28 @@ DEMO_NAME = "Demo: EMA 9/21 cross"
 DEMO_RISK = Decimal("0.25")  # % of equity per entry: four instruments, many entries
 User = AbstractBaseUser | None
 
-#: What `update_source` may change. Tokens and the secret have services of their own.
-SETTINGS = frozenset(
-    {"name", "connection", "policy", "sizing", "risk_pct", "notional", "staleness_seconds", "allow_short"}
-    | {"silence_hours", "allowed_networks"}
-)
+
+class SourceSettings(TypedDict, total=False):
+    """What alerts of a source may do, as the fields of the model."""
+
+    policy: str
+    sizing: str
+    risk_pct: Decimal
+    notional: Decimal | None
+    staleness_seconds: int
+    allow_short: bool
+    silence_hours: int
+    allowed_networks: list[str]
+
+
+class SourceChanges(SourceSettings, total=False):
+    """What `update_source` may change. Tokens and the secret have services of their own."""
+
+    name: str
+    connection: Connection
+
+
+CHANGEABLE: frozenset[str] = SourceChanges.__optional_keys__
 
 
 class NotForDemo(Exception):
@@ -45,12 +62,17 @@ class SourceRevoked(Exception):
 
 @transaction.atomic
 def create_source(
-    *, name: str, connection: Connection, by: User = None, token: str | None = None, **settings: Any
+    *,
+    name: str,
+    connection: Connection,
+    by: User = None,
+    token: str | None = None,
+    is_demo: bool = False,
+    **settings: Unpack[SourceSettings],
 ) -> tuple[Source, str]:
     """Make a source and return it with its token, which can't be read again.
 
-    `settings` are further fields of the model. Raises IntegrityError when the name is taken, ValueError for an
-    allow-list that can't be read.
+    Raises IntegrityError when the name is taken, ValueError for an allow-list that can't be read.
     """
     addresses.networks(tuple(settings.get("allowed_networks") or ()))
     token = token or keys.new_token()
@@ -61,9 +83,10 @@ def create_source(
         token_hash=keys.digest(token),
         token_hint=keys.hint(token),
         created_by_id=by.pk if by else None,
+        is_demo=is_demo,
         **settings,
     )
-    _note(by, source, "made the source")
+    _log_change(by, source, "made the source")
     return source, token
 
 
@@ -98,18 +121,18 @@ def demo_token() -> str:
 
 
 @transaction.atomic
-def update_source(*, source: Source, by: User = None, **settings: Any) -> Source:
+def update_source(*, source: Source, by: User = None, **changes: Unpack[SourceChanges]) -> Source:
     """Change what a source may do, for alerts decided from now on. Raises ValueError for an unknown setting."""
-    if unknown := set(settings) - SETTINGS:
+    if unknown := set(changes) - CHANGEABLE:
         raise ValueError(f"no settings of a source: {', '.join(sorted(unknown))}")
-    addresses.networks(tuple(settings.get("allowed_networks") or ()))
+    addresses.networks(tuple(changes.get("allowed_networks") or ()))
     before = Source.objects.select_for_update().get(pk=source.pk)
-    changed = [name for name, value in settings.items() if getattr(before, name) != value]
-    for name in changed:
-        setattr(source, name, settings[name])
-    source.save(update_fields=changed)
+    changed = {name: value for name, value in changes.items() if getattr(before, name) != value}
+    for name, value in changed.items():
+        setattr(source, name, value)
+    source.save(update_fields=list(changed))
     if changed:
-        _note(by, source, f"changed {', '.join(sorted(changed))}")
+        _log_change(by, source, f"changed {', '.join(sorted(changed))}")
     return source
 
 
@@ -124,7 +147,7 @@ def rotate_token(*, source: Source, by: User = None, grace: timedelta = GRACE) -
     source.previous_until = timezone.now() + grace if grace else None
     source.token_hash, source.token_hint = keys.digest(token), keys.hint(token)
     source.save(update_fields=["previous_token_hash", "previous_until", "token_hash", "token_hint"])
-    _note(by, source, "gave the source a new token")
+    _log_change(by, source, "gave the source a new token")
     return token
 
 
@@ -133,7 +156,7 @@ def set_body_secret(*, source: Source, secret: str, by: User = None) -> None:
     """Ask for `secret` in the body of every alert of a source; an empty one asks for none."""
     source.body_secret_hash = keys.digest(secret) if secret else ""
     source.save(update_fields=["body_secret_hash"])
-    _note(by, source, "changed the body secret" if secret else "removed the body secret")
+    _log_change(by, source, "changed the body secret" if secret else "removed the body secret")
 
 
 @transaction.atomic
@@ -142,7 +165,7 @@ def revoke(*, source: Source, by: User = None) -> None:
     revoked = Source.objects.filter(pk=source.pk, revoked_at=None).update(revoked_at=timezone.now())
     source.refresh_from_db(fields=["revoked_at"])
     if revoked:
-        _note(by, source, "revoked the source")
+        _log_change(by, source, "revoked the source")
 
 
 def create_key(*, name: str, scope: str = ApiKey.Scope.READ) -> tuple[ApiKey, str]:
@@ -151,10 +174,10 @@ def create_key(*, name: str, scope: str = ApiKey.Scope.READ) -> tuple[ApiKey, st
     Raises IntegrityError when the name is taken.
     """
     key = keys.new_token()
-    made = ApiKey.objects.create(
+    row = ApiKey.objects.create(
         name=name, key_hash=keys.digest(key), key_hint=keys.hint(key), scope=ApiKey.Scope(scope)
     )
-    return made, key
+    return row, key
 
 
 def revoke_key(*, key: ApiKey) -> None:
@@ -164,29 +187,31 @@ def revoke_key(*, key: ApiKey) -> None:
 
 
 def replay_alert(*, alert: Alert, by: User = None) -> Alert:
-    """Take an alert in again as a new one, decided by what is known now. Raises SourceRevoked."""
-    again = _take_in(
+    """Store an alert again as a new one, decided by what is known now. Raises SourceRevoked."""
+    replay = _store_alert(
         source=alert.source,
         body=bytes(alert.body),
         content_type=alert.content_type,
         key=f"replay:{alert.pk}:{secrets.token_hex(8)}",
         replay_of=alert,
     )
-    _note(by, alert, f"replayed the alert as #{again.pk}")
-    return again
+    _log_change(by, alert, f"replayed the alert as #{replay.pk}")
+    return replay
 
 
 def send_test(*, source: Source, symbol: str, action: str, by: User = None) -> Alert:
-    """Take in a test alert as if the source had sent it. Raises SourceRevoked."""
+    """Store a test alert as if the source had sent it. Raises SourceRevoked."""
     body = json.dumps({"symbol": symbol, "action": action, "comment": "test alert"}).encode()
     key = f"test:{secrets.token_hex(12)}"
-    alert = _take_in(source=source, body=body, content_type="application/json", key=key)
-    _note(by, alert, f"sent a test alert: {action} {symbol}")
+    alert = _store_alert(source=source, body=body, content_type="application/json", key=key)
+    _log_change(by, alert, f"sent a test alert: {action} {symbol}")
     return alert
 
 
 @transaction.atomic
-def _take_in(*, source: Source, body: bytes, content_type: str, key: str, replay_of: Alert | None = None) -> Alert:
+def _store_alert(
+    *, source: Source, body: bytes, content_type: str, key: str, replay_of: Alert | None = None
+) -> Alert:
     # The same lock as the door's: ids follow the order of commits, so that alerts are decided in that order.
     lock_in_transaction(ADD_ALERTS_LOCK)
     if Source.objects.get(pk=source.pk).revoked_at:
@@ -206,11 +231,11 @@ def _take_in(*, source: Source, body: bytes, content_type: str, key: str, replay
 
 def forget_old_tokens(now: datetime | None = None) -> int:
     """Delete the hashes of rotated tokens whose grace is over; return how many."""
-    over = Source.objects.filter(previous_until__lte=now or timezone.now())
-    return over.update(previous_token_hash="", previous_until=None)
+    expired = Source.objects.filter(previous_until__lte=now or timezone.now())
+    return expired.update(previous_token_hash="", previous_until=None)
 
 
-def _note(by: User, subject: Source | Alert, text: str) -> None:
+def _log_change(by: User, subject: Source | Alert, text: str) -> None:
     if by is None:
         return
     LogEntry.objects.create(

@@ -20,8 +20,8 @@ def work_inbox() -> int:
 @shared_task(name="webhooks.demo")
 def demo() -> int:
     """Let the demo's strategy look at the market; one worker at a time, or a slow second would post twice."""
-    with try_session_lock("webhooks.demo") as mine:
-        return strategy.post_crosses() if mine else 0
+    with try_session_lock("webhooks.demo") as acquired:
+        return strategy.post_crosses() if acquired else 0
 
 
 @shared_task(name="webhooks.housekeeping")

@@ -10,7 +10,8 @@ from dashboard.charts import svg
 from dashboard.selectors.order_timeline import Event, order_life
 from market import selectors as market
 from market.models import Candle
-from memory.models import Decision, Intent, Outcome, Tally
+from memory.intents import Intent
+from memory.models import Decision, Outcome, Tally
 from webhooks.models import Alert, Source
 
 BARS_BEFORE = 120

@@ -12,7 +12,7 @@ from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts, decision_detail
 from market.models import Instrument
 from memory import selectors as memory
-from memory.models import Decision
+from memory.intents import Action
 from webhooks.models import Source
 
 FILTERS = ("source", "instrument", "action")
@@ -36,7 +36,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
         "live": page.is_first and not any(chosen.values()),
         "sources": list(Source.objects.order_by("name").values_list("slug", "name")[:200]),
         "instruments": list(Instrument.objects.order_by("symbol").values_list("symbol", flat=True)[:500]),
-        "actions": Decision.Action.values,
+        "actions": Action.values(),
     }
     return render(request, "dashboard/decisions/list.html", context)
 

@@ -13,7 +13,8 @@ from brokers.models import Connection, Desk, Order, Trade
 from dashboard.labels import STATES
 from dashboard.templatetags import desk as write
 from market.models import Feed, Instrument
-from memory.models import Decision, Intent, Outcome
+from memory.intents import Action, Intent
+from memory.models import Outcome
 from webhooks.models import Alert
 
 BITCOIN = Instrument(symbol="BTCUSDT", tick_size=Decimal("0.01"), step_size=Decimal("0.00001"))
@@ -77,10 +78,10 @@ def test_an_age_counts_from_the_wall_clock() -> None:
 @pytest.mark.parametrize(
     "choices",
     [Desk.State, Connection.Health, Connection.Mode, Order.State, Order.Side, Trade.Side, Trade.State, Alert.State,
-     Decision.Action, Intent, Outcome.State, Outcome.Result, Outcome.Kind, Feed.State],
+     Action, Intent, Outcome.State, Outcome.Result, Outcome.Kind, Feed.State],
 )  # fmt: skip
 def test_every_state_has_a_colour_and_a_word(choices: type) -> None:
-    assert {str(value) for value in choices.values} <= set(STATES)  # type: ignore[attr-defined]
+    assert {str(value) for value in choices} <= set(STATES)  # type: ignore[attr-defined]
 
 
 def test_a_badge_escapes_what_it_does_not_know() -> None:

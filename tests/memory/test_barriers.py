@@ -23,8 +23,8 @@ def test_volatility_is_the_sample_deviation_of_log_returns() -> None:
 
 
 def test_an_unknown_volatility_puts_the_stop_one_percent_away() -> None:
-    placed = place("long", Decimal(100), None, TICK)
-    assert (placed.stop, placed.target) == (Decimal("99.00"), Decimal("101.50"))
+    barriers = place("long", Decimal(100), None, TICK)
+    assert (barriers.stop, barriers.target) == (Decimal("99.00"), Decimal("101.50"))
 
 
 @given(
@@ -33,10 +33,10 @@ def test_an_unknown_volatility_puts_the_stop_one_percent_away() -> None:
     st.one_of(st.none(), st.floats(0, 0.01)),
 )
 def test_the_entry_lies_strictly_between_stop_and_target(side, entry, sigma) -> None:
-    placed = place(side, entry, sigma, TICK)
-    low, high = sorted([placed.stop, placed.target])
+    barriers = place(side, entry, sigma, TICK)
+    low, high = sorted([barriers.stop, barriers.target])
     assert 0 < low < entry < high
-    assert (placed.stop < entry) == (side == "long")
+    assert (barriers.stop < entry) == (side == "long")
 
 
 def test_a_flat_market_still_has_a_stop() -> None:

@@ -10,9 +10,9 @@ counts = st.integers(0, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), s
 
 
 def test_without_cases_the_confidence_is_the_rate_of_a_market_without_edge() -> None:
-    belief = shrunken(0.4, [Level("desk", 0, 0), Level("source", 0, 0)])
-    assert belief.mean == pytest.approx(0.4)
-    assert belief.low < 0.4 < belief.high
+    confidence = shrunken(0.4, [Level("desk", 0, 0), Level("source", 0, 0)])
+    assert confidence.mean == pytest.approx(0.4)
+    assert confidence.low < 0.4 < confidence.high
 
 
 def test_many_cases_outweigh_the_base() -> None:
@@ -36,10 +36,10 @@ def test_a_narrow_level_is_pulled_towards_the_wider_one() -> None:
 
 @given(st.floats(0.01, 0.99), st.lists(counts, max_size=3))
 def test_it_is_always_a_probability_inside_its_interval(base: float, pairs: list[tuple[int, int]]) -> None:
-    belief = shrunken(base, [Level("x", wins, cases) for wins, cases in pairs])
-    assert 0 <= belief.low <= belief.high <= 1
-    assert 0 < belief.mean < 1
-    assert len(belief.steps) == len(pairs)
+    confidence = shrunken(base, [Level("x", wins, cases) for wins, cases in pairs])
+    assert 0 <= confidence.low <= confidence.high <= 1
+    assert 0 < confidence.mean < 1
+    assert len(confidence.steps) == len(pairs)
 
 
 def test_a_base_that_is_no_probability_is_refused() -> None:

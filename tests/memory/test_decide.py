@@ -108,8 +108,8 @@ def test_orders_leave_only_after_the_commit(signal, django_capture_on_commit_cal
 def test_a_decision_is_read_with_a_constant_number_of_queries(signal, django_assert_num_queries) -> None:
     decision = decide(signal)
     with django_assert_num_queries(5):
-        found = decision_detail(decision.pk)
-        assert found is not None
-        for link in found.order_links.all():
+        detail = decision_detail(decision.pk)
+        assert detail is not None
+        for link in detail.order_links.all():
             list(link.order.fills.all())
             assert link.order.connection.name == "paper"

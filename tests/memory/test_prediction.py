@@ -53,17 +53,17 @@ def predicting(side: str, probability: float) -> ModelVersion:
 )
 def test_a_predicted_peak_opposes_long_and_a_trough_supports_it(signal, side, intent, stance) -> None:
     version = predicting(side, 0.0 if side == "none" else 0.37)
-    said = decide(replace(signal, intent=intent)).evidence["prediction"]
-    assert said["stance"] == stance
-    assert (said["version"], said["family"]) == (version.name, version.family)
-    assert (said["side"], said["candidate"]) == (side, side != "none")
-    assert said["open_time"] == clock_after(NEED + 39).isoformat()
+    prediction = decide(replace(signal, intent=intent)).evidence["prediction"]
+    assert prediction["stance"] == stance
+    assert (prediction["version"], prediction["family"]) == (version.name, version.family)
+    assert (prediction["side"], prediction["candidate"]) == (side, side != "none")
+    assert prediction["open_time"] == clock_after(NEED + 39).isoformat()
 
 
 def test_the_evidence_says_in_words_what_was_predicted(signal) -> None:
     predicting("trough", 0.37)
-    said = decide(signal).evidence["prediction"]
-    assert (said["text"], said["probability"]) == ("a trough with 37%: supports long", 0.37)
+    prediction = decide(signal).evidence["prediction"]
+    assert (prediction["text"], prediction["probability"]) == ("a trough with 37%: supports long", 0.37)
 
 
 def test_a_prediction_has_no_weight_in_the_confidence_or_the_size(signal) -> None:
@@ -75,17 +75,17 @@ def test_a_prediction_has_no_weight_in_the_confidence_or_the_size(signal) -> Non
 
 
 def test_without_a_model_the_decision_says_so(signal) -> None:
-    said = decide(signal).evidence["prediction"]
-    assert (said["version"], said["probability"], said["stance"]) == ("", None, "silent")
-    assert said["text"] == "no model speaks for these candles yet"
+    prediction = decide(signal).evidence["prediction"]
+    assert (prediction["version"], prediction["probability"], prediction["stance"]) == ("", None, "silent")
+    assert prediction["text"] == "no model speaks for these candles yet"
 
 
 def test_a_prediction_that_is_there_costs_one_query(signal) -> None:
     predicting("peak", 0.4)
     decide(replace(signal, key="alert-0"))
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         decide(signal)
-    assert len([one for one in asked.captured_queries if "mlmodels" in one["sql"]]) == 1
+    assert len([query for query in queries.captured_queries if "mlmodels" in query["sql"]]) == 1
 
 
 def test_the_agent_computes_what_no_worker_has_yet(signal) -> None:
@@ -111,7 +111,7 @@ def test_without_a_price_nothing_is_asked(signal) -> None:
 
 
 def test_an_expired_model_says_that_it_is_too_old() -> None:
-    said = prediction_evidence.evidence(
+    prediction = prediction_evidence.evidence(
         LatestPrediction("reversal-5m-real", inactive_reason="the model x is too old to speak"), "long"
     )
-    assert (said["text"], said["version"]) == ("the model x is too old to speak", "")
+    assert (prediction["text"], prediction["version"]) == ("the model x is too old to speak", "")

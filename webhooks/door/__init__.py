@@ -1,1 +1,1 @@
-"""The door: authenticates, stores and answers alerts in front of Django, and understands nothing of them."""
+"""The door: authenticates, stores and answers alerts in front of Django, without parsing what they ask for."""

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 
 from algotrendy import locks
-from webhooks.door.database import Connection, Link, Unavailable
+from webhooks.door.database import Connection, Database, Unavailable
 from webhooks.models import ADD_ALERTS_LOCK
 
 logger = logging.getLogger(__name__)
@@ -85,17 +85,17 @@ class Incoming:
     received_at: datetime
     answer: "asyncio.Future[Accepted]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def possible(self) -> list[Key]:
+    def possible_keys(self) -> list[Key]:
         """Return the keys under which an equal alert may be stored, the newest first."""
         return [(self.source_id, key) for key in (self.key, self.earlier_key) if key]
 
 
 class Committer:
-    """Stores alerts in batches. `stored` is called after each batch with the id of its newest alert."""
+    """Stores alerts in batches. `on_stored` is called after each batch with the id of its newest alert."""
 
-    def __init__(self, link: Link, stored: Callable[[int], None]) -> None:
-        self._link = link
-        self._stored = stored
+    def __init__(self, database: Database, on_stored: Callable[[int], None]) -> None:
+        self._database = database
+        self._on_stored = on_stored
         self._waiting: list[Incoming] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -104,8 +104,8 @@ class Committer:
     async def accept(self, alert: Incoming) -> Accepted:
         """Return what became of `alert` once it is durable. Raises Unavailable when it could not be stored.
 
-        When PostgreSQL is lost or silent in the middle of a commit nobody knows its fate; then Unavailable makes
-        the sender come again, and the alert's key makes that harmless.
+        When PostgreSQL is lost or does not answer in the middle of a commit, its fate is unknown; then Unavailable
+        makes the sender come again, and the alert's key makes that harmless.
         """
         if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many alerts are waiting")
@@ -113,11 +113,11 @@ class Committer:
             self._task = asyncio.create_task(self._run(), name="webhooks-committer")
         self._waiting.append(alert)
         self._wake.set()
-        too_late = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _expire, alert)
+        deadline = asyncio.get_running_loop().call_later(ANSWER_SECONDS, _expire, alert)
         try:
             return await alert.answer
         finally:
-            too_late.cancel()
+            deadline.cancel()
 
     async def close(self) -> None:
         """Stop once everything that waits is stored and answered."""
@@ -133,16 +133,16 @@ class Committer:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                await self._store(self._take())
+                await self._store(self._next_batch())
 
-    def _take(self) -> list[Incoming]:
-        size = taken = 0
+    def _next_batch(self) -> list[Incoming]:
+        size = count = 0
         for alert in self._waiting[:MAX_BATCH]:
             size += len(alert.body)
-            if taken and size > MAX_BATCH_BYTES:
+            if count and size > MAX_BATCH_BYTES:
                 break
-            taken += 1
-        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
     async def _store(self, batch: list[Incoming]) -> None:
@@ -154,7 +154,7 @@ class Committer:
         except psycopg.Error as error:
             await self._store_one_by_one(batch, error)
         except Exception as error:
-            # A mistake of ours must not stop the door: these fail, the next batch is tried.
+            # A bug must not stop the door: these fail, the next batch is tried.
             logger.exception("%d alerts were not stored", len(batch))
             _fail(batch, Unavailable(str(error)))
 
@@ -169,24 +169,26 @@ class Committer:
 
     async def _store_together(self, batch: list[Incoming]) -> None:
         firsts, repeats = _without_repeats(batch)
-        added = await self._link.run(lambda connection: _insert(connection, firsts), seconds=COMMIT_SECONDS)
+        added = await self._database.run(lambda connection: _insert(connection, firsts), seconds=COMMIT_SECONDS)
         for alert in firsts:
             if alert_id := added.get((alert.source_id, alert.key)):
                 _answer(alert, Accepted(alert_id))
         if added:
-            self._stored(max(added.values()))
-        known = repeats + [alert for alert in firsts if (alert.source_id, alert.key) not in added]
-        if known:
-            await self._answer_known(known, added)
+            self._on_stored(max(added.values()))
+        duplicates = repeats + [alert for alert in firsts if (alert.source_id, alert.key) not in added]
+        if duplicates:
+            await self._answer_duplicates(duplicates, added)
 
-    async def _answer_known(self, known: list[Incoming], added: dict[Key, int]) -> None:
+    async def _answer_duplicates(self, duplicates: list[Incoming], added: dict[Key, int]) -> None:
         """Answer alerts that were stored before, in this batch or earlier, and count them."""
-        missing = [key for alert in known for key in alert.possible() if key not in added]
-        ids = added | await self._link.run(lambda connection: _find(connection, missing), seconds=COMMIT_SECONDS)
-        first_ids = [next((ids[key] for key in alert.possible() if key in ids), None) for alert in known]
+        missing = [key for alert in duplicates for key in alert.possible_keys() if key not in added]
+        ids = added | await self._database.run(
+            lambda connection: _find(connection, missing), seconds=COMMIT_SECONDS
+        )
+        first_ids = [next((ids[key] for key in alert.possible_keys() if key in ids), None) for alert in duplicates]
         self._uncounted.update(alert_id for alert_id in first_ids if alert_id is not None)
         await self._count()
-        for alert, alert_id in zip(known, first_ids, strict=True):
+        for alert, alert_id in zip(duplicates, first_ids, strict=True):
             _answer(alert, Accepted(alert_id, duplicate=alert_id is not None))
 
     async def _count(self) -> None:
@@ -196,7 +198,7 @@ class Committer:
         """
         counts = dict(self._uncounted)
         try:
-            await self._link.run(lambda connection: _add_counts(connection, counts), seconds=COMMIT_SECONDS)
+            await self._database.run(lambda connection: _add_counts(connection, counts), seconds=COMMIT_SECONDS)
         except (psycopg.Error, Unavailable):
             return
         self._uncounted.subtract(counts)
@@ -209,7 +211,7 @@ def _without_repeats(batch: list[Incoming]) -> tuple[list[Incoming], list[Incomi
     firsts: list[Incoming] = []
     repeats: list[Incoming] = []
     for alert in batch:
-        (repeats if any(key in seen for key in alert.possible()) else firsts).append(alert)
+        (repeats if any(key in seen for key in alert.possible_keys()) else firsts).append(alert)
         seen.add((alert.source_id, alert.key))
     return firsts, repeats
 
@@ -219,7 +221,7 @@ async def _insert(connection: Connection, alerts: Sequence[Incoming]) -> dict[Ke
 
     One statement does it, in one round trip. A statement does not see what was committed after it began: right
     after the turn of a minute another door may still be storing an equal alert of the minute before, so there the
-    look for it waits for its turn first.
+    look for it waits for the lock first.
     """
     columns = (
         [alert.source_id for alert in alerts],
@@ -242,7 +244,7 @@ async def _find(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
     return await _ids(connection, _FIND, [[source for source, _ in keys], [key for _, key in keys]])
 
 
-async def _ids(connection: Connection, query: LiteralString, values: Sequence[Any]) -> dict[Key, int]:
+async def _ids(connection: Connection, query: LiteralString, values: Sequence[object]) -> dict[Key, int]:
     cursor = await connection.execute(query, values)
     return {(source_id, key): alert_id for source_id, key, alert_id in await cursor.fetchall()}
 

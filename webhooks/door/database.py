@@ -14,25 +14,23 @@ T = TypeVar("T")
 
 
 class Unavailable(Exception):
-    """PostgreSQL could not be reached, or did not answer in time: what was asked of it may not have happened."""
+    """PostgreSQL could not be reached, or did not answer in time: whether a statement took effect is unknown."""
 
 
 def parameters() -> dict[str, Any]:
     """Return the parameters of the default database for an asynchronous connection."""
-    chosen = connections["default"].get_connection_params()
-    ours: dict[str, Any] = {
-        name: value for name, value in chosen.items() if name not in {"cursor_factory", "context"}
-    }
+    defaults = connections["default"].get_connection_params()
+    kept = {name: value for name, value in defaults.items() if name not in {"cursor_factory", "context"}}
     # One long-lived connection repeats one statement: prepared it costs the server a third less.
     prepare = connections["default"].settings_dict["OPTIONS"].get("prepare_threshold", 1)
-    return {**ours, "connect_timeout": 2, "autocommit": True, "prepare_threshold": prepare}
+    return {**kept, "connect_timeout": 2, "autocommit": True, "prepare_threshold": prepare}
 
 
-class Link:
+class Database:
     """One connection, used by one task at a time, opened when first needed and again after it was lost."""
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._connection: Connection | None = None
 
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, seconds: float) -> T:
@@ -41,19 +39,19 @@ class Link:
         A connection that was lost since its last use is opened again and `work` repeated once: it must be safe to
         repeat. Any other error of the database is raised as it is.
         """
-        async with self._turn:
+        async with self._lock:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._with_second_try(work)
+                    return await self._run_or_reconnect(work)
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError, TimeoutError) as error:
                 await self._drop()
                 raise Unavailable(str(error) or "no answer in time") from error
 
-    async def _with_second_try(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        known = self._connection
-        if known is not None and not known.closed:
+    async def _run_or_reconnect(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        connection = self._connection
+        if connection is not None and not connection.closed:
             try:
-                return await work(known)
+                return await work(connection)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 await self._drop()
         self._connection = await psycopg.AsyncConnection.connect(**parameters())
@@ -66,5 +64,5 @@ class Link:
 
     async def close(self) -> None:
         """Close the connection. It opens again if it is used again."""
-        async with self._turn:
+        async with self._lock:
             await self._drop()

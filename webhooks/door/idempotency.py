@@ -35,15 +35,15 @@ def identify(body: bytes, received_at: datetime) -> tuple[str, str]:
 
 
 def _value(fields: Fields, name: str) -> str:
-    found = fields.get(name)
-    return "" if found is None or placeholder(found[1]) else found[1].strip().lower()
+    _, value = fields.get(name) or ("", "")
+    return "" if placeholder(value) else value.strip().lower()
 
 
 def _explicit(fields: Fields) -> str:
-    found = fields.get("id")
-    if found is None or not found[1] or placeholder(found[1]) or _ORDER_NAME.fullmatch(found[1]):
+    _, event_id = fields.get("id") or ("", "")
+    if not event_id or placeholder(event_id) or _ORDER_NAME.fullmatch(event_id):
         return ""
-    return explicit_key(found[1])
+    return explicit_key(event_id)
 
 
 def explicit_key(event_id: str) -> str:

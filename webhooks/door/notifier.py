@@ -1,8 +1,8 @@
-"""Tells the agent that alerts wait. Only a nudge: the row is the queue, and a sweep finds what was lost."""
+"""Notifies the agent that alerts wait. Only a nudge: the row is the queue, and a sweep finds what was lost."""
 
 import logging
 import threading
-from typing import Any
+from typing import Protocol
 
 from algotrendy.celery import app
 from webhooks.models import Alert
@@ -14,8 +14,14 @@ EXPIRES = 10  # seconds
 # Publishing costs as much as accepting several alerts. The first nudge leaves at once, later ones of a burst at
 # this distance: the agent works on until nothing waits, so most would find nothing to do.
 PAUSE = 0.04  # seconds
-# The settings' time-outs suit workers. Here a dead or silent broker must only cost a thread a second.
+# The settings' time-outs suit workers. Here a broker that is gone or hangs must only cost a thread a second.
 _TRANSPORT = {"socket_timeout": 1, "socket_connect_timeout": 1, "retry_on_timeout": False, "max_retries": 0}
+
+
+class _BrokerConnection(Protocol):
+    """What is used of kombu's connection, which has no types."""
+
+    def release(self) -> None: ...
 
 
 class Notifier:
@@ -26,7 +32,7 @@ class Notifier:
         self._stop = threading.Event()
         self._newest = 0
         self._thread: threading.Thread | None = None
-        self._connection: Any = None
+        self._connection: _BrokerConnection | None = None
 
     def __call__(self, alert_id: int) -> None:
         """Ask for a nudge; `alert_id` is the newest alert that was stored."""
@@ -55,7 +61,7 @@ class Notifier:
             self._stop.wait(PAUSE)
 
     def _publish(self) -> None:
-        for fresh in (self._connection is None, True):
+        for is_new in (self._connection is None, True):
             try:
                 if self._connection is None:
                     self._connection = app.connection_for_write(transport_options=_TRANSPORT)
@@ -70,7 +76,7 @@ class Notifier:
             except Exception as error:
                 # Whatever the broker's client raises, an alert is safe in its row.
                 self._drop()
-                if fresh:
+                if is_new:
                     logger.warning("the agent was not nudged: %s", type(error).__name__)
                     return
 

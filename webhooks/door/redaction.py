@@ -1,11 +1,10 @@
-"""Secrets in the body of an alert: found for the comparison, and removed before anything is stored or logged.
+"""Secrets in the body of an alert: extracted for the comparison, and removed before anything is stored or logged.
 
 Works on the raw bytes, so that a message which is no valid JSON loses its secret too and is otherwise kept whole.
 """
 
 import json
 import re
-from typing import Any
 
 REMOVED = "[removed]"
 _NAMES = r"(?:webhook[_-]?)?(?:secret|passphrase|password|passwd)|(?:auth[_-]?|access[_-]?)?token|api[_-]?key"
@@ -23,15 +22,15 @@ def redact(body: bytes) -> tuple[bytes, frozenset[str]]:
     lower = body.lower()
     if not any(suspect in lower for suspect in _SUSPECTS):
         return body, frozenset()
-    found: set[str] = set()
-    clean = _IN_JSON.sub(lambda match: _keep_name(match, found, b'"%b"'), body)
-    clean = _IN_TEXT.sub(lambda match: _keep_name(match, found, b"%b"), clean)
-    clean = _remove_disguised(clean, found)
-    return clean, frozenset(found - {REMOVED, ""})
+    secrets: set[str] = set()
+    clean = _IN_JSON.sub(lambda match: _keep_name(match, secrets, b'"%b"'), body)
+    clean = _IN_TEXT.sub(lambda match: _keep_name(match, secrets, b"%b"), clean)
+    clean = _remove_disguised(clean, secrets)
+    return clean, frozenset(secrets - {REMOVED, ""})
 
 
-def _keep_name(match: re.Match[bytes], found: set[str], form: bytes) -> bytes:
-    found.add(_plain(match.group(2).decode(errors="replace")))
+def _keep_name(match: re.Match[bytes], secrets: set[str], form: bytes) -> bytes:
+    secrets.add(_plain(match.group(2).decode(errors="replace")))
     return match.group(1) + form % REMOVED.encode()
 
 
@@ -42,29 +41,29 @@ def _plain(value: str) -> str:
         return value.strip('"')
 
 
-def _remove_disguised(body: bytes, found: set[str]) -> bytes:
+def _remove_disguised(body: bytes, secrets: set[str]) -> bytes:
     """Remove what only a JSON parser sees: a name written with escapes, a secret that is a list or an object."""
     try:
         message = json.loads(body)
-        if not _blank_secrets(message, found):
+        if not _blank_secrets(message, secrets):
             return body
         return json.dumps(message).encode()
     except (ValueError, RecursionError):
         return body
 
 
-def _blank_secrets(message: Any, found: set[str]) -> bool:
+def _blank_secrets(message: object, secrets: set[str]) -> bool:
     """Replace secrets in place; return whether there were any left."""
     changed, waiting = False, [message]
     while waiting:
-        here = waiting.pop()
-        if isinstance(here, list):
-            waiting.extend(here)
-        elif isinstance(here, dict):
-            for name, value in here.items():
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            for name, value in node.items():
                 if _NAME.fullmatch(name) and value not in (REMOVED, None, ""):
-                    found.add(str(value))
-                    here[name] = REMOVED
+                    secrets.add(str(value))
+                    node[name] = REMOVED
                     changed = True
                 else:
                     waiting.append(value)

@@ -5,10 +5,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+
+from psycopg.rows import TupleRow
 
 from webhooks import addresses
-from webhooks.door.database import Connection, Link, Unavailable
+from webhooks.door.database import Connection, Database, Unavailable
 
 MAX_AGE = 1.0  # seconds after which a snapshot is read again before it is used: revoking takes no longer
 MISS_PAUSE = 0.25  # seconds in which unknown tokens cause at most one reload: a new source works at once
@@ -35,14 +36,14 @@ class SourceCache:
 
     def __init__(self, load: Callable[[], Awaitable[dict[str, Sender]]]) -> None:
         self._load = load
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._senders: dict[str, Sender] = {}
         self._tried_at = self._loaded_at = float("-inf")
 
     async def find(self, digest: str) -> Sender | None:
         """Return the sender whose token has this hash, or None.
 
-        Raises Unavailable for a hash that is not known while the database can't be asked.
+        Raises Unavailable for a hash that is not known while the database can't be read.
         """
         await self._refresh(older_than=MAX_AGE)
         sender = self._senders.get(digest)
@@ -59,8 +60,8 @@ class SourceCache:
     async def _refresh(self, *, older_than: float) -> None:
         if time.monotonic() - self._tried_at < older_than:
             return
-        async with self._turn:
-            # Whoever waited for the turn finds the work done.
+        async with self._lock:
+            # Another task may have loaded them while this one waited for the lock.
             now = time.monotonic()
             if now - self._tried_at < older_than:
                 return
@@ -68,20 +69,20 @@ class SourceCache:
                 self._senders = await self._load()
                 self._tried_at = self._loaded_at = time.monotonic()
             except Unavailable:
-                # Known senders stay known: their alerts are told that the insert failed.
+                # Known senders stay known: their alerts are answered when the insert fails.
                 self._tried_at = time.monotonic()
 
 
-async def load_senders(link: Link) -> dict[str, Sender]:
+async def load_senders(database: Database) -> dict[str, Sender]:
     """Return all sources that may send, by the hashes of their current and their previous tokens."""
-    return _by_hash(await link.run(_rows, seconds=LOAD_SECONDS))
+    return _by_hash(await database.run(_rows, seconds=LOAD_SECONDS))
 
 
-async def _rows(connection: Connection) -> list[Any]:
+async def _rows(connection: Connection) -> list[TupleRow]:
     return await (await connection.execute(_SQL)).fetchall()
 
 
-def _by_hash(rows: Iterable[Any]) -> dict[str, Sender]:
+def _by_hash(rows: Iterable[TupleRow]) -> dict[str, Sender]:
     senders: dict[str, Sender] = {}
     for source_id, token_hash, previous_hash, previous_until, secret_hash, texts in rows:
         allowed = _networks(texts)

@@ -1,8 +1,8 @@
-"""The second half of reading an alert: named pieces into what is asked for. No Django.
+"""The second half of reading an alert: named fields into an intent with its numbers. Pure.
 
 `market_position` is what the strategy holds *after* its order, so it wins over the order's side: buy + flat
 closes a short. An order against the position it leaves (sell, still long) is a partial exit: the desk holds or
-closes whole positions, so it asks for nothing (`hold`) and says so in `notes`. HOLD, which older senders use,
+closes whole positions, so it asks for nothing (`hold`), with a note. HOLD, which older senders use,
 asks for nothing too.
 """
 
@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from webhooks.parsing import values
 from webhooks.parsing.fields import (
@@ -23,7 +22,7 @@ from webhooks.parsing.fields import (
     printable,
     read_fields,
 )
-from webhooks.parsing.values import Wish
+from webhooks.parsing.values import AlertIntent
 
 __all__ = ["ParsedAlert", "Unreadable", "parse"]
 
@@ -66,7 +65,7 @@ class ParsedAlert:
     """What an alert asks for. Prices and quantities are above zero or absent; times are aware UTC."""
 
     symbol: str
-    intent: Wish
+    intent: AlertIntent
     action: str
     price: Decimal | None = None
     quantity: Decimal | None = None
@@ -80,12 +79,12 @@ class ParsedAlert:
     tags: Mapping[str, str | float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the fields that have a value, in JSON's types; money as text."""
         return {name: _json(value) for name, value in asdict(self).items() if value not in (None, "", (), {})}
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     if isinstance(value, datetime):
@@ -136,12 +135,10 @@ def _from_fields(fields: Fields) -> ParsedAlert:
 
 def _optional(fields: Fields, name: str) -> str:
     """Return the value of a field that trading depends on; a placeholder left in it is never passed on."""
-    found = fields.get(name)
-    if found is None:
-        return ""
-    if left := placeholder(found[1]):
+    _, value = fields.get(name) or ("", "")
+    if left := placeholder(value):
         raise Unreadable(not_filled_in(left))
-    return found[1]
+    return value
 
 
 def _required(fields: Fields, name: str) -> str:
@@ -153,15 +150,17 @@ def _required(fields: Fields, name: str) -> str:
 
 def _missing(fields: Fields, name: str) -> str:
     example = {"symbol": "BTCUSDT or {{ticker}}", "action": "buy, sell or {{strategy.order.action}}"}[name]
-    if found := fields.get(name):
+    if sent := fields.get(name):
         return (
-            f"The {name} is empty ({found[0]}): a placeholder that does not exist for this alert is rendered as "
+            f"The {name} is empty ({sent[0]}): a placeholder that does not exist for this alert is rendered as "
             f"empty text. Send {example}."
         )
     return f"The message names no {name}. Send {example}."
 
 
-def _intent(fields: Fields, action: str, position: str, size: Decimal | None) -> tuple[Wish, tuple[str, ...]]:
+def _intent(
+    fields: Fields, action: str, position: str, size: Decimal | None
+) -> tuple[AlertIntent, tuple[str, ...]]:
     """Return what is asked for, and notes about it."""
     ordered = _word_of(action, "action") if action else None
     held = _held(fields, position)
@@ -179,7 +178,7 @@ def _intent(fields: Fields, action: str, position: str, size: Decimal | None) ->
     return held, ()
 
 
-def _held(fields: Fields, position: str) -> Wish | None:
+def _held(fields: Fields, position: str) -> AlertIntent | None:
     if position:
         return _position_of(position)
     if fields.get("market_position") is not None:
@@ -190,7 +189,7 @@ def _held(fields: Fields, position: str) -> Wish | None:
     return None
 
 
-def _position_of(text: str) -> Wish:
+def _position_of(text: str) -> AlertIntent:
     """Return the position meant by a word, or by a number with its sign."""
     if re.fullmatch(r"[+-]?[\d.,]+", text):
         size = values.number(text, "market position") or 0
@@ -199,17 +198,17 @@ def _position_of(text: str) -> Wish:
     return "flat" if held == "hold" else held
 
 
-def _word_of(text: str, name: str) -> Wish:
-    asked = values.wish(text)
-    if asked is None:
+def _word_of(text: str, name: str) -> AlertIntent:
+    intent = values.intent_of(text)
+    if intent is None:
         raise Unreadable(
             f"The {name} {printable(text, 40)!r} is none of buy, sell, long, short, flat, close, exit."
         )
-    return asked
+    return intent
 
 
-def _quantity(fields: Fields, intent: Wish) -> Decimal | None:
-    """Return the quantity; zero is what strategies send with a closing order and says nothing."""
+def _quantity(fields: Fields, intent: AlertIntent) -> Decimal | None:
+    """Return the quantity; the zero that strategies send with a closing order is none."""
     value = values.number(_optional(fields, "quantity"), "quantity")
     if value is None or (value == 0 and intent in {"flat", "hold"}):
         return None
@@ -269,20 +268,20 @@ def _from_default(action: str, contracts: str, symbol: str, position: str) -> Pa
     return _from_fields(Fields({**known, "position_size": position}))
 
 
-def _intent_of_words(text: str) -> tuple[Wish, str]:
-    said = [(asked, word) for word in _WORD.findall(text) if (asked := values.wish(word)) is not None]
-    meanings: set[Wish] = {asked for asked, _ in said if asked != "hold"}
-    for asked, word in said:
-        if asked == "flat" or (len(meanings) <= 1 and asked in (meanings or {"hold"})):
-            return asked, word
-    if len(meanings) > 1:
+def _intent_of_words(text: str) -> tuple[AlertIntent, str]:
+    words = [(intent, word) for word in _WORD.findall(text) if (intent := values.intent_of(word)) is not None]
+    intents: set[AlertIntent] = {intent for intent, _ in words if intent != "hold"}
+    for intent, word in words:
+        if intent == "flat" or (len(intents) <= 1 and intent in (intents or {"hold"})):
+            return intent, word
+    if len(intents) > 1:
         raise Unreadable("The message asks for both long and short.")
     raise Unreadable("The message says none of buy, sell, long, short, flat, close, exit, and names no fields.")
 
 
 def _symbol_of(text: str) -> str:
     tokens: list[str] = [token.strip(".:,!-") for token in _TOKEN.findall(text)]
-    words = [token for token in tokens if any(map(str.isalpha, token)) and values.wish(token) is None]
+    words = [token for token in tokens if any(map(str.isalpha, token)) and values.intent_of(token) is None]
     likely_ones: tuple[Callable[[str], object], ...] = (
         lambda token: ":" in token and _QUOTED_IN.match(token.rpartition(":")[2]),
         _QUOTED_IN.match,

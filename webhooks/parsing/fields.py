@@ -1,4 +1,4 @@
-"""The first half of reading an alert: bytes of any shape into named pieces of text. No Django, no meaning.
+"""The first half of reading an alert: bytes of any shape into named fields of text, without their meaning. Pure.
 
 Senders nest, prefix and spell the same thing in many ways: `{"strategy": {"order": {"action": "buy"}}}`,
 `{"strategy.order.action": "buy"}`, `order-action=buy`. All become `order_action`.
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
 MAX_KEYS = 200
 MAX_TEXT = 4096  # characters of an alert that is not JSON
@@ -36,7 +36,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "alert_id", "event_id", "idempotency_key"),
 }  # fmt: skip
 FIELD_OF = {spelling: name for name, spellings in ALIASES.items() for spelling in spellings}
-# Envelopes that say nothing about the meaning of what they hold.
+# Envelopes without a meaning of their own.
 _ENVELOPES = ("strategy_", "order_", "data_", "payload_", "alert_", "tradingview_", "tv_", "bar_", "body_")
 KNOWN_PLACEHOLDERS = frozenset(
     ["ticker", "exchange", "interval", "open", "high", "low", "close", "volume", "time", "timenow"]
@@ -48,6 +48,11 @@ KNOWN_PLACEHOLDERS = frozenset(
 _PLACEHOLDER = re.compile(r"\{\{[^{}\n]{0,80}\}\}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PAIR = re.compile(r"(?:^|(?<=[\s,;&|]))([A-Za-z_][\w.\-]{0,60})[ \t]{0,3}([=:])(?!//)")
+
+
+#: JSON as it is parsed here: numbers stay the text they were.
+Scalar: TypeAlias = bool | str | None
+Json: TypeAlias = "Scalar | list[Json] | dict[str, Json]"
 
 
 class Unreadable(Exception):
@@ -73,8 +78,8 @@ class Fields:
 
 def placeholder(text: str) -> str | None:
     """Return the first `{{…}}` left in `text`."""
-    found = _PLACEHOLDER.search(text)
-    return found.group() if found else None
+    match = _PLACEHOLDER.search(text)
+    return match.group() if match else None
 
 
 def read_fields(body: bytes) -> Fields:
@@ -108,10 +113,10 @@ def _decode(body: bytes) -> str:
     return text
 
 
-def _load(text: str) -> Any:
+def _load(text: str) -> Json:
     """Parse JSON with every number kept as the text it was: nothing overflows and NaN stays visible."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+        value: Json = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
     except RecursionError:
         raise Unreadable("The JSON is nested too deeply.") from None
     except ValueError as error:
@@ -121,6 +126,7 @@ def _load(text: str) -> Any:
         raise Unreadable(
             f"The message looks like JSON but is not valid at {where}: text placeholders need quotes around them."
         ) from None
+    return value
 
 
 def not_filled_in(left: str) -> str:
@@ -146,7 +152,7 @@ def _quoted(text: str) -> str:
     return printable(inner.strip(), MAX_TEXT + 1) if isinstance(inner, str) and inner.strip() else text
 
 
-def _from_json(value: Any) -> Fields:
+def _from_json(value: Json) -> Fields:
     if isinstance(value, list):
         if len(value) != 1:
             raise Unreadable(f"The message is a list of {len(value)} things; send one alert at a time.")
@@ -161,11 +167,11 @@ def _from_json(value: Any) -> Fields:
     return Fields(values)
 
 
-def _leaves(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _leaves(value: dict[str, Json]) -> Iterator[tuple[str, str]]:
     """Yield (path, text) of every scalar, outer ones first, so that an envelope never hides a plain field."""
-    level: list[tuple[str, Any]] = list(value.items())
+    level: list[tuple[str, Json]] = list(value.items())
     while level:
-        below: list[tuple[str, Any]] = []
+        below: list[tuple[str, Json]] = []
         for path, child in level:
             if isinstance(child, dict):
                 below.extend((f"{path}.{key}", inner) for key, inner in child.items())
@@ -178,7 +184,7 @@ def _leaves(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
         level = below
 
 
-def _text_of(scalar: Any) -> str:
+def _text_of(scalar: Scalar) -> str:
     if scalar is None:
         return ""
     return str(scalar).lower() if isinstance(scalar, bool) else str(scalar).strip()
@@ -198,24 +204,24 @@ def canonical(path: str) -> str:
 
 def printable(text: str, length: int) -> str:
     """Return at most `length` characters of `text` without what PostgreSQL or a page can't hold."""
-    cut = text if len(text) <= length else text[: length - 1] + "…"
-    if cut.isascii() and "\0" not in cut:
-        return cut
-    return _UNSTORABLE.sub("\ufffd", cut)
+    shortened = text if len(text) <= length else text[: length - 1] + "…"
+    if shortened.isascii() and "\0" not in shortened:
+        return shortened
+    return _UNSTORABLE.sub("\ufffd", shortened)
 
 
 def _pairs(text: str) -> tuple[dict[str, str], str]:
     """Return `key=value` and `key: value` pairs (separated by comma, semicolon, newline, `&`, `|` or space), and
     what stands before the first."""
-    found = [match for match in _PAIR.finditer(text) if _is_key(text, match)][: MAX_KEYS + 1]
-    if len(found) > MAX_KEYS:
+    keys = [match for match in _PAIR.finditer(text) if _is_key(text, match)][: MAX_KEYS + 1]
+    if len(keys) > MAX_KEYS:
         raise Unreadable(f"The message has more than {MAX_KEYS} fields.")
-    ends = [match.start() for match in found[1:]] + [len(text)] * bool(found)
+    ends = [match.start() for match in keys[1:]] + [len(text)] * bool(keys)
     values: dict[str, str] = {}
-    for match, end in zip(found, ends, strict=True):
+    for match, end in zip(keys, ends, strict=True):
         value = text[match.end() : end].strip(" \t\r\n,;&|").strip("\"'").strip()
         values.setdefault(canonical(match.group(1)), printable(value, MAX_VALUE))
-    return values, text[: found[0].start()].strip() if found else text
+    return values, text[: keys[0].start()].strip() if keys else text
 
 
 def _is_key(text: str, match: re.Match[str]) -> bool:

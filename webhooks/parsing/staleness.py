@@ -1,4 +1,4 @@
-"""Whether an alert is too old to open a position, or from a future that can't be. No Django.
+"""Whether an alert is too old to open a position, or from a future that can't be. Pure.
 
 An alert is old if it waited too long here, or if its own time lies too far back. Its own time may be that of the
 world or that of a market which is shown again (a replay has a clock of its own, running `speed` times as fast):
@@ -47,9 +47,9 @@ def stale_reason(alert: ParsedAlert, received_at: datetime, clocks: list[Clock],
 
 
 def sent_between(alert: ParsedAlert) -> tuple[datetime | None, datetime | None]:
-    """Return the earliest and the latest time at which an alert can have been sent, by what it says itself.
+    """Return the earliest and the latest time at which an alert can have been sent, by its own times.
 
-    The time of firing is exact. An alert that only tells its bar's open was sent until the bar closed; without the
+    The time of firing is exact. An alert that only has its bar's open was sent until the bar closed; without the
     bar's length it may have been a daily one.
     """
     if alert.timenow:

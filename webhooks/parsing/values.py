@@ -1,4 +1,4 @@
-"""Numbers, times and words as senders write them. No Django.
+"""Numbers, times and words as senders write them. Pure.
 
 What can't be read raises Unreadable with a plain sentence.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 from webhooks.parsing.fields import Unreadable, printable
 
-Wish = Literal["long", "short", "flat", "hold"]
+AlertIntent = Literal["long", "short", "flat", "hold"]
 
 _LARGEST = Decimal(10) ** 15
 _SMALLEST = Decimal(10) ** -10  # the last decimal that is stored
@@ -31,7 +31,7 @@ _FLAT = (
     "buy_to_cover buy_to_close sell_to_close flatten"
 )
 _HOLD = "hold wait keep neutral none no_action"
-WISHES: dict[str, Wish] = {
+_INTENTS: dict[str, AlertIntent] = {
     **dict.fromkeys(_LONG.split(), "long"),
     **dict.fromkeys(_SHORT.split(), "short"),
     **dict.fromkeys(_FLAT.split(), "flat"),
@@ -39,9 +39,9 @@ WISHES: dict[str, Wish] = {
 }
 
 
-def wish(text: str) -> Wish | None:
+def intent_of(text: str) -> AlertIntent | None:
     """Return what a word such as BUY, Exit-Long or flat asks for, or None if it is no such word."""
-    return WISHES.get(re.sub(r"[^a-z]+", "_", text.lower()).strip("_"))
+    return _INTENTS.get(re.sub(r"[^a-z]+", "_", text.lower()).strip("_"))
 
 
 def number(text: str, name: str) -> Decimal | None:

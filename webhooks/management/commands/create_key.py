@@ -22,13 +22,13 @@ class Command(BaseCommand):
         parser.add_argument("--scope", choices=ApiKey.Scope.values, default=ApiKey.Scope.READ.value)
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Make the key and print it."""
         try:
-            made, key = services.create_key(name=options["name"], scope=options["scope"])
+            row, key = services.create_key(name=options["name"], scope=options["scope"])
         except IntegrityError as error:
             raise CommandError(f"there is a key {options['name']!r} already") from error
         if options["json"]:
-            self.stdout.write(json.dumps({"key": key, "name": made.name, "scope": made.scope, "id": made.pk}))
+            self.stdout.write(json.dumps({"key": key, "name": row.name, "scope": row.scope, "id": row.pk}))
         else:
             self.stdout.write(f"{key}\nSend it as `Authorization: Bearer …`. Keep it: it is shown once.")

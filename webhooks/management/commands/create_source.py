@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
 from brokers.models import Connection
-from memory.models import Policy
+from memory.intents import Policy
 from webhooks import addresses, services
 from webhooks.models import Source
 
@@ -22,7 +23,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("name", help='as you would call it: "EMA cross on BTC"')
-        parser.add_argument("--policy", choices=Policy.values, default=Policy.FOLLOW.value)
+        parser.add_argument("--policy", choices=Policy.values(), default=Policy.FOLLOW.value)
         parser.add_argument("--connection", help="name of the connection it trades on (the only one, else paper)")
         parser.add_argument("--sizing", choices=Source.Sizing.values, default=Source.Sizing.RISK.value)
         parser.add_argument("--risk", type=Decimal, default=Decimal(1), help="%% of equity risked per entry (1)")
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--secret", default="", help="asked for in the body of every alert")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Make the source and print where to post."""
         if options["sizing"] == Source.Sizing.NOTIONAL and not (options["notional"] or 0) > 0:
             raise CommandError("--sizing notional needs --notional VALUE above zero")
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             )
 
 
-def _create(options: dict[str, Any]) -> tuple[Source, str]:
+def _create(options: Mapping[str, Any]) -> tuple[Source, str]:
     source, token = services.create_source(
         name=options["name"],
         connection=_connection(options["connection"]),
@@ -73,12 +74,21 @@ def _create(options: dict[str, Any]) -> tuple[Source, str]:
 
 def _connection(name: str | None) -> Connection:
     """Return the connection of this name; without one the only one there is, else the first of paper."""
-    known = list(Connection.objects.order_by("pk"))
-    chosen = [each for each in known if each.name == name] if name else known[:1] if len(known) == 1 else []
-    if not name and not chosen:
-        chosen = [each for each in known if each.mode == Connection.Mode.PAPER]
+    connections = list(Connection.objects.order_by("pk"))
+    chosen = _named(connections, name) if name else _default(connections)
     if chosen:
-        return chosen[0]
-    if name or known:
-        raise CommandError(f"no such connection; there are: {', '.join(each.name for each in known) or 'none'}")
+        return chosen
+    if name or connections:
+        names = ", ".join(connection.name for connection in connections) or "none"
+        raise CommandError(f"no such connection; there are: {names}")
     return Connection.objects.create(name="paper")
+
+
+def _named(connections: list[Connection], name: str) -> Connection | None:
+    return next((connection for connection in connections if connection.name == name), None)
+
+
+def _default(connections: list[Connection]) -> Connection | None:
+    if len(connections) == 1:
+        return connections[0]
+    return next((connection for connection in connections if connection.mode == Connection.Mode.PAPER), None)

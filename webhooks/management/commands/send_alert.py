@@ -4,8 +4,9 @@ import json
 import secrets
 import time
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx
 from django.core.management.base import BaseCommand, CommandError
@@ -15,6 +16,25 @@ from webhooks import addresses, keys, services
 from webhooks.models import Alert, Source
 
 TEMPORARY = timedelta(seconds=60)
+
+
+class Answer(TypedDict, total=False):
+    """What the door answers."""
+
+    alert: int
+    duplicate: bool
+    error: str
+
+
+class Report(TypedDict):
+    """What became of the alert, as `--json` prints it."""
+
+    alert: int
+    state: str | None
+    reason: str
+    action: str | None
+    why: str
+    url: str
 
 
 class Command(BaseCommand):
@@ -35,15 +55,15 @@ class Command(BaseCommand):
         parser.add_argument("--wait", type=float, default=10.0, help="seconds to wait for the decision (10)")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Send, wait, print."""
         answer = self._post(options, _body(options))
         alert_id = int(answer["alert"])
         alert = _decided(alert_id, options["wait"])
-        told = _told(alert_id, alert)
-        self.stdout.write(json.dumps(told) if options["json"] else _text(told))
+        report = _report(alert_id, alert)
+        self.stdout.write(json.dumps(report) if options["json"] else _text(report))
 
-    def _post(self, options: dict[str, Any], body: bytes) -> dict[str, Any]:
+    def _post(self, options: Mapping[str, Any], body: bytes) -> Answer:
         if options["url"]:
             return _send(options["url"], body)
         source = _source(options["source"])
@@ -52,7 +72,7 @@ class Command(BaseCommand):
         return _send_with_temporary_token(source, body)
 
 
-def _body(options: dict[str, Any]) -> bytes:
+def _body(options: Mapping[str, Any]) -> bytes:
     if options["body"] is not None:
         return str(options["body"]).encode()
     message = {
@@ -76,7 +96,7 @@ def _source(name: str | None) -> Source:
     raise CommandError(f"which source? There are: {names}")
 
 
-def _send_with_temporary_token(source: Source, body: bytes) -> dict[str, Any]:
+def _send_with_temporary_token(source: Source, body: bytes) -> Answer:
     """Post with a token made for this one alert: the source's own is stored only as a hash.
 
     It takes the place of a token that was rotated away, if none is in its grace.
@@ -94,17 +114,17 @@ def _send_with_temporary_token(source: Source, body: bytes) -> dict[str, Any]:
         mine.update(previous_token_hash="", previous_until=None)
 
 
-def _send(url: str, body: bytes) -> dict[str, Any]:
+def _send(url: str, body: bytes) -> Answer:
     try:
         with httpx.Client(timeout=5, trust_env=False) as client:
-            answer = client.post(url, content=body, headers={"Content-Type": "application/json"})
+            response = client.post(url, content=body, headers={"Content-Type": "application/json"})
     except httpx.HTTPError as error:
         where = httpx.URL(url).copy_with(path="/")
         raise CommandError(f"the desk does not answer at {where}: {type(error).__name__}. Is it up?") from error
-    told: dict[str, Any] = answer.json() if answer.headers.get("content-type") == "application/json" else {}
-    if answer.status_code not in (200, 202):
-        raise CommandError(f"the door answered {answer.status_code}: {told.get('error', '')}")
-    return told
+    answer: Answer = response.json() if response.headers.get("content-type") == "application/json" else {}
+    if response.status_code not in (200, 202):
+        raise CommandError(f"the door answered {response.status_code}: {answer.get('error', '')}")
+    return answer
 
 
 def _decided(alert_id: int, seconds: float) -> Alert | None:
@@ -117,7 +137,7 @@ def _decided(alert_id: int, seconds: float) -> Alert | None:
         time.sleep(0.05)
 
 
-def _told(alert_id: int, alert: Alert | None) -> dict[str, Any]:
+def _report(alert_id: int, alert: Alert | None) -> Report:
     decision = alert.decision if alert else None
     base = addresses.public_url()
     return {
@@ -130,8 +150,7 @@ def _told(alert_id: int, alert: Alert | None) -> dict[str, Any]:
     }
 
 
-def _text(told: dict[str, Any]) -> str:
-    outcome = f"{told['action']}: {told['why']}" if told["action"] else told["reason"] or "not decided yet"
-    return (
-        f"Alert {told['alert']} was accepted and is {told['state'] or 'unknown here'}. {outcome}\n  {told['url']}"
-    )
+def _text(report: Report) -> str:
+    outcome = f"{report['action']}: {report['why']}" if report["action"] else report["reason"] or "not decided yet"
+    state = report["state"] or "unknown here"
+    return f"Alert {report['alert']} was accepted and is {state}. {outcome}\n  {report['url']}"

@@ -3,7 +3,7 @@
 import json
 from argparse import ArgumentParser
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--grace", type=float, default=24.0, metavar="HOURS", help="of the old address (24)")
         parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Do it and print what there is now."""
         if options["rotate"]:
             self._rotate(_find(options["rotate"]), timedelta(hours=options["grace"]), options["json"])
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"revoked": source.slug}) if options["json"] else f"{source} is revoked.")
         else:
             for source in Source.objects.select_related("connection").order_by("pk"):
-                self.stdout.write(json.dumps(_told(source)) if options["json"] else _line(source))
+                self.stdout.write(json.dumps(_summary(source)) if options["json"] else _line(source))
 
     def _rotate(self, source: Source, grace: timedelta, as_json: bool) -> None:
         try:
@@ -52,7 +52,20 @@ def _find(name: str) -> Source:
     return source
 
 
-def _told(source: Source) -> dict[str, Any]:
+class Summary(TypedDict):
+    """A source as `--json` prints it."""
+
+    id: int
+    slug: str
+    name: str
+    policy: str
+    connection: str
+    token: str
+    last_alert: str | None
+    revoked: bool
+
+
+def _summary(source: Source) -> Summary:
     last = Alert.objects.filter(source=source).order_by("-id").values_list("received_at", flat=True).first()
     return {
         "id": source.pk,
@@ -67,6 +80,6 @@ def _told(source: Source) -> dict[str, Any]:
 
 
 def _line(source: Source) -> str:
-    told = _told(source)
-    state = "revoked" if told["revoked"] else f"last alert {told['last_alert'] or 'never'}"
-    return f"{source.slug:24} {source.policy:7} on {told['connection']:12} token {told['token']}  {state}"
+    summary = _summary(source)
+    state = "revoked" if summary["revoked"] else f"last alert {summary['last_alert'] or 'never'}"
+    return f"{source.slug:24} {source.policy:7} on {summary['connection']:12} token {summary['token']}  {state}"
