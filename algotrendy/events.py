@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def announce(signal: Signal, sender: type, **ids: Any) -> None:
     """Send `signal` with `ids` once the surrounding transaction is committed (now, if there is none).
 
-    Whatever a receiver raises is logged: it undoes nothing and keeps no other receiver from hearing of it.
+    Whatever a receiver raises is logged: it undoes nothing and keeps no other receiver from being called.
     """
     transaction.on_commit(partial(signal.send_robust, sender=sender, **ids), robust=True)
 

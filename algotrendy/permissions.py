@@ -37,7 +37,7 @@ ROLES = (Role.VIEWER, Role.TRADER, Role.ADMIN)
 
 
 def role_of(user: AbstractBaseUser | AnonymousUser) -> Role:
-    """Return the highest role of `user`; asks the database once per user object."""
+    """Return the highest role of `user`; queries the database once per user object."""
     cached: Role | None = getattr(user, "_desk_role", None)
     if cached is None:
         cached = _find_role(user)

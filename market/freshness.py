@@ -1,4 +1,4 @@
-"""How old the last candle of a feed may be, and saying so in words. Pure."""
+"""How old the last candle of a feed may be, and a text about it. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,12 +40,12 @@ def freshness(feed: Feed, now: datetime) -> FeedFreshness:
 
 
 def _text(feed: Feed, now: datetime, age: float | None, stale: bool) -> str:
-    said = "no candle yet" if age is None else f"last candle {duration(age)} ago"
+    last = "no candle yet" if age is None else f"last candle {duration(age)} ago"
     if not feed.enabled:
-        return f"{feed.progress.get('note') or 'switched off'}, {said}"
+        return f"{feed.progress.get('note') or 'switched off'}, {last}"
     if not stale:
-        return "waiting for the first candle" if age is None else said
-    return f"{said if age is None else f'no candle for {duration(age)}'}{_reason(feed, now)}"
+        return "waiting for the first candle" if age is None else last
+    return f"{last if age is None else f'no candle for {duration(age)}'}{_reason(feed, now)}"
 
 
 def _reason(feed: Feed, now: datetime) -> str:

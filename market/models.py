@@ -64,7 +64,7 @@ class Feed(models.Model):
 
 
 class Instrument(models.Model):
-    """Something that can be traded. One feed at a time tells its price."""
+    """Something that can be traded. One feed at a time prices it."""
 
     symbol = models.CharField(max_length=32, unique=True, help_text="BTCUSDT: upper case, no exchange prefix.")
     base = models.CharField(max_length=16, blank=True)

@@ -30,7 +30,7 @@ class Venue:
         return self._exchange
 
     def server_time(self) -> float:
-        """Return the venue's clock in seconds since 1970; our own where it tells none."""
+        """Return the venue's clock in seconds since 1970; our own where it publishes none."""
         if time.monotonic() > self._skew_until:
             self._skew = 0.0
             if self.exchange.has.get("fetchTime"):

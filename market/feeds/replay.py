@@ -9,7 +9,7 @@ from django.db.models import Max, Min
 from market.feeds.base import Tick
 from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Candle, Feed, Instrument, MarketKind
-from market.services import FeedBusy, NewQuote, ask_to_switch
+from market.services import FeedBusy, NewQuote, require_switchable
 
 MOST_CANDLES = 50  # of an instrument in a second: a faster speed is not kept, and a stall is not made up for
 LONGEST_WAIT = 3  # candles: a longer hole in the data is jumped over
@@ -83,7 +83,7 @@ class ReplayDriver:
             return Tick(due=now, ended=f"replay ended at {clock}")
         self.due = now + 1
         try:
-            ask_to_switch(instruments=instruments, feed=feed)
+            require_switchable(instruments=instruments, feed=feed)
         except FeedBusy as busy:
             return Tick(due=self.due, problem=f"waiting to start again: {busy}")
         start = feed.settings.get("start") or default_start(series, feed.timeframe)

@@ -50,8 +50,8 @@ class Command(BaseCommand):
         if not feeds:
             self.stdout.write("No feeds yet. ./mem up makes a simulated market on an empty desk.")
         for feed in feeds:
-            found = freshness(feed, timezone.now())
+            current = freshness(feed, timezone.now())
             symbols = " ".join(instrument.symbol for instrument in feed.instruments.all())
-            facts = (feed.name, found.kind.label, timeframe_text(feed.timeframe), feed.state)
+            facts = (feed.name, current.kind.label, timeframe_text(feed.timeframe), feed.state)
             self.stdout.write("  ".join([*facts, symbols or "no instruments"]))
-            self.stdout.write(f"    {'STALE: ' if symbols and found.stale else ''}{found.text}")
+            self.stdout.write(f"    {'STALE: ' if symbols and current.stale else ''}{current.text}")

@@ -67,7 +67,7 @@ class Command(BaseCommand):
         return results
 
     def _explain(self, result: Imported) -> None:
-        """Say on stderr why a file, or which of its lines, did not go in."""
+        """Write to stderr why a file, or which of its lines, did not go in."""
         if result.problem:
             self.stderr.write(f"{result.path}: {result.problem}")
         for line, reason in result.bad.first:

@@ -35,9 +35,9 @@ class Command(BaseCommand):
         """Start or stop; the feed process follows within a second."""
         try:
             if options["stop"]:
-                self._say_stopped(" ".join(instrument.symbol for instrument in stop_replay()))
+                self._report_stopped(" ".join(instrument.symbol for instrument in stop_replay()))
             else:
-                self._say_started(self._start(options))
+                self._report_started(self._start(options))
         except (FeedBusy, NothingToReplay, ValueError) as error:
             raise CommandError(str(error)) from error
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             timeframe=parse_timeframe(options["timeframe"]),
         )
 
-    def _say_started(self, started: Started) -> None:
+    def _report_started(self, started: Started) -> None:
         speed = float(started.feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
         symbols = ", ".join(instrument.symbol for instrument in started.instruments)
         takes = duration((started.end - started.start).total_seconds() / speed)
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             f"at {speed:g}×: that takes {takes}."
         )
 
-    def _say_stopped(self, symbols: str) -> None:
+    def _report_stopped(self, symbols: str) -> None:
         moved = f" {symbols} went back to the market before." if symbols else ""
         self.stdout.write(f"The replay is stopped.{moved}")
 
