@@ -98,29 +98,13 @@ def store_candles(
     return Stored(sum(inserted), len(inserted) - sum(inserted))
 
 
-def set_quotes(
-    *, quotes: Sequence[NewQuote], timeframe: int, kind: MarketKind, received_at: datetime | None = None
-) -> None:
+def set_quotes(*, quotes: Sequence[NewQuote], timeframe: int, kind: MarketKind) -> None:
     """Set the last known prices of instruments that move in candles of `timeframe` seconds."""
     if not quotes:
         return
     columns = map(list, zip(*quotes, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(_SET_QUOTES, [timeframe, kind.value, received_at or timezone.now(), *columns])
-
-
-def set_quote(
-    *,
-    instrument: Instrument,
-    price: Decimal,
-    timeframe: int,
-    kind: MarketKind,
-    market_time: datetime,
-    received_at: datetime | None = None,
-) -> None:
-    """Set the last known price of one instrument. `timeframe` is in seconds, times are aware UTC."""
-    news = [NewQuote(instrument.id, price, market_time)]
-    set_quotes(quotes=news, timeframe=timeframe, kind=kind, received_at=received_at)
+        cursor.execute(_SET_QUOTES, [timeframe, kind.value, timezone.now(), *columns])
 
 
 @transaction.atomic
