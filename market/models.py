@@ -54,6 +54,11 @@ class Feed(models.Model):
         return self.name
 
     @property
+    def is_replay(self) -> bool:
+        """True if its candles come at a speed of its own instead of the clock's."""
+        return self.driver == self.Driver.REPLAY
+
+    @property
     def kind(self) -> MarketKind:
         """How real the prices of this feed are."""
         return {
