@@ -1,6 +1,6 @@
 """The simulator as a feed: real time, short candles, a history from the start."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import Any
 from market.bars import Bars
 from market.feeds import simulator
 from market.feeds.base import Tick, Window
-from market.feeds.simulator import State
+from market.feeds.simulator import Floats, State
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
@@ -65,7 +65,7 @@ class SimulatorDriver:
             self.checked |= new
 
     def _resume(
-        self, feed: Feed, instrument: Instrument, known: dict[str, Any] | None, end: int
+        self, feed: Feed, instrument: Instrument, known: Mapping[str, Any] | None, end: int
     ) -> tuple[State, int, bool]:
         """Return the state to go on from, the open time of the next bar, and whether bars are left out."""
         earliest = end - self.history * feed.timeframe
@@ -108,7 +108,7 @@ def rounded(instrument: Instrument, bars: simulator.Walk | Bars, begin: int, tim
     ]
 
 
-def _in_steps(values: Any, size: Decimal, at_least: int) -> list[Decimal]:
+def _in_steps(values: Floats, size: Decimal, at_least: int) -> list[Decimal]:
     scale = float(size)
     return [max(round(value / scale), at_least) * size for value in values.tolist()]
 
