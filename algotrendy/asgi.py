@@ -1,8 +1,6 @@
 """The ASGI application: the door in front, then the live socket and Django."""
 
 import os
-from collections.abc import MutableMapping
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -15,7 +13,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from dashboard.live.routing import websocket_urlpatterns  # noqa: E402
-from webhooks.door.app import Door  # noqa: E402
+from webhooks.door.app import Door, Receive, Scope, Send  # noqa: E402
 
 _live = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
 application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
@@ -24,10 +22,10 @@ application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
 MACHINE_PATHS = ("/healthz", "/readyz", "/prometheus")
 
 
-async def machines_only(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+async def machines_only(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer what watches the process, and 404 to all else: what stands behind the door when it is alone."""
     if scope["type"] == "http" and scope["path"] in MACHINE_PATHS:
-        await _django(dict(scope), receive, send)
+        await _django(dict(scope), receive, send)  # type: ignore[arg-type]  # it sends mutable mappings only
     elif scope["type"] == "http":
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": 404, "headers": headers})
