@@ -1,4 +1,4 @@
-"""What a benchmark says: one figure at a time, with what it is compared to and whether the goal holds.
+"""What a benchmark reports: one figure at a time, with what it is compared to and whether the goal holds.
 
 A suite is a module `benchmarks/NAME.py` with a docstring and `def run() -> Iterator[Figure]`.
 """

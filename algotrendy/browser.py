@@ -19,8 +19,8 @@ def find_chromium() -> str:
     Raises RuntimeError saying how to get one.
     """
     for name in NAMES:
-        if found := shutil.which(name):
-            return found
+        if path := shutil.which(name):
+            return path
     own = _playwrights_own()
     if own.exists():
         return str(own)

@@ -1,7 +1,6 @@
 """The Celery application: two queues, `trade` (fast, must not wait) and `training` (slow)."""
 
 import os
-from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, task_prerun
@@ -17,12 +16,12 @@ if os.environ.get("ALGOTRENDY_PROCESS") != "beat":
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]
-def _keep_django_logging(**_: Any) -> None:
+def _keep_django_logging(**_: object) -> None:
     """Django's LOGGING stands; Celery adds no handlers of its own."""
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
-def _drop_dead_connections(**_: Any) -> None:
+def _drop_dead_connections(**_: object) -> None:
     """Workers keep their connection between tasks; one that a restart of PostgreSQL broke is dropped here."""
     from django.db import close_old_connections
 

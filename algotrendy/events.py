@@ -6,7 +6,6 @@ rows are the truth, a sweep finds what a lost one left, and a receiver that fail
 
 import logging
 from functools import partial
-from typing import Any
 
 from celery import current_app
 from django.db import transaction
@@ -16,15 +15,15 @@ from kombu.exceptions import OperationalError
 log = logging.getLogger(__name__)
 
 
-def announce(signal: Signal, sender: type, **ids: Any) -> None:
+def announce(signal: Signal, sender: type, **ids: object) -> None:
     """Send `signal` with `ids` once the surrounding transaction is committed (now, if there is none).
 
-    Whatever a receiver raises is logged: it undoes nothing and keeps no other receiver from hearing of it.
+    Whatever a receiver raises is logged: it undoes nothing and keeps no other receiver from being called.
     """
     transaction.on_commit(partial(signal.send_robust, sender=sender, **ids), robust=True)
 
 
-def nudge(task: str, *args: Any) -> bool:
+def nudge(task: str, *args: object) -> bool:
     """Send a task by name; return False, quickly and without raising, while the queue cannot be reached."""
     try:
         current_app.send_task(task, args=args, retry=False, ignore_result=True)
@@ -34,6 +33,6 @@ def nudge(task: str, *args: Any) -> bool:
     return True
 
 
-def nudge_after_commit(task: str, *args: Any) -> None:
+def nudge_after_commit(task: str, *args: object) -> None:
     """Send a task once the surrounding transaction is committed (now, if there is none)."""
     transaction.on_commit(partial(nudge, task, *args), robust=True)

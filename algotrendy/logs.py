@@ -1,7 +1,5 @@
 """How log lines look: one line each, as text for people or, with `LOG_FORMAT=json`, for machines."""
 
-from typing import Any
-
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -14,14 +12,14 @@ SHARED: list[Processor] = [
 HIDDEN = ("level", "logger", "event", "exception")
 
 
-def as_text(_: Any, __: str, event: EventDict) -> str:
+def as_text(_: object, __: str, event: EventDict) -> str:
     """Render `LEVEL logger event key=value`, then the traceback if there is one."""
     fields = "".join(f" {key}={value!r}" for key, value in sorted(event.items()) if key not in HIDDEN)
     line = f"{str(event['level']).upper()} {event['logger']} {event['event']}{fields}"
     return f"{line}\n{event['exception']}" if "exception" in event else line
 
 
-def configure(*, level: str, json: bool) -> dict[str, Any]:
+def configure(*, level: str, json: bool) -> dict[str, object]:
     """Send structlog's events through Python's logging and return Django's `LOGGING`."""
     structlog.configure(
         processors=[

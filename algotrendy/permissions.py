@@ -6,7 +6,7 @@ A role is membership in the Django group of the same name; superusers are admins
 import functools
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
@@ -37,7 +37,7 @@ ROLES = (Role.VIEWER, Role.TRADER, Role.ADMIN)
 
 
 def role_of(user: AbstractBaseUser | AnonymousUser) -> Role:
-    """Return the highest role of `user`; asks the database once per user object."""
+    """Return the highest role of `user`; queries the database once per user object."""
     cached: Role | None = getattr(user, "_desk_role", None)
     if cached is None:
         cached = _find_role(user)
@@ -85,8 +85,7 @@ def requires(role: Role) -> Callable[[View[P]], View[P]]:
                 return refuse(request, role)
             return view(request, *args, **kwargs)
 
-        marked: Any = guarded
-        marked.required_role = role
+        guarded.required_role = role  # type: ignore[attr-defined]
         return guarded
 
     return decorate

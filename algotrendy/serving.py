@@ -1,15 +1,15 @@
 """How ASGI applications are served: web (the door, Django and the live socket) and the door on its own."""
 
 import socket
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 GRACE_SECONDS = 5
 
 
-def serve(application: Any, *, host: str, port: int, fd: int | None = None) -> None:
+def serve(application: Callable[..., Awaitable[None]], *, host: str, port: int, fd: int | None = None) -> None:
     """Serve `application` in this process until a signal ends it; with `fd` on a socket that is already open.
 
-    Forwarded headers are left alone: the door and Django each believe only the proxies they were told of.
+    Forwarded headers are left alone: the door and Django each believe only the proxies in their settings.
     """
     import uvicorn
 

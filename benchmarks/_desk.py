@@ -65,8 +65,8 @@ class Bench:
     def source(self, name: str, policy: str = "follow", notional: int = 500) -> str:
         """Make a source that orders a fixed value and return its webhook's URL."""
         sizing = ("--sizing", "notional", "--notional", str(notional), "--staleness", "3600")
-        made = json.loads(self.desk.manage("create_source", name, "--policy", policy, *sizing, "--json"))
-        url: str = made["url"]
+        source = json.loads(self.desk.manage("create_source", name, "--policy", policy, *sizing, "--json"))
+        url: str = source["url"]
         return self.desk.url + urlsplit(url).path
 
     def session(self) -> str:

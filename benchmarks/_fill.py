@@ -9,7 +9,7 @@ hour is the same in both.
 from collections.abc import Iterator
 
 SPACING = 30  # seconds
-RARE = 40  # alerts of a source that nobody has heard of since the beginning
+RARE = 40  # alerts of a source that sent none since the beginning
 
 PREPARE = """
 DELETE FROM market_quote;

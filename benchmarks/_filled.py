@@ -56,9 +56,9 @@ def latency(bench: Bench) -> Iterator[Figure]:
 
 
 def _figures(bench: Bench, name: str, accepted: int, steps: Steps) -> Iterator[Figure]:
-    found = [row[0] for row in bench.rows(LATENCIES, [name])]
-    against = f"{RATE:g} alerts/s for {SECONDS:g} s: {accepted} accepted, {len(found)} filled"
-    p50, p99 = quantile(found, 0.5), quantile(found, 0.99)
+    latencies = [row[0] for row in bench.rows(LATENCIES, [name])]
+    against = f"{RATE:g} alerts/s for {SECONDS:g} s: {accepted} accepted, {len(latencies)} filled"
+    p50, p99 = quantile(latencies, 0.5), quantile(latencies, 0.99)
     yield Figure("filled_p50", round(p50, 1), "ms", against)
     yield Figure("filled_p99", round(p99, 1), "ms", against)
     stages = bench.rows(STAGES, [name])

@@ -155,23 +155,23 @@ def faults(bench: Bench, answered: dict[str, list[int]]) -> list[str]:
 
 
 def _alert_faults(bench: Bench, answered: dict[str, list[int]]) -> list[str]:
-    found = []
+    lines = []
     for name, ids in answered.items():
         if len(set(ids)) > 1:
-            found.append(f"{name} was taken in as alerts {ids}")
+            lines.append(f"{name} was taken in as alerts {ids}")
     ids = sorted({alert for several in answered.values() for alert in several})
     rows = {row[0]: row for row in bench.rows(ALERTS, [ids])}
-    found += [f"alert {alert} was answered 2xx and is not there" for alert in ids if alert not in rows]
-    found += [
+    lines += [f"alert {alert} was answered 2xx and is not there" for alert in ids if alert not in rows]
+    lines += [
         f"alert {row[0]} is {row[1]} ({row[2]}) with {row[3]} decisions" for row in rows.values() if row[3] != 1
     ]
-    found += [f"{twice} keys were taken in twice"] if (twice := bench.value(TWICE)) else []
-    found += [f"{strays} decisions belong to no alert"] if (strays := bench.value(STRAYS)) else []
-    return found
+    lines += [f"{twice} keys were taken in twice"] if (twice := bench.value(TWICE)) else []
+    lines += [f"{strays} decisions belong to no alert"] if (strays := bench.value(STRAYS)) else []
+    return lines
 
 
 def settle(bench: Bench, seconds: float = 150) -> None:
-    """Wait until everything that was sent has run its course, and the desk has heard all that the venue says."""
+    """Wait until everything that was sent has run its course, and the ledger has all events of the venue."""
     bench.wait_until_settled(seconds)
     behind = """
         SELECT count(*) FROM brokers_connection c
@@ -186,8 +186,8 @@ def differences(bench: Bench) -> list[str]:
         [sys.executable, str(paths.BASE_DIR / "manage.py"), "reconcile", "--json"],
         env=bench.desk.environment, cwd=paths.BASE_DIR, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    found = [difference["text"] for one in told for difference in one["differences"]]
-    if not told or done.returncode != bool(found):
+    connections = [json.loads(line) for line in done.stdout.splitlines()]
+    texts = [difference["text"] for connection in connections for difference in connection["differences"]]
+    if not connections or done.returncode != bool(texts):
         raise RuntimeError(f"reconcile ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return found
+    return texts

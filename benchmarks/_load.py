@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self.answered: Callable[[Connection, int, bytes], None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where to write."""
+        """Keep the transport to write to."""
         self.transport = cast(asyncio.Transport, transport)  # of uvloop: no subclass
 
     def send(self, request: bytes, answered: "Callable[[Connection, int, bytes], None]") -> None:
@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        """Take in a piece of the answer, and tell when it is whole."""
+        """Take in a piece of the answer, and pass it on when it is whole."""
         self.buffer += data
         head, blank, rest = self.buffer.partition(b"\r\n\r\n")
         if not blank:
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._done(int(head[9:12]), rest[:length])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever waits for an answer that none will come."""
+        """End a pending request without an answer."""
         self._done(0, b"")
 
     def _done(self, status: int, body: bytes) -> None:
@@ -176,8 +176,8 @@ class Generator:
     async def connect(self) -> Connection:
         """Open one connection."""
         loop = asyncio.get_running_loop()
-        _, made = await loop.create_connection(Connection, self.url.hostname or "", self.url.port or 80)
-        return made
+        _, connection = await loop.create_connection(Connection, self.url.hostname or "", self.url.port or 80)
+        return connection
 
     def record(self, began: float, status: int, body: bytes) -> None:
         """Note one answer."""

@@ -50,8 +50,8 @@ def run() -> Iterator[Figure]:
 def measure(bench: Bench, paths: list[str]) -> tuple[float, int, int]:
     """Import `paths` in one process and return rows a second, rows read, rows stored."""
     printed = bench.desk.manage("shell", "-v", "0", "-c", IMPORT.format(paths=paths))
-    told = json.loads(printed.splitlines()[-1])
-    return told["read"] / told["seconds"], told["read"], told["stored"]
+    result = json.loads(printed.splitlines()[-1])
+    return result["read"] / result["seconds"], result["read"], result["stored"]
 
 
 def generate(folder: Path) -> list[Path]:

@@ -30,5 +30,5 @@ def run() -> Iterator[Figure]:
         yield Figure("accepted", len(sender.answered), "alerts", f"{against}; answered 2xx")
         yield Figure("faults", len(wrong), "faults", "alerts, decisions, orders, executions, holdings", "= 0",
                      not wrong)  # fmt: skip
-        found = differences(bench)
-        yield Figure("differences", len(found), "differences", "./mem reconcile", "= 0", not found)
+        differing = differences(bench)
+        yield Figure("differences", len(differing), "differences", "./mem reconcile", "= 0", not differing)

@@ -1,7 +1,5 @@
 """Admin pages of the market's tables."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db import transaction
 from django.forms import ModelForm
@@ -47,7 +45,7 @@ class QuoteAdmin(ReadOnlyAdmin):
 
 @admin.register(Candle)
 class CandleAdmin(ReadOnlyAdmin, LargeTableAdmin):
-    list_display: Any = (
+    list_display = (
         "instrument", "timeframe", "open_time", "open", "high", "low", "close", "volume", "kind", "revision",
     )  # fmt: skip
     list_filter = ("kind", "timeframe", "instrument")

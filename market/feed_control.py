@@ -16,7 +16,7 @@ REPLAY_FEED = "replay"
 
 
 class NothingToReplay(Exception):
-    """There are no candles for what was asked; the message says what is missing."""
+    """There are no candles for what was wanted; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def start_replay(
     loop: bool = False,
     timeframe: int = 300,
 ) -> Started:
-    """Let the replay feed tell the price of `symbols` (all with real candles if none), from `start` on.
+    """Let the replay feed price `symbols` (all with real candles if none), from `start` on.
 
     `speed` None keeps the feed's. Raises NothingToReplay, or FeedBusy if an instrument can't move now.
     """
@@ -53,8 +53,8 @@ def start_replay(
     )
     before = {**feed.progress.get("before", {}), **_feeds_of(instruments, feed)}
     _switch_on(feed, speed, begin, loop, timeframe, before)
-    # Those of an earlier replay that are not part of this one go home.
-    _send_home([other for other in feed.instruments.all() if other not in instruments], before)
+    # Those of an earlier replay that are not part of this one return to their feeds.
+    _give_back([other for other in feed.instruments.all() if other not in instruments], before)
     assign_feed(feed=feed, instruments=instruments, restart=True)
     return Started(feed, instruments, begin, end)
 
@@ -76,7 +76,7 @@ def stop_replay() -> list[Instrument]:
     feed = Feed.objects.select_for_update().filter(name=REPLAY_FEED).first()
     if feed is None:
         return []
-    moved = _send_home(list(feed.instruments.all()), feed.progress.get("before", {}))
+    moved = _give_back(list(feed.instruments.all()), feed.progress.get("before", {}))
     feed.enabled, feed.state, feed.progress = False, Feed.State.STOPPED, {"note": "replay stopped"}
     feed.save(update_fields=["enabled", "state", "progress"])
     announce_feed(feed.id)
@@ -85,7 +85,7 @@ def stop_replay() -> list[Instrument]:
 
 @transaction.atomic
 def go_live(*, symbols: Sequence[str], exchange: str, timeframe: int) -> tuple[Feed, list[Instrument]]:
-    """Let a live feed of `exchange` tell the price of `symbols`; it is made if there is none. Raises FeedBusy."""
+    """Let a live feed of `exchange` price `symbols`; it is made if there is none. Raises FeedBusy."""
     instruments = [resolve_symbol(symbol) or ensure_instrument(symbol) for symbol in symbols]
     name = f"live-{exchange}-{timeframe}"
     defaults = {"driver": Feed.Driver.LIVE, "timeframe": timeframe, "settings": {"exchange": exchange}}
@@ -99,29 +99,29 @@ def _instruments(symbols: Sequence[str], timeframe: int) -> list[Instrument]:
     real = Candle.objects.filter(timeframe=timeframe, kind__in=REAL)
     if not symbols:
         every = Instrument.objects.all()
-        found = [instrument for instrument in every if real.filter(instrument=instrument).exists()]
-        if not found:
+        replayable = [instrument for instrument in every if real.filter(instrument=instrument).exists()]
+        if not replayable:
             raise NothingToReplay(
                 f"there are no imported candles of {timeframe} s: run ./mem import_candles first"
             )
-        return found
-    found = []
+        return replayable
+    instruments = []
     for symbol in symbols:
         instrument = resolve_symbol(symbol)
         if instrument is None or not real.filter(instrument=instrument).exists():
             raise NothingToReplay(f"there are no imported candles of {timeframe} s of {symbol}")
-        found.append(instrument)
-    return found
+        instruments.append(instrument)
+    return instruments
 
 
 def _feeds_of(instruments: Sequence[Instrument], feed: Feed) -> dict[str, int | None]:
     return {str(one.id): one.feed_id for one in instruments if one.feed_id != feed.id}
 
 
-def _send_home(instruments: Sequence[Instrument], before: dict[str, int | None]) -> list[Instrument]:
+def _give_back(instruments: Sequence[Instrument], before: dict[str, int | None]) -> list[Instrument]:
     """Give instruments back to the feeds they came from, where those still exist."""
-    homes = Feed.objects.in_bulk([home for home in before.values() if home])
+    feeds = Feed.objects.in_bulk([feed_id for feed_id in before.values() if feed_id])
     moved = []
     for instrument in instruments:
-        moved += assign_feed(feed=homes.get(before.get(str(instrument.id)) or 0), instruments=[instrument])
+        moved += assign_feed(feed=feeds.get(before.get(str(instrument.id)) or 0), instruments=[instrument])
     return moved

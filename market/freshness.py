@@ -1,9 +1,11 @@
-"""How old the last candle of a feed may be, and saying so in words. Pure."""
+"""How old the last candle of a feed may be, and a text about it. Pure: a feed's row is read, never queried."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from market.models import Feed, MarketKind
+if TYPE_CHECKING:
+    from market.models import Feed, MarketKind
 
 SHORTEST_PATIENCE = 15.0  # seconds
 INTERVALS_OF_PATIENCE = 3
@@ -14,22 +16,22 @@ DEFAULT_REPLAY_SPEED = 300.0
 class FeedFreshness:
     """Whether a feed's prices can be relied on. Ages are wall time in seconds."""
 
-    feed: Feed
-    kind: MarketKind
+    feed: "Feed"
+    kind: "MarketKind"
     age_seconds: float | None
     expected_seconds: float
     stale: bool
     text: str
 
 
-def expected_seconds(feed: Feed) -> float:
+def expected_seconds(feed: "Feed") -> float:
     """Return the wall time between two candles of a healthy feed."""
-    if feed.driver == Feed.Driver.REPLAY:
+    if feed.is_replay:
         return feed.timeframe / float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
     return float(feed.timeframe)
 
 
-def freshness(feed: Feed, now: datetime) -> FeedFreshness:
+def freshness(feed: "Feed", now: datetime) -> FeedFreshness:
     """Return the freshness of `feed` at wall time `now`: stale after three intervals, 15 s at least."""
     expected = expected_seconds(feed)
     patience = max(SHORTEST_PATIENCE, INTERVALS_OF_PATIENCE * expected)
@@ -39,16 +41,16 @@ def freshness(feed: Feed, now: datetime) -> FeedFreshness:
     return FeedFreshness(feed, feed.kind, age, expected, stale, _text(feed, now, age, stale))
 
 
-def _text(feed: Feed, now: datetime, age: float | None, stale: bool) -> str:
-    said = "no candle yet" if age is None else f"last candle {duration(age)} ago"
+def _text(feed: "Feed", now: datetime, age: float | None, stale: bool) -> str:
+    last = "no candle yet" if age is None else f"last candle {duration(age)} ago"
     if not feed.enabled:
-        return f"{feed.progress.get('note') or 'switched off'}, {said}"
+        return f"{feed.progress.get('note') or 'switched off'}, {last}"
     if not stale:
-        return "waiting for the first candle" if age is None else said
-    return f"{said if age is None else f'no candle for {duration(age)}'}{_reason(feed, now)}"
+        return "waiting for the first candle" if age is None else last
+    return f"{last if age is None else f'no candle for {duration(age)}'}{_reason(feed, now)}"
 
 
-def _reason(feed: Feed, now: datetime) -> str:
+def _reason(feed: "Feed", now: datetime) -> str:
     beat = feed.heartbeat_at
     if beat is None or (now - beat).total_seconds() > SHORTEST_PATIENCE:
         return ": the feed process is not running"

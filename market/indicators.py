@@ -7,7 +7,6 @@ function to look for its series. The desk has none.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 @contextmanager
@@ -24,6 +23,4 @@ def _hidden(name: str) -> Iterator[None]:
 
 
 with _hidden("pandas"), _hidden("polars"):
-    import talib as _talib
-
-talib: Any = _talib
+    import talib as talib

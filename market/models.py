@@ -54,6 +54,11 @@ class Feed(models.Model):
         return self.name
 
     @property
+    def is_replay(self) -> bool:
+        """True if its candles come at a speed of its own instead of the clock's."""
+        return self.driver == self.Driver.REPLAY
+
+    @property
     def kind(self) -> MarketKind:
         """How real the prices of this feed are."""
         return {
@@ -64,7 +69,7 @@ class Feed(models.Model):
 
 
 class Instrument(models.Model):
-    """Something that can be traded. One feed at a time tells its price."""
+    """Something that can be traded. One feed at a time prices it."""
 
     symbol = models.CharField(max_length=32, unique=True, help_text="BTCUSDT: upper case, no exchange prefix.")
     base = models.CharField(max_length=16, blank=True)

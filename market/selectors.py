@@ -58,8 +58,8 @@ def candles_between(instrument_id: int, timeframe: int, start: datetime, end: da
 def resolve_symbol(text: str) -> Instrument | None:
     """Return the instrument that `text` means ("BINANCE:BTCUSDT", "BTC/USDT", "BTCUSDT.P"), if we have it."""
     names = candidates(text)
-    found = {instrument.symbol: instrument for instrument in Instrument.objects.filter(symbol__in=names)}
-    return next((found[name] for name in names if name in found), None)
+    known = {instrument.symbol: instrument for instrument in Instrument.objects.filter(symbol__in=names)}
+    return next((known[name] for name in names if name in known), None)
 
 
 def feeds_in_use() -> list[Feed]:

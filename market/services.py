@@ -98,36 +98,20 @@ def store_candles(
     return Stored(sum(inserted), len(inserted) - sum(inserted))
 
 
-def set_quotes(
-    *, quotes: Sequence[NewQuote], timeframe: int, kind: MarketKind, received_at: datetime | None = None
-) -> None:
+def set_quotes(*, quotes: Sequence[NewQuote], timeframe: int, kind: MarketKind) -> None:
     """Set the last known prices of instruments that move in candles of `timeframe` seconds."""
     if not quotes:
         return
     columns = map(list, zip(*quotes, strict=True))
     with connection.cursor() as cursor:
-        cursor.execute(_SET_QUOTES, [timeframe, kind.value, received_at or timezone.now(), *columns])
-
-
-def set_quote(
-    *,
-    instrument: Instrument,
-    price: Decimal,
-    timeframe: int,
-    kind: MarketKind,
-    market_time: datetime,
-    received_at: datetime | None = None,
-) -> None:
-    """Set the last known price of one instrument. `timeframe` is in seconds, times are aware UTC."""
-    news = [NewQuote(instrument.id, price, market_time)]
-    set_quotes(quotes=news, timeframe=timeframe, kind=kind, received_at=received_at)
+        cursor.execute(_SET_QUOTES, [timeframe, kind.value, timezone.now(), *columns])
 
 
 @transaction.atomic
 def assign_feed(
     *, feed: Feed | None, instruments: Iterable[Instrument], restart: bool = False
 ) -> list[Instrument]:
-    """Let `feed` (None: nothing) tell the price of `instruments`, and return those that moved.
+    """Let `feed` (None: nothing) price `instruments`, and return those that moved.
 
     The old market's price is forgotten: nothing must be decided or filled at it in the new one. With `restart`
     instruments that are with the feed already count as moving, because its market time jumps. Raises FeedBusy,
@@ -138,12 +122,12 @@ def assign_feed(
     locked = list(Instrument.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id"))
     target = feed.id if feed else None
     moving = [instrument for instrument in locked if restart or instrument.feed_id != target]
-    ask_to_switch(instruments=moving, feed=feed)
+    require_switchable(instruments=moving, feed=feed)
     _move(moving, target)
     return moving
 
 
-def ask_to_switch(*, instruments: Iterable[Instrument], feed: Feed | None) -> None:
+def require_switchable(*, instruments: Iterable[Instrument], feed: Feed | None) -> None:
     """Raise FeedBusy if another part of the desk can't have the market time of `instruments` jump now."""
     for instrument in instruments:
         feed_switching.send(sender=Instrument, instrument_id=instrument.id, feed_id=feed.id if feed else None)
@@ -178,9 +162,9 @@ def require_one_market(*, instrument_ids: Iterable[int], timeframe: int, kind: M
     others = Candle.objects.filter(instrument_id__in=list(instrument_ids), timeframe=timeframe)
     simulated = kind == MarketKind.SIMULATED
     others = others.exclude(kind=kind) if simulated else others.filter(kind=MarketKind.SIMULATED)
-    found = others.select_related("instrument").first()
-    if found:
+    other = others.select_related("instrument").first()
+    if other:
         raise MixedMarket(
-            f"{found.instrument.symbol} has {found.get_kind_display().lower()} candles of {timeframe} s: "
+            f"{other.instrument.symbol} has {other.get_kind_display().lower()} candles of {timeframe} s: "
             f"{kind.label.lower()} ones can't be mixed with them, choose another timeframe"
         )

@@ -51,7 +51,7 @@ def normalise(text: str) -> str:
 
 
 def split(symbol: str) -> tuple[str, str]:
-    """Return base and quote currency of `symbol`, both empty where the name does not tell."""
+    """Return base and quote currency of `symbol`, both empty where the name has none of the known quotes."""
     for quote in QUOTES:
         if symbol.endswith(quote) and len(symbol) > len(quote):
             return symbol[: -len(quote)], quote

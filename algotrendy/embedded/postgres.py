@@ -95,12 +95,12 @@ class Postgres:
     def after_ready(self) -> None:
         """Make the desk's database if it does not exist."""
         query = f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
-        found = self._run("psql", "-h", str(self.sockets), "-U", "postgres", "-tAc", query, "postgres")
-        if found.stdout.strip() == "1":
+        answer = self._run("psql", "-h", str(self.sockets), "-U", "postgres", "-tAc", query, "postgres")
+        if answer.stdout.strip() == "1":
             return
-        made = self._run("createdb", "-h", str(self.sockets), "-U", "postgres", DATABASE)
-        if made.returncode != 0:
-            raise RuntimeError(f"PostgreSQL: the database could not be made: {made.stderr.strip()}")
+        createdb = self._run("createdb", "-h", str(self.sockets), "-U", "postgres", DATABASE)
+        if createdb.returncode != 0:
+            raise RuntimeError(f"PostgreSQL: the database could not be made: {createdb.stderr.strip()}")
 
     def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -117,13 +117,13 @@ class Postgres:
             os.chown(making, *self.owner)
         options = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions"]
         options += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        made = subprocess.run(
+        initdb = subprocess.run(
             [str(binaries() / "initdb"), "-D", str(making), *options],
             env=plain_environment(), preexec_fn=self.drop, cwd=making, check=False,
             capture_output=True, text=True,
         )  # fmt: skip
-        if made.returncode != 0:
-            raise RuntimeError(f"PostgreSQL could not be set up in {making}:\n{made.stderr.strip()}")
+        if initdb.returncode != 0:
+            raise RuntimeError(f"PostgreSQL could not be set up in {making}:\n{initdb.stderr.strip()}")
         making.rename(self.folder)
 
     def _forget_dead_server(self) -> None:
@@ -201,14 +201,14 @@ def _system_user() -> tuple[int, int]:
 def _make_system_user() -> None:
     print(f"PostgreSQL does not run as root and this machine allows no user namespaces: using the system user "  # noqa: T201
           f"{SYSTEM_USER}.")  # fmt: skip
-    made = subprocess.run(
+    useradd = subprocess.run(
         ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if made.returncode != 0:
+    if useradd.returncode != 0:
         raise RuntimeError(
             "PostgreSQL does not run as root and no system user could be made "
-            f"({made.stderr.strip()}): start the desk as an ordinary user, or set DATABASE_URL"
+            f"({useradd.stderr.strip()}): start the desk as an ordinary user, or set DATABASE_URL"
         )
 
 

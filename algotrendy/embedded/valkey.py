@@ -27,7 +27,7 @@ def server() -> Path:
 class Valkey:
     """Valkey on a Unix socket with an append-only file, synced every second.
 
-    What the last second may lose are nudges and hints: the rows they speak of are in PostgreSQL.
+    What the last second may lose are nudges and hints: the rows they refer to are in PostgreSQL.
     """
 
     name = "valkey"

@@ -40,7 +40,7 @@ _desk_checks: list[Check] = []
 
 
 def desk_check(function: Check) -> Check:
-    """Register the decorated check: it is asked while the database answers and is up to date."""
+    """Register the decorated check: it runs while the database answers and is up to date."""
     _desk_checks.append(function)
     return function
 

@@ -21,7 +21,7 @@ FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as this process can: nothing else is asked."""
+    """Answer 200 as long as this process can: nothing else is looked at."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -51,7 +51,7 @@ def check_migrations() -> str:
 
 
 def unapplied_migrations() -> list[str]:
-    """Return the migrations that are not applied, in order. What was applied once is not asked again."""
+    """Return the migrations that are not applied, in order. What was applied once is not looked up again."""
     if _applied_before.get(connection.alias):
         return []
     executor = MigrationExecutor(connection)
@@ -74,9 +74,9 @@ def _valkey() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2, retry=once_more)
 
 
-def _ok_or_failure(ask: Callable[[], object]) -> str:
+def _ok_or_failure(check: Callable[[], object]) -> str:
     try:
-        ask()
+        check()
     except Exception as error:  # whatever goes wrong is the answer
         return type(error).__name__
     return "ok"

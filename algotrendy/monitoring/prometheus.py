@@ -1,4 +1,4 @@
-"""Figures of /prometheus that are read from the database when they are asked for.
+"""Figures of /prometheus that are read from the database at each scrape.
 
 Each app yields its own: a module `prometheus` of an installed app is imported with the first scrape and registers
 its function with `@figures`. What a process measures itself (the door's accept latency) is in the same registry.
@@ -17,7 +17,7 @@ _figures: list[Figures] = []
 
 
 def figures(function: Figures) -> Figures:
-    """Register the decorated function: every scrape asks it for its metrics."""
+    """Register the decorated function: every scrape calls it for its metrics."""
     _figures.append(function)
     return function
 

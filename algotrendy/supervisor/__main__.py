@@ -45,10 +45,10 @@ def _options() -> Options:
 
 async def _run(options: Options, output: Output, listening: socket.socket) -> int:
     whole = desk.Desk(options, output)
-    asked = asyncio.Event()
-    _listen_to_signals(asked, whole)
+    stop_requested = asyncio.Event()
+    _listen_to_signals(stop_requested, whole)
     starting = asyncio.create_task(whole.start(listening))
-    waiting = asyncio.create_task(asked.wait())
+    waiting = asyncio.create_task(stop_requested.wait())
     code = 0
     try:
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -68,13 +68,13 @@ async def _run(options: Options, output: Output, listening: socket.socket) -> in
     return code
 
 
-def _listen_to_signals(asked: asyncio.Event, whole: desk.Desk) -> None:
+def _listen_to_signals(stop_requested: asyncio.Event, whole: desk.Desk) -> None:
     """The first signal stops the desk in order, a second one at once."""
 
     def stop() -> None:
-        if asked.is_set():
+        if stop_requested.is_set():
             whole.kill()
-        asked.set()
+        stop_requested.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop)

@@ -73,7 +73,7 @@ class Desk:
 
     async def stop(self) -> None:
         """Stop web and workers first, then Valkey, then PostgreSQL."""
-        self.output.say("\nStopping …")
+        self.output.show("\nStopping …")
         await asyncio.gather(*[child.stop() for child in self.children])
         for child in reversed(self.services):
             await child.stop()
@@ -166,20 +166,20 @@ class Desk:
             if ticking:
                 ticking.cancel()
         start = "\r\x1b[K" if ticking else ""
-        self.output.say(f"{start}{label} … {time.monotonic() - began:.1f} s")
+        self.output.show(f"{start}{label} … {time.monotonic() - began:.1f} s")
 
     async def _tick(self, label: str) -> None:
         began = time.monotonic()
         while True:
-            self.output.say(f"\r\x1b[K{label} … {time.monotonic() - began:.0f} s", end="")
+            self.output.show(f"\r\x1b[K{label} … {time.monotonic() - began:.0f} s", end="")
             await asyncio.sleep(1)
 
     def _greet(self, link: str | None) -> None:
-        self.output.say(f"\nThe desk runs at {self.options.url} (Ctrl-C stops it)")
+        self.output.show(f"\nThe desk runs at {self.options.url} (Ctrl-C stops it)")
         if link:
-            self.output.say(f"Sign in once with this link, and choose a password there:\n\n  {link}\n")
+            self.output.show(f"Sign in once with this link, and choose a password there:\n\n  {link}\n")
         if self.options.host not in ("127.0.0.1", "localhost", "::1") and "ALGOTRENDY_HOSTS" not in os.environ:
-            self.output.say("Set ALGOTRENDY_HOSTS to the names by which browsers reach it, separated by commas.")
+            self.output.show("Set ALGOTRENDY_HOSTS to the names by which browsers reach it, separated by commas.")
 
 
 def make_folders(options: processes.Options) -> None:

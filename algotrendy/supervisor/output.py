@@ -31,9 +31,9 @@ class Output:
         if self.file.tell() > MAX_BYTES:
             self._rotate()
         if shown:
-            self.say(f"{self._coloured(name, f'{name:<{WIDTH}} |')} {text}")
+            self.show(f"{self._coloured(name, f'{name:<{WIDTH}} |')} {text}")
 
-    def say(self, text: str, end: str = "\n") -> None:
+    def show(self, text: str, end: str = "\n") -> None:
         """Write to the terminal only. A terminal that has gone away does not stop the desk."""
         with contextlib.suppress(OSError, ValueError):
             self.stream.write(text + end)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from market.models import Feed, Gap, Instrument
 from market.services import NewCandle, NewQuote
@@ -33,7 +33,7 @@ class Tick:
     closed: dict[int, datetime] = field(default_factory=dict)
     windows: Sequence[Window] = ()
     clock: datetime | None = None
-    progress: dict[str, Any] | None = None
+    progress: dict[str, object] | None = None
     revise: bool = False
     problem: str = ""
     ended: str = ""

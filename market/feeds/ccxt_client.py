@@ -1,7 +1,7 @@
 """The public side of an exchange through ccxt: the server's clock and candles. No keys, no orders."""
 
 import time
-from typing import Any
+from typing import Any, Protocol, cast
 
 from market.bars import timeframe_text
 
@@ -12,10 +12,22 @@ TIME_OUT_MS = 10_000
 SKEW_FOR = 3_600.0
 
 
+class Exchange(Protocol):
+    """The part of a ccxt exchange that candles need."""
+
+    has: dict[str, object]
+
+    def fetch_time(self) -> int:
+        """Return the server's clock in milliseconds since 1970."""
+
+    def fetch_ohlcv(self, symbol: str, timeframe: str, *, since: int, limit: int) -> list[Row]:
+        """Return at most `limit` candles from `since` (milliseconds) on."""
+
+
 class Venue:
     """An exchange by its ccxt name; `url` replaces the address of its public API (a mirror, a test)."""
 
-    def __init__(self, name: str, url: str = "", exchange: Any = None) -> None:
+    def __init__(self, name: str, url: str = "", exchange: Exchange | None = None) -> None:
         self.name = name
         self.url = url
         self._exchange = exchange
@@ -23,14 +35,14 @@ class Venue:
         self._skew_until = float("-inf")
 
     @property
-    def exchange(self) -> Any:
+    def exchange(self) -> Exchange:
         """The ccxt object, made at first use because importing ccxt takes a second and much memory."""
         if self._exchange is None:
             self._exchange = _make(self.name, self.url)
         return self._exchange
 
     def server_time(self) -> float:
-        """Return the venue's clock in seconds since 1970; our own where it tells none."""
+        """Return the venue's clock in seconds since 1970; our own where it publishes none."""
         if time.monotonic() > self._skew_until:
             self._skew = 0.0
             if self.exchange.has.get("fetchTime"):
@@ -55,7 +67,7 @@ class Venue:
         return rows, False
 
 
-def _make(name: str, url: str) -> Any:
+def _make(name: str, url: str) -> Exchange:
     import ccxt
 
     if name not in ccxt.exchanges:
@@ -64,8 +76,8 @@ def _make(name: str, url: str) -> Any:
     exchange = getattr(ccxt, name)({"enableRateLimit": True, "timeout": TIME_OUT_MS, "options": options})
     if url:
         exchange.urls["api"] = dict.fromkeys(_flat(exchange.urls["api"]), url)
-    return exchange
+    return cast(Exchange, exchange)
 
 
-def _flat(urls: Any) -> list[str]:
+def _flat(urls: object) -> list[str]:
     return list(urls) if isinstance(urls, dict) else ["public"]

@@ -48,6 +48,35 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Parsed:
+    """An answer's candles, oldest first: all of them, and those that are closed."""
+
+    answer: Answer
+    candles: list[NewCandle]
+    closed: list[NewCandle]
+
+    @property
+    def instrument_id(self) -> int:
+        """The instrument that was fetched."""
+        return self.answer.job.instrument_id
+
+    @property
+    def is_current(self) -> bool:
+        """True if it has the price of now: a gap's refill has not, nor has an answer without candles."""
+        return self.answer.job.until is None and bool(self.candles)
+
+    @property
+    def has_news(self) -> bool:
+        """True if it closes with a candle that is newer than all that are stored."""
+        last = self.answer.job.last
+        return bool(self.closed) and (last is None or self.closed[-1].open_time > last)
+
+    def is_behind(self, newest: datetime) -> bool:
+        """Return whether the bar that opened at `newest`, the last to close, is not among them yet."""
+        return not self.closed or self.closed[-1].open_time < newest
+
+
+@dataclass(frozen=True)
 class Fetched:
     """Everything that one round brought. `server_time` is the venue's, in seconds since 1970."""
 
@@ -136,23 +165,14 @@ class LiveDriver:
         if not fetched.answers:
             raise OSError("; ".join(fetched.problems) or "the venue answered nothing")
         forming = bar_start(_time(fetched.server_time), feed.timeframe)
-        candles: dict[tuple[int, datetime], NewCandle] = {}
-        windows, quotes, closed, behind = [], [], {}, False
-        for answer in fetched.answers:
-            job = answer.job
-            made = [candle for row in answer.rows if (candle := _candle(job.instrument_id, row))]
-            whole = [candle for candle in made if candle.open_time < forming]
-            candles.update({(candle.instrument_id, candle.open_time): candle for candle in whole})
-            windows += [_window(answer, whole)] if whole else []
-            if job.until is not None or not made:
-                continue
-            quotes.append(NewQuote(job.instrument_id, made[-1].close, _time(now)))
-            if whole and (job.last is None or whole[-1].open_time > job.last):
-                closed[job.instrument_id] = whole[-1].open_time
-            behind |= not whole or whole[-1].open_time < forming - timedelta(seconds=feed.timeframe)
+        parsed = [_parse(answer, forming) for answer in fetched.answers]
+        current = [part for part in parsed if part.is_current]
+        closed = {part.instrument_id: part.closed[-1].open_time for part in current if part.has_news}
+        behind = any(part.is_behind(forming - timedelta(seconds=feed.timeframe)) for part in current)
         return Tick(
-            due=self._due(feed, behind, now), candles=list(candles.values()), quotes=quotes, closed=closed,
-            windows=windows, clock=forming if closed else None, revise=True, problem="; ".join(fetched.problems),
+            due=self._due(feed, behind, now), candles=_each_once(parsed), quotes=_quotes(current, _time(now)),
+            closed=closed, windows=_windows(parsed), clock=forming if closed else None, revise=True,
+            problem="; ".join(fetched.problems),
         )  # fmt: skip
 
     def _due(self, feed: Feed, behind: bool, now: float) -> float:
@@ -179,6 +199,26 @@ def fetch(venue: Venue, jobs: Sequence[Job], timeframe: int) -> Fetched:
             continue
         answers.append(Answer(job, rows, complete))
     return Fetched(answers, problems, server_time)
+
+
+def _parse(answer: Answer, forming: datetime) -> Parsed:
+    """Return the candles of `answer`; those that opened before the bar `forming` are closed."""
+    candles = [candle for row in answer.rows if (candle := _candle(answer.job.instrument_id, row))]
+    return Parsed(answer, candles, [candle for candle in candles if candle.open_time < forming])
+
+
+def _each_once(parsed: Sequence[Parsed]) -> list[NewCandle]:
+    """Return the closed candles; of one that several answers have, the last answer's: a refill overlaps."""
+    candles = [candle for part in parsed for candle in part.closed]
+    return list({(candle.instrument_id, candle.open_time): candle for candle in candles}.values())
+
+
+def _quotes(current: Sequence[Parsed], now: datetime) -> list[NewQuote]:
+    return [NewQuote(part.instrument_id, part.candles[-1].close, now) for part in current]
+
+
+def _windows(parsed: Sequence[Parsed]) -> list[Window]:
+    return [_window(part.answer, part.closed) for part in parsed if part.closed]
 
 
 def _candle(instrument_id: int, row: Row) -> NewCandle | None:

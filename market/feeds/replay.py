@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from django.db.models import Max, Min
+from django.db.models import Max, Min, QuerySet
 
 from market.feeds.base import Tick
 from market.freshness import DEFAULT_REPLAY_SPEED
 from market.models import Candle, Feed, Instrument, MarketKind
-from market.services import FeedBusy, NewQuote, ask_to_switch
+from market.services import FeedBusy, NewQuote, require_switchable
 
 MOST_CANDLES = 50  # of an instrument in a second: a faster speed is not kept, and a stall is not made up for
 LONGEST_WAIT = 3  # candles: a longer hole in the data is jumped over
+Candles = QuerySet[Candle]
 REAL = (MarketKind.IMPORTED, MarketKind.LIVE)
 
 
@@ -68,7 +68,7 @@ class ReplayDriver:
         self.due = now + max((feed.timeframe - self.at % feed.timeframe) / self.speed, 1 / MOST_CANDLES)
         return self.due
 
-    def _nothing_closed(self, feed: Feed, instruments: Sequence[Instrument], series: Any, now: float) -> Tick:
+    def _nothing_closed(self, feed: Feed, instruments: Sequence[Instrument], series: Candles, now: float) -> Tick:
         known = _at(self.at - feed.timeframe)
         ahead = series.filter(open_time__gt=known).aggregate(first=Min("open_time"))["first"]
         if ahead is None:
@@ -77,13 +77,13 @@ class ReplayDriver:
             self.at = ahead.timestamp()
         return Tick(due=self._wait(feed, now))
 
-    def _at_the_end(self, feed: Feed, instruments: Sequence[Instrument], series: Any, now: float) -> Tick:
+    def _at_the_end(self, feed: Feed, instruments: Sequence[Instrument], series: Candles, now: float) -> Tick:
         if not feed.settings.get("loop"):
             clock = f"{feed.clock:%Y-%m-%d %H:%M} UTC" if feed.clock else "the end of the data"
             return Tick(due=now, ended=f"replay ended at {clock}")
         self.due = now + 1
         try:
-            ask_to_switch(instruments=instruments, feed=feed)
+            require_switchable(instruments=instruments, feed=feed)
         except FeedBusy as busy:
             return Tick(due=self.due, problem=f"waiting to start again: {busy}")
         start = feed.settings.get("start") or default_start(series, feed.timeframe)
@@ -91,7 +91,7 @@ class ReplayDriver:
         return Tick(due=self.due)
 
 
-def default_start(series: Any, timeframe: int) -> datetime:
+def default_start(series: Candles, timeframe: int) -> datetime:
     """Return 30 days before the end of the shortest series, but a day after its beginning.
 
     That is long enough for hundreds of decisions and their outcomes (2.4 hours at 300×), and leaves the candles
@@ -105,12 +105,12 @@ def default_start(series: Any, timeframe: int) -> datetime:
     return start
 
 
-def _series(feed: Feed, instruments: Sequence[Instrument]) -> Any:
+def _series(feed: Feed, instruments: Sequence[Instrument]) -> Candles:
     ids = [instrument.id for instrument in instruments]
     return Candle.objects.filter(instrument_id__in=ids, timeframe=feed.timeframe, kind__in=REAL)
 
 
-def _newest(series: Any, after: datetime, until: datetime, timeframe: int) -> list[Candle]:
+def _newest(series: Candles, after: datetime, until: datetime, timeframe: int) -> list[Candle]:
     """Return each instrument's newest candle of those that closed after `after` and no later than `until`."""
     size = timedelta(seconds=timeframe)
     closed = series.filter(open_time__gt=after - size, open_time__lte=until - size)
@@ -121,7 +121,7 @@ def _closes(candle: Candle, timeframe: int) -> datetime:
     return candle.open_time + timedelta(seconds=timeframe)
 
 
-def _kept(feed: Feed) -> dict[str, Any]:
+def _kept(feed: Feed) -> dict[str, object]:
     """Return what other parts keep in the feed's progress."""
     return {key: value for key, value in feed.progress.items() if key not in ("at", "note")}
 

@@ -155,7 +155,7 @@ class Runner:
         try:
             driver = make_driver(feed, self._wake.set)
         except (ValueError, TypeError, ImportError) as error:
-            self._say_error(feed, f"the settings can't be used: {error}")
+            self._record_error(feed, f"the settings can't be used: {error}")
             return
         self.running[feed.id] = Running(feed, instruments, driver, seen=identity(feed))
 
@@ -196,9 +196,9 @@ class Runner:
         level = logging.ERROR if running.failures == 1 else logging.DEBUG
         expected = isinstance(error, (ValueError, OSError)) or not isinstance(error, DatabaseError)
         logger.log(level, "feed %s: %s (again in %.0f s)", running.feed.name, text, wait, exc_info=not expected)
-        self._say_error(running.feed, text)
+        self._record_error(running.feed, text)
 
-    def _say_error(self, feed: Feed, text: str) -> None:
+    def _record_error(self, feed: Feed, text: str) -> None:
         with transaction.atomic():
             rows = Feed.objects.filter(id=feed.id, enabled=True)
             changed = rows.exclude(state=Feed.State.ERROR, last_error=text)
@@ -206,7 +206,7 @@ class Runner:
                 announce_feed(feed.id)
 
     def _beat(self, feed_ids: list[int]) -> None:
-        """Say that we live, and which feeds have gone stale."""
+        """Write the heartbeat, and mark feeds that have gone stale."""
         now = timezone.now()
         Feed.objects.filter(id__in=feed_ids).update(heartbeat_at=now)
         for running in self.running.values():

@@ -1,6 +1,6 @@
 """The simulator as a feed: real time, short candles, a history from the start."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,7 @@ from typing import Any
 from market.bars import Bars
 from market.feeds import simulator
 from market.feeds.base import Tick, Window
-from market.feeds.simulator import State
+from market.feeds.simulator import Floats, State
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
@@ -46,10 +46,10 @@ class SimulatorDriver:
         for instrument in instruments:
             state, begin, jumped = self._resume(feed, instrument, known.get(instrument.symbol), end)
             if begin < end:
-                made, state = self._make(feed, instrument, state, begin, end)
-                candles += made
-                quotes.append(NewQuote(instrument.id, made[-1].close, _time(end)))
-                closed[instrument.id] = made[-1].open_time
+                bars, state = self._make(feed, instrument, state, begin, end)
+                candles += bars
+                quotes.append(NewQuote(instrument.id, bars[-1].close, _time(end)))
+                closed[instrument.id] = bars[-1].open_time
             if jumped:
                 windows.append(Window(instrument.id, _time(begin), _time(begin), Gap.State.EXCHANGE, True))
             assets[instrument.symbol] = {**asdict(state), "next": max(begin, end)}
@@ -65,7 +65,7 @@ class SimulatorDriver:
             self.checked |= new
 
     def _resume(
-        self, feed: Feed, instrument: Instrument, known: dict[str, Any] | None, end: int
+        self, feed: Feed, instrument: Instrument, known: Mapping[str, Any] | None, end: int
     ) -> tuple[State, int, bool]:
         """Return the state to go on from, the open time of the next bar, and whether bars are left out."""
         earliest = end - self.history * feed.timeframe
@@ -87,28 +87,28 @@ class SimulatorDriver:
     def _make(
         self, feed: Feed, instrument: Instrument, state: State, begin: int, end: int
     ) -> tuple[list[NewCandle], State]:
-        made, state = simulator.walk(
+        walk, state = simulator.walk(
             simulator.asset(instrument.symbol), seed=self.seed, start=begin // feed.timeframe,
             count=(end - begin) // feed.timeframe, state=state, bar_seconds=self.bar_seconds, regimes=self.regimes,
         )  # fmt: skip
-        return rounded(instrument, made, begin, feed.timeframe), state
+        return rounded(instrument, walk, begin, feed.timeframe), state
 
 
-def rounded(instrument: Instrument, made: simulator.Walk | Bars, begin: int, timeframe: int) -> list[NewCandle]:
+def rounded(instrument: Instrument, bars: simulator.Walk | Bars, begin: int, timeframe: int) -> list[NewCandle]:
     """Return candles from open time `begin` (seconds) on, in the instrument's ticks and steps.
 
     Rounding keeps the order of prices, so a candle stays a candle; no price falls below one tick.
     """
     tick, step = instrument.tick_size, instrument.step_size
-    prices = [_in_steps(column, tick, at_least=1) for column in (made.open, made.high, made.low, made.close)]
-    volumes = _in_steps(made.volume, step, at_least=0)
+    prices = [_in_steps(column, tick, at_least=1) for column in (bars.open, bars.high, bars.low, bars.close)]
+    volumes = _in_steps(bars.volume, step, at_least=0)
     return [
         NewCandle(instrument.id, _time(begin + number * timeframe), *values)
         for number, values in enumerate(zip(*prices, volumes, strict=True))
     ]
 
 
-def _in_steps(values: Any, size: Decimal, at_least: int) -> list[Decimal]:
+def _in_steps(values: Floats, size: Decimal, at_least: int) -> list[Decimal]:
     scale = float(size)
     return [max(round(value / scale), at_least) * size for value in values.tolist()]
 

@@ -135,11 +135,11 @@ def simulate(
     bars = {}
     for symbol in symbols:
         what = asset(symbol)
-        made, _ = walk(
+        path, _ = walk(
             what, seed=seed, start=start, count=count, state=first_state(what), bar_seconds=timeframe,
             regimes=regimes, clusters=clusters,
         )  # fmt: skip
-        bars[symbol] = Bars(times, made.open, made.high, made.low, made.close, made.volume)
+        bars[symbol] = Bars(times, path.open, path.high, path.low, path.close, path.volume)
     return bars
 
 
@@ -155,10 +155,10 @@ def draws(seed: int, name: str, start: int, count: int) -> Draws:
     """Return the random numbers of the bars `start` to `start + count`."""
     first, last = start // BLOCK, (start + max(count, 1) - 1) // BLOCK
     blocks = [_block(seed, name, number) for number in range(first, last + 1)]
-    cut = slice(start - first * BLOCK, start - first * BLOCK + count)
+    wanted = slice(start - first * BLOCK, start - first * BLOCK + count)
     return Draws(
-        np.concatenate([block.normal for block in blocks], axis=1)[:, cut],
-        np.concatenate([block.uniform for block in blocks], axis=1)[:, cut],
+        np.concatenate([block.normal for block in blocks], axis=1)[:, wanted],
+        np.concatenate([block.uniform for block in blocks], axis=1)[:, wanted],
     )
 
 

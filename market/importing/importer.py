@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from django.db import transaction
+from psycopg import Copy
 
 from market.gaps import reconcile_gaps
 from market.importing.checking import Checked, Checker
@@ -94,7 +94,7 @@ def _store(source: Source, result: Imported, series: Series, now: float, progres
     progress(source.size, source.size)
 
 
-def _take(rows: Checked, result: Imported, stream: Any) -> None:
+def _take(rows: Checked, result: Imported, stream: Copy) -> None:
     result.bad.add(rows.bad)
     if not len(rows.seconds):
         return

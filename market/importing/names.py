@@ -64,15 +64,15 @@ def find_columns(header: Sequence[str]) -> dict[str, int]:
     Case and order don't matter. Raises ImportProblem naming what is missing.
     """
     names = [name.strip().strip("\"'").strip().lower() for name in header]
-    found = {"time": _first(names, TIME_NAMES)}
+    places = {"time": _first(names, TIME_NAMES)}
     for number in NUMBERS:
-        found[number] = _first(names, (number,))
-    if found["volume"] < 0:
-        found["volume"] = next((place for place, name in enumerate(names) if name.startswith("volume ")), -1)
-    missing = [name for name, place in found.items() if place < 0]
+        places[number] = _first(names, (number,))
+    if places["volume"] < 0:
+        places["volume"] = next((place for place, name in enumerate(names) if name.startswith("volume ")), -1)
+    missing = [name for name, place in places.items() if place < 0]
     if missing:
         raise ImportProblem(f"column {', '.join(missing)} is missing (found: {', '.join(names)[:200]})")
-    return found
+    return places
 
 
 def _first(names: Sequence[str], wanted: Sequence[str]) -> int:
@@ -99,14 +99,14 @@ def expand(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
 def _expand_one(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and is_supported(file))
+        files = sorted(file for file in path.rglob("*") if file.is_file() and is_supported(file))
     elif path.exists():
-        found = [path]
+        files = [path]
     elif any(character in text for character in "*?["):
         anchor = Path(path.anchor or ".")
-        found = sorted(anchor.glob(str(path.relative_to(path.anchor))))
+        files = sorted(anchor.glob(str(path.relative_to(path.anchor))))
     else:
         raise ImportProblem("there is no such file")
-    if not found:
+    if not files:
         raise ImportProblem(f"nothing to import here ({', '.join(SUFFIXES)} can be read)")
-    return found
+    return files

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,12 +110,12 @@ def _header(path: Path) -> _Header:
     raise problem
 
 
-def _csv_chunks(source: Source, stream: Any, header: _Header) -> Iterator[Chunk]:
+def _csv_chunks(source: Source, stream: pa.NativeFile, header: _Header) -> Iterator[Chunk]:
     """Everything is read as text: what is no number is then reported with its line and its neighbours survive."""
     names = [str(place) for place in range(header.width)]
     wanted = [str(header.places[column]) for column in COLUMNS]
 
-    def torn(row: Any) -> str:
+    def torn(row: pa.csv.InvalidRow) -> str:
         source.torn.append((row.number, f"has {row.actual_columns} columns instead of {row.expected_columns}"))
         return "skip"
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from psycopg import Copy
 
 from market.importing.checking import Checked
 from market.importing.names import NUMBERS
@@ -32,12 +33,12 @@ _OPTIONS = pa.csv.WriteOptions(include_header=False, quoting_style="none")
 class Staging:
     """A staging table of the running transaction."""
 
-    def __init__(self, cursor: Any) -> None:
+    def __init__(self, cursor: CursorWrapper) -> None:
         self.cursor = cursor
         cursor.execute(_STAGING)
 
     @contextmanager
-    def copying(self) -> Iterator[Any]:
+    def copying(self) -> Iterator[Copy]:
         """Open the stream that rows are written to; nothing else can be asked of the connection meanwhile."""
         with self.cursor.copy(_COPY) as stream:
             yield stream

@@ -12,6 +12,7 @@ from algotrendy.admin import NoCountPaginator
 from market import services
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
 from market.services import NewCandle
+from tests.support.market import set_quote
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ def market() -> Instrument:
     start, one = datetime(2025, 3, 1, tzinfo=UTC), Decimal(1)
     candles = [NewCandle(btc.id, start + timedelta(minutes=n), one, one, one, one, one) for n in range(120)]
     services.store_candles(candles=candles, timeframe=60, kind=MarketKind.IMPORTED)
-    services.set_quote(instrument=btc, price=one, timeframe=60, kind=MarketKind.REPLAY, market_time=start)
+    set_quote(instrument=btc, price=one, timeframe=60, kind=MarketKind.REPLAY, market_time=start)
     services.assign_feed(feed=Feed.objects.create(name="simulated", driver="simulator"), instruments=[btc])
     Gap.objects.create(instrument=btc, timeframe=60, first_missing=start, next_present=start + timedelta(hours=1))
     return btc

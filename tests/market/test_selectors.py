@@ -11,6 +11,7 @@ from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.services import FeedBusy, MixedMarket, NewCandle
 from market.signals import feed_changed, feed_switching
 from market.symbols import normalise, split
+from tests.support.market import set_quote
 
 pytestmark = pytest.mark.django_db
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -104,7 +105,7 @@ def test_a_candle_is_stored_once_and_a_revision_is_counted(btc: Instrument) -> N
 def test_the_quote_is_the_last_one_set(btc: Instrument) -> None:
     assert selectors.quote(btc.id) is None
     for price in (Decimal(5), Decimal("6.25")):
-        services.set_quote(instrument=btc, price=price, timeframe=300, kind=MarketKind.REPLAY, market_time=START)
+        set_quote(instrument=btc, price=price, timeframe=300, kind=MarketKind.REPLAY, market_time=START)
     found = selectors.quote(btc.id)
     assert found is not None
     assert (found.price, found.kind, found.market_time) == (Decimal("6.25"), "replay", START)
@@ -121,9 +122,7 @@ def test_moving_to_another_feed_forgets_the_old_price_and_announces_both(
     feed_changed.connect(hear)
     old, new = (Feed.objects.create(name=name, driver="simulator") for name in ("old", "new"))
     services.assign_feed(feed=old, instruments=[btc])
-    services.set_quote(
-        instrument=btc, price=Decimal(5), timeframe=5, kind=MarketKind.SIMULATED, market_time=timezone.now()
-    )
+    set_quote(instrument=btc, price=Decimal(5), timeframe=5, kind=MarketKind.SIMULATED, market_time=timezone.now())
     with django_capture_on_commit_callbacks(execute=True):
         assert services.assign_feed(feed=new, instruments=[btc]) == [btc]
     assert sorted(heard) == sorted([old.id, new.id])

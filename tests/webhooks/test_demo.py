@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from market.models import Candle, Feed, Instrument, MarketKind
-from market.services import ensure_instrument, set_quote
+from market.services import ensure_instrument
+from tests.support.market import set_quote
 from tests.support.webhooks import Gate, committed, open_gate
 from webhooks import addresses, inbox
 from webhooks.demo import BARS, FRESH_BARS, crossing, message, newest_cross

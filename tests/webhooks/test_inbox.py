@@ -12,8 +12,9 @@ from django.utils import timezone
 from algotrendy.locks import key
 from brokers.models import Order
 from market.models import Feed, Instrument, MarketKind
-from market.services import ensure_instrument, set_quote
+from market.services import ensure_instrument
 from memory.models import Decision
+from tests.support.market import set_quote
 from tests.support.webhooks import make_source
 from webhooks import inbox
 from webhooks.models import Alert, Source

@@ -1,11 +1,11 @@
 """`./mem bench`: measure the desk against its goals."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, TextIO, cast
+from json import dumps
+from typing import TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -23,15 +23,15 @@ class Command(BaseCommand):
         parser.add_argument("name", nargs="?", help="the suite; without it the suites are listed")
         parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, name: str | None, json: bool, **_: object) -> None:
         """Run or list."""
-        name, known = options["name"], bench.names()
+        known = bench.names()
         if name is None:
             self._list(known)
             return
         if name not in known:
             raise CommandError(f"there is no suite {name}; there are: {', '.join(known) or 'none'}")
-        show = self._as_json if options["json"] else self._as_table
+        show = self._as_json if json else self._as_table
         if not show(bench.figures(name)):
             sys.exit(1)
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         """Write each figure as it comes and return whether all goals were met."""
         good = True
         for figure in figures:
-            self.stdout.write(json.dumps(asdict(figure), ensure_ascii=False))
+            self.stdout.write(dumps(asdict(figure), ensure_ascii=False))
             self.stdout.flush()
             good = good and figure.holds is not False
         return good

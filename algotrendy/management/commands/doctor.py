@@ -2,7 +2,6 @@
 
 import sys
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -20,10 +19,10 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--port", type=int, default=8000, help="the port to look at (8000)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, port: int, **_: object) -> None:
         """Write a line for each finding as it is found."""
         wrong = 0
-        for finding in doctor.examine(paths.data_dir(), options["port"]):
+        for finding in doctor.examine(paths.data_dir(), port):
             self.stdout.write(str(finding))
             wrong += finding.good is False
         self.stdout.write(f"\n{wrong} to mend" if wrong else "\nAll is well")

@@ -1,7 +1,6 @@
 """`./mem door`: the door in a process of its own, where no slow page can delay an alert."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -19,8 +18,8 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
         parser.add_argument("--port", type=int, default=8001, help="port to listen on (8001)")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, **_: object) -> None:
         """Serve until a signal."""
         from algotrendy.asgi import door_alone
 
-        serve(door_alone(), host=options["host"], port=options["port"])
+        serve(door_alone(), host=host, port=port)

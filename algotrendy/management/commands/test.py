@@ -8,7 +8,6 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -48,7 +47,7 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("arguments", nargs="*", help="arguments of pytest")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: str, **options: object) -> None:
         """Run everything; the exit code is that of the first check that fails."""
         environment = _without_desk()
         with tempfile.TemporaryDirectory(prefix="desk-checks-") as data:

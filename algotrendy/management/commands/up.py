@@ -3,7 +3,6 @@
 import os
 import sys
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -22,12 +21,12 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
         parser.add_argument("--clean", action="store_true", help="start without the demo source")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, clean: bool, **_: object) -> None:
         """Become the supervisor: a fresh process, because Django's memory would stay for as long as it runs."""
         os.environ["ALGOTRENDY_DATA"] = str(paths.data_dir())
         os.chdir(paths.BASE_DIR)
         argv = [sys.executable, "-m", "algotrendy.supervisor"]
-        argv += ["--host", options["host"], "--port", str(options["port"])]
-        argv += ["--clean"] if options["clean"] else []
+        argv += ["--host", host, "--port", str(port)]
+        argv += ["--clean"] if clean else []
         sys.stdout.flush()
         os.execv(sys.executable, argv)  # noqa: S606

@@ -1,7 +1,6 @@
 """`./mem web`: the web process alone, as another host behind a proxy runs it."""
 
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -20,8 +19,8 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")
         parser.add_argument("--fd", type=int, help="descriptor of a socket that is already open")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, fd: int | None, **_: object) -> None:
         """Serve until a signal."""
         from algotrendy.asgi import application
 
-        serve(application, host=options["host"], port=options["port"], fd=options["fd"])
+        serve(application, host=host, port=port, fd=fd)

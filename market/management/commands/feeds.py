@@ -1,7 +1,7 @@
 """`./mem feeds`: what gives the desk its prices, and switching it."""
 
 from argparse import ArgumentParser
-from typing import Any
+from collections.abc import Sequence
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
@@ -26,21 +26,24 @@ class Command(BaseCommand):
         live.add_argument("--exchange", default="binance", help="ccxt's name of it")
         live.add_argument("--timeframe", default="5m")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """List the feeds after doing what was asked."""
-        if options["action"] == "live":
-            self._go_live(options)
-        elif options["action"]:
-            feed = Feed.objects.filter(name=options["name"]).first()
+    def handle(
+        self, *, action: str | None, name: str = "", symbols: Sequence[str] = (), exchange: str = "",
+        timeframe: str = "", **_: object,
+    ) -> None:  # fmt: skip
+        """List the feeds after carrying out the sub-command, if there is one: each brings its own options."""
+        if action == "live":
+            self._go_live(symbols, exchange, timeframe)
+        elif action:
+            feed = Feed.objects.filter(name=name).first()
             if feed is None:
-                raise CommandError(f"There is no feed {options['name']!r}.")
-            set_feed_enabled(feed=feed, enabled=options["action"] == "enable")
+                raise CommandError(f"There is no feed {name!r}.")
+            set_feed_enabled(feed=feed, enabled=action == "enable")
         self._list()
 
-    def _go_live(self, options: dict[str, Any]) -> None:
+    def _go_live(self, symbols: Sequence[str], exchange: str, timeframe: str) -> None:
         try:
-            timeframe = parse_timeframe(options["timeframe"])
-            _, moved = go_live(symbols=options["symbols"], exchange=options["exchange"], timeframe=timeframe)
+            seconds = parse_timeframe(timeframe)
+            _, moved = go_live(symbols=symbols, exchange=exchange, timeframe=seconds)
         except (FeedBusy, ValueError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Moved to the live market: {', '.join(one.symbol for one in moved) or 'nothing new'}")
@@ -50,8 +53,8 @@ class Command(BaseCommand):
         if not feeds:
             self.stdout.write("No feeds yet. ./mem up makes a simulated market on an empty desk.")
         for feed in feeds:
-            found = freshness(feed, timezone.now())
+            current = freshness(feed, timezone.now())
             symbols = " ".join(instrument.symbol for instrument in feed.instruments.all())
-            facts = (feed.name, found.kind.label, timeframe_text(feed.timeframe), feed.state)
+            facts = (feed.name, current.kind.label, timeframe_text(feed.timeframe), feed.state)
             self.stdout.write("  ".join([*facts, symbols or "no instruments"]))
-            self.stdout.write(f"    {'STALE: ' if symbols and found.stale else ''}{found.text}")
+            self.stdout.write(f"    {'STALE: ' if symbols and current.stale else ''}{current.text}")

@@ -4,7 +4,6 @@ import sys
 from argparse import ArgumentParser
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.box import SIMPLE_HEAD
@@ -37,10 +36,10 @@ class Command(BaseCommand):
         parser.add_argument("--symbol", help="symbol of all files, where their names don't tell")
         parser.add_argument("--timeframe", help="5m, 1h, 1d: of all files, where their names don't tell")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *, paths: list[str], symbol: str | None, timeframe: str | None, **_: object) -> None:
         """Import each file; fail if nothing at all could be imported."""
-        files, problems = expand(options["paths"])
-        results = self._import(files, options)
+        files, problems = expand(paths)
+        results = self._import(files, symbol, timeframe)
         for problem in problems:
             self.stderr.write(problem)
         for result in results:
@@ -50,24 +49,20 @@ class Command(BaseCommand):
         if not any(result.good for result in results):
             raise CommandError("Nothing was imported.")
 
-    def _import(self, files: list[Path], options: dict[str, Any]) -> list[Imported]:
+    def _import(self, files: list[Path], symbol: str | None, timeframe: str | None) -> list[Imported]:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             results = []
             for path in files:
                 task = bar.add_task(path.name, total=None)
-                result = import_file(
-                    path,
-                    symbol=options["symbol"],
-                    timeframe=options["timeframe"],
-                    progress=partial(_show, bar, task),
-                )
+                progress = partial(_show, bar, task)
+                result = import_file(path, symbol=symbol, timeframe=timeframe, progress=progress)
                 bar.update(task, completed=1, total=1)
                 results.append(result)
         return results
 
     def _explain(self, result: Imported) -> None:
-        """Say on stderr why a file, or which of its lines, did not go in."""
+        """Write to stderr why a file, or which of its lines, did not go in."""
         if result.problem:
             self.stderr.write(f"{result.path}: {result.problem}")
         for line, reason in result.bad.first:

@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -31,28 +30,20 @@ class Command(BaseCommand):
         parser.add_argument("--loop", action="store_true", help="begin again at the end")
         parser.add_argument("--stop", action="store_true", help="stop, and go back to the market before")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(
+        self, *, symbols: list[str], speed: float | None, start: str | None, timeframe: str, loop: bool,
+        stop: bool, **_: object,
+    ) -> None:  # fmt: skip
         """Start or stop; the feed process follows within a second."""
         try:
-            if options["stop"]:
-                self._say_stopped(" ".join(instrument.symbol for instrument in stop_replay()))
+            if stop:
+                self._report_stopped(" ".join(instrument.symbol for instrument in stop_replay()))
             else:
-                self._say_started(self._start(options))
+                self._report_started(_start(symbols, speed, start, timeframe, loop))
         except (FeedBusy, NothingToReplay, ValueError) as error:
             raise CommandError(str(error)) from error
 
-    def _start(self, options: dict[str, Any]) -> Started:
-        if options["speed"] is not None and not 0 < options["speed"] < float("inf"):
-            raise CommandError("--speed must be above zero")
-        return start_replay(
-            symbols=options["symbols"],
-            speed=options["speed"],
-            start=_time(options["start"]),
-            loop=options["loop"],
-            timeframe=parse_timeframe(options["timeframe"]),
-        )
-
-    def _say_started(self, started: Started) -> None:
+    def _report_started(self, started: Started) -> None:
         speed = float(started.feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
         symbols = ", ".join(instrument.symbol for instrument in started.instruments)
         takes = duration((started.end - started.start).total_seconds() / speed)
@@ -61,9 +52,16 @@ class Command(BaseCommand):
             f"at {speed:g}×: that takes {takes}."
         )
 
-    def _say_stopped(self, symbols: str) -> None:
+    def _report_stopped(self, symbols: str) -> None:
         moved = f" {symbols} went back to the market before." if symbols else ""
         self.stdout.write(f"The replay is stopped.{moved}")
+
+
+def _start(symbols: list[str], speed: float | None, start: str | None, timeframe: str, loop: bool) -> Started:
+    if speed is not None and not 0 < speed < float("inf"):
+        raise CommandError("--speed must be above zero")
+    begin, seconds = _time(start), parse_timeframe(timeframe)
+    return start_replay(symbols=symbols, speed=speed, start=begin, loop=loop, timeframe=seconds)
 
 
 def _time(text: str | None) -> datetime | None:

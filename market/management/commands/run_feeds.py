@@ -1,7 +1,6 @@
 """`manage.py run_feeds`: the feed process."""
 
 import signal
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -12,7 +11,7 @@ class Command(BaseCommand):
     help = "Run all enabled feeds until stopped. A second one waits as a stand-by."
     requires_system_checks = ()
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         """Run until SIGTERM or SIGINT."""
         runner = Runner()
         for number in (signal.SIGTERM, signal.SIGINT):
