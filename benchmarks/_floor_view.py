@@ -6,12 +6,13 @@ same connection pool, the same uvicorn settings; no middleware, no templates, no
 
 import argparse
 import os
+from collections.abc import Awaitable, Callable
 
 TABLE = "bench_floor"
 CREATE = f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigserial PRIMARY KEY, body bytea NOT NULL, received_at timestamptz NOT NULL)"  # noqa: E501
 
 
-def application() -> object:
+def application() -> Callable[..., Awaitable[None]]:
     """Return a minimal ASGI Django application with one view."""
     from django.conf import settings
 
