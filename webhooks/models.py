@@ -10,7 +10,7 @@ from memory.intents import Intent, Policy
 from memory.models import Decision
 
 # Held for the rest of a transaction that adds alerts, by every process that does: their ids follow the order of
-# their commits, and nobody can add an equal alert between the look for one and the insert.
+# their commits, and no equal alert can be added between the query for one and the insert.
 ADD_ALERTS_LOCK = "webhooks.add-alerts"
 
 
@@ -66,7 +66,7 @@ class Alert(models.Model):
     """One message as it came in, kept whole (less its secret). received → decided | expired | failed.
 
     The row in state received *is* the queue. expired: too old to open anything (it has a HOLD decision);
-    failed: could not be understood, `reason` says why.
+    failed: could not be understood, for the `reason` given.
     """
 
     class State(models.TextChoices):

@@ -1,4 +1,4 @@
-"""Reads of the inbox that more than one place asks for."""
+"""Reads of the inbox that more than one module needs."""
 
 from django.db.models import Min
 from django.utils import timezone

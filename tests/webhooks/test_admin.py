@@ -49,7 +49,7 @@ def test_an_alert_is_shown_as_it_came_and_cannot_be_edited(page: Any, admin_clie
 
 
 def test_a_key_shows_its_scope_and_no_hash(page: Any) -> None:
-    made, text = create_key(name="script", scope=ApiKey.Scope.TRADE)
-    shown = page("apikey_changelist") + page("apikey_change", made.pk)
+    key, text = create_key(name="script", scope=ApiKey.Scope.TRADE)
+    shown = page("apikey_changelist") + page("apikey_change", key.pk)
     assert text[-4:] in shown
-    assert made.key_hash not in shown
+    assert key.key_hash not in shown

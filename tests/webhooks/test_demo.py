@@ -48,9 +48,9 @@ RISE = [94 + 0.5 * number for number in range(12)]
 @pytest.fixture
 def instrument(db: None) -> Instrument:
     feed = Feed.objects.create(name="simulated", driver=Feed.Driver.SIMULATOR, timeframe=5)
-    made = ensure_instrument("BTCUSDT")
-    Instrument.objects.filter(pk=made.pk).update(feed=feed)
-    return Instrument.objects.get(pk=made.pk)
+    instrument = ensure_instrument("BTCUSDT")
+    Instrument.objects.filter(pk=instrument.pk).update(feed=feed)
+    return Instrument.objects.get(pk=instrument.pk)
 
 
 def test_averages_cross_where_the_trend_turns() -> None:
@@ -82,10 +82,10 @@ def test_the_message_is_shaped_like_tradingviews(instrument: Instrument) -> None
     candles(instrument, FALL + RISE)
     cross = newest_cross(instrument)
     assert cross is not None
-    told = message(cross, "")
-    assert told["id"] == f"demo-BTCUSDT-{cross.bar}"
-    assert (told["ticker"], told["interval"], told["order_action"]) == ("BTCUSDT", "5S", "buy")
-    assert (told["market_position"], told["prev_market_position"]) == ("long", "flat")
+    alert = message(cross, "")
+    assert alert["id"] == f"demo-BTCUSDT-{cross.bar}"
+    assert (alert["ticker"], alert["interval"], alert["order_action"]) == ("BTCUSDT", "5S", "buy")
+    assert (alert["market_position"], alert["prev_market_position"]) == ("long", "flat")
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def gate(committed: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 @pytest.fixture
 def market(committed: None) -> Instrument:
     feed = Feed.objects.create(name="simulated", driver=Feed.Driver.SIMULATOR, timeframe=5)
-    made = ensure_instrument("BTCUSDT")
-    Instrument.objects.filter(pk=made.pk).update(feed=feed)
-    return Instrument.objects.get(pk=made.pk)
+    instrument = ensure_instrument("BTCUSDT")
+    Instrument.objects.filter(pk=instrument.pk).update(feed=feed)
+    return Instrument.objects.get(pk=instrument.pk)
 
 
 def test_without_a_demo_source_nothing_is_posted(gate: Gate, market: Instrument) -> None:

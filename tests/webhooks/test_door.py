@@ -334,8 +334,8 @@ def test_a_trusted_proxy_is_believed(settings: pytest.FixtureRequest) -> None:
 def test_forwarded_addresses_are_read_from_the_right(
     peer: str | None, forwarded: list[str], expected: str | None
 ) -> None:
-    found = sender(peer, forwarded, networks(("10.0.0.0/8",)))
-    assert found == (parse_address(expected) if expected else None)
+    address = sender(peer, forwarded, networks(("10.0.0.0/8",)))
+    assert address == (parse_address(expected) if expected else None)
 
 
 def test_nudges_of_a_batch_are_one(gate: Gate, source: Source) -> None:

@@ -166,8 +166,8 @@ def iso(seconds_ago: float) -> str:
     ],
 )
 def test_an_alert_may_open_only_while_it_is_fresh(take: Take, age: float, fields: dict, state: str) -> None:
-    told = {name: iso(value) if name in ("time", "timenow") else value for name, value in fields.items()}
-    alert = decided(take(age=age, **told))
+    times = {name: iso(value) if name in ("time", "timenow") else value for name, value in fields.items()}
+    alert = decided(take(age=age, **times))
     assert alert.state == state
     assert (alert.decision.action if alert.decision else None) == {"decided": "BUY", "expired": "HOLD"}.get(state)
 
@@ -318,10 +318,10 @@ def test_a_turn_ends_in_time(take: Take) -> None:
 def test_each_change_is_announced_after_the_commit(
     take: Take, django_capture_on_commit_callbacks: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[tuple[int, str]] = []
+    sent: list[tuple[int, str]] = []
 
     def listen(alert_id: int, state: str, **_: Any) -> None:
-        heard.append((alert_id, state))
+        sent.append((alert_id, state))
 
     alert_changed.connect(listen)
     monkeypatch.setattr("algotrendy.events.nudge", lambda *args: True)
@@ -329,4 +329,4 @@ def test_each_change_is_announced_after_the_commit(
     with django_capture_on_commit_callbacks(execute=True):
         inbox.drain()
     alert_changed.disconnect(listen)
-    assert heard == [(alert.pk, "decided")]
+    assert sent == [(alert.pk, "decided")]

@@ -114,8 +114,8 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
     make_source()
     ensure_instrument("BTCUSDT")
     monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
-    nudger = notifier.Notifier()
-    with open_gate(nudger) as gate:
+    alert_notifier = notifier.Notifier()
+    with open_gate(alert_notifier) as gate:
         gate.post(SIGNAL | {"id": 1})
         began = time.perf_counter()
         answer = gate.post(SIGNAL | {"id": 2})
@@ -130,18 +130,18 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
 @pytest.mark.usefixtures("committed")
 def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
     make_source()
-    nudger = notifier.Notifier()
-    heard: list[tuple[int, str]] = []
+    alert_notifier = notifier.Notifier()
+    sent: list[tuple[int, str]] = []
 
     def listen(alert_id: int, state: str, **_: object) -> None:
-        heard.append((alert_id, state))
+        sent.append((alert_id, state))
 
     alert_changed.connect(listen)
-    with open_gate(nudger) as gate, httpx.Client() as client:
+    with open_gate(alert_notifier) as gate, httpx.Client() as client:
         answer = client.post(gate.address(), json=SIGNAL)
-        _wait(lambda: valkey.llen("trade") == 1 and heard)
+        _wait(lambda: valkey.llen("trade") == 1 and sent)
     alert_changed.disconnect(listen)
-    assert heard == [(answer.json()["alert"], "received")]
+    assert sent == [(answer.json()["alert"], "received")]
     message = json.loads(valkey.lindex("trade", 0))
     assert message["headers"]["task"] == "webhooks.work_inbox"
     assert settings.REDIS_URL.startswith("unix://")
@@ -150,14 +150,14 @@ def test_an_alert_nudges_the_agent_through_valkey(valkey: redis.Redis) -> None:
 @pytest.mark.usefixtures("committed")
 def test_nudges_go_on_after_valkey_was_away(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     real = notifier.app
-    nudger = notifier.Notifier()
+    alert_notifier = notifier.Notifier()
     monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
-    nudger(1)
-    _wait(lambda: not nudger._wake.is_set())
+    alert_notifier(1)
+    _wait(lambda: not alert_notifier._wake.is_set())
     monkeypatch.setattr(notifier, "app", real)
-    nudger(2)
+    alert_notifier(2)
     _wait(lambda: valkey.llen("trade") == 1)
-    nudger.stop()
+    alert_notifier.stop()
 
 
 def _wait(condition) -> None:

@@ -33,9 +33,9 @@ def ann(django_user_model: Any) -> Any:
 
 
 def run(*arguments: str) -> str:
-    told = StringIO()
-    call_command(*arguments, stdout=told)
-    return told.getvalue()
+    output = StringIO()
+    call_command(*arguments, stdout=output)
+    return output.getvalue()
 
 
 def test_a_new_source_has_a_token_of_its_own_that_is_not_stored(paper: Connection, ann: Any) -> None:
@@ -47,8 +47,8 @@ def test_a_new_source_has_a_token_of_its_own_that_is_not_stored(paper: Connectio
 
 
 def test_slugs_stay_apart_as_decisions_name_their_source_by_them(paper: Connection) -> None:
-    made = [services.create_source(name=name, connection=paper)[0].slug for name in ("A b", "a-b", "A  B", "…")]
-    assert made == ["a-b", "a-b-2", "a-b-3", "source"]
+    slugs = [services.create_source(name=name, connection=paper)[0].slug for name in ("A b", "a-b", "A  B", "…")]
+    assert slugs == ["a-b", "a-b-2", "a-b-3", "source"]
 
 
 def test_two_sources_may_not_have_one_name(paper: Connection) -> None:
@@ -137,12 +137,12 @@ def test_the_demos_token_is_derived_and_cannot_be_rotated() -> None:
 
 def test_create_source_prints_its_address_as_json(paper: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALGOTRENDY_URL", "set")
-    told = json.loads(run("create_source", "My strategy", "--policy", "shadow", "--allow", "1.2.3.4", "--json"))
+    report = json.loads(run("create_source", "My strategy", "--policy", "shadow", "--allow", "1.2.3.4", "--json"))
     source = Source.objects.get()
-    assert set(told) == {"url", "slug", "id"}
-    assert told["url"].startswith("http://127.0.0.1:8000/webhooks/tradingview/")
-    assert keys.matches(told["url"].rpartition("/")[2], source.token_hash)
-    assert (told["slug"], told["id"]) == ("my-strategy", source.pk)
+    assert set(report) == {"url", "slug", "id"}
+    assert report["url"].startswith("http://127.0.0.1:8000/webhooks/tradingview/")
+    assert keys.matches(report["url"].rpartition("/")[2], source.token_hash)
+    assert (report["slug"], report["id"]) == ("my-strategy", source.pk)
     assert (source.policy, source.connection, source.allowed_networks) == ("shadow", paper, ["1.2.3.4"])
 
 
@@ -172,9 +172,9 @@ def test_create_source_says_what_is_wrong(paper: Connection, arguments: list[str
 
 @database
 def test_create_key_prints_the_key_as_json() -> None:
-    told = json.loads(run("create_key", "script", "--scope", "trade", "--json"))
+    report = json.loads(run("create_key", "script", "--scope", "trade", "--json"))
     key = ApiKey.objects.get()
-    assert keys.matches(told["key"], key.key_hash)
+    assert keys.matches(report["key"], key.key_hash)
     assert key.scope == "trade"
     with pytest.raises(CommandError, match="already"), transaction.atomic():
         run("create_key", "script")
@@ -212,13 +212,13 @@ def test_send_alert_goes_through_the_door_and_tells_the_decision(
     monkeypatch.setattr(send_alert, "_decided", decide_first)
     with open_gate() as gate:
         monkeypatch.setattr(addresses, "local_url", lambda: gate.url)
-        told = json.loads(run("send_alert", "--symbol", "BINANCE:BTCUSDT", "--action", "hold", "--json"))
+        report = json.loads(run("send_alert", "--symbol", "BINANCE:BTCUSDT", "--action", "hold", "--json"))
         text = run("send_alert", "--source", "ema", "--body", "gibberish")
         with pytest.raises(CommandError, match="answered 404"):
             run("send_alert", "--url", gate.address("wrong"))
-    alert = Alert.objects.get(pk=told["alert"])
-    assert (told["state"], told["action"], told["why"]) == ("decided", "HOLD", "the alert asks for nothing")
-    assert told["url"].endswith(f"/decisions/{alert.decision_id}")
+    alert = Alert.objects.get(pk=report["alert"])
+    assert (report["state"], report["action"], report["why"]) == ("decided", "HOLD", "the alert asks for nothing")
+    assert report["url"].endswith(f"/decisions/{alert.decision_id}")
     assert "is failed. The message says none of buy" in text
     # The token made for the test is gone, and the source's own was not touched.
     source = Source.objects.get()

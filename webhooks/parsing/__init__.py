@@ -1,1 +1,1 @@
-"""Reading: the body of an alert becomes what its sender asks for, or the reason why nobody can tell. Pure."""
+"""Reading: the body of an alert becomes what its sender asks for, or the reason why it is unreadable. Pure."""

@@ -225,7 +225,7 @@ def _pairs(text: str) -> tuple[dict[str, str], str]:
 
 
 def _is_key(text: str, match: re.Match[str]) -> bool:
-    """Tell a key from an exchange prefix (`BINANCE:BTCUSDT`), which is a colon without a space after it."""
+    """Distinguish a key from an exchange prefix (`BINANCE:BTCUSDT`), which is a colon without a space after it."""
     if match.group(2) == "=" or canonical(match.group(1)) in FIELD_OF:
         return True
     return text[match.end() : match.end() + 1].isspace()
