@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from algotrendy import paths
 from algotrendy.testing import Desk, running_desk, wait_until
@@ -33,9 +33,9 @@ class Bench:
     """A running desk and a connection to its database that survives restarts of the server."""
 
     desk: Desk
-    _connection: "psycopg.Connection[Any] | None" = field(default=None, repr=False)
+    _connection: psycopg.Connection[TupleRow] | None = field(default=None, repr=False)
 
-    def rows(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[TupleRow]:
         """Return the rows of `query` (a statement without rows: none), committed at once."""
         for attempt in (1, 2):
             try:
@@ -47,7 +47,7 @@ class Bench:
                     raise
         raise AssertionError("unreachable")
 
-    def value(self, query: str, parameters: Sequence[Any] = ()) -> Any:
+    def value(self, query: str, parameters: Sequence[object] = ()) -> object:
         """Return the only value of the only row of `query`."""
         return self.rows(query, parameters)[0][0]
 
@@ -57,7 +57,7 @@ class Bench:
             self._connection.close()
             self._connection = None
 
-    def _connected(self) -> "psycopg.Connection[Any]":
+    def _connected(self) -> psycopg.Connection[TupleRow]:
         if self._connection is None or self._connection.closed:
             self._connection = connect(self.desk.data)
         return self._connection
@@ -108,7 +108,7 @@ class Bench:
                 os.killpg(group, signal.SIGCONT)
 
 
-def connect(data: Path) -> "psycopg.Connection[Any]":
+def connect(data: Path) -> psycopg.Connection[TupleRow]:
     """Return a connection of its own to the database below `data`, each statement committed at once."""
     host = str(paths.socket_dir(data))
     return psycopg.connect(host=host, user="postgres", dbname="algotrendy", autocommit=True, connect_timeout=5)
@@ -137,7 +137,7 @@ def alternating_bodies(prefix: str) -> tuple[str, ...]:
     )
 
 
-def post(url: str, body: str | bytes, timeout: float = 10.0) -> tuple[int, dict[str, Any]]:
+def post(url: str, body: str | bytes, timeout: float = 10.0) -> tuple[int, dict[str, int | str]]:
     """Post one alert and return status and answer. Raises OSError or HTTPException if there was none."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)

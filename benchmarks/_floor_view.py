@@ -6,13 +6,16 @@ same connection pool, the same uvicorn settings; no middleware, no templates, no
 
 import argparse
 import os
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.core.handlers.asgi import ASGIHandler
 
 TABLE = "bench_floor"
 CREATE = f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigserial PRIMARY KEY, body bytea NOT NULL, received_at timestamptz NOT NULL)"  # noqa: E501
 
 
-def application() -> Callable[..., Awaitable[None]]:
+def application() -> "ASGIHandler":
     """Return a minimal ASGI Django application with one view."""
     from django.conf import settings
 

@@ -3,7 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 from algotrendy.bench import Figure
@@ -11,6 +11,9 @@ from algotrendy.testing import find_chromium
 from benchmarks._desk import Bench, alternating_bodies
 from benchmarks._floors import process
 from benchmarks._load import Plan, generate, quantile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 SOCKETS = 99  # and the browser's own
 RATE, SECONDS = 2.0, 40.0
@@ -29,13 +32,20 @@ WATCH = """() => {
 }"""
 
 
+class Received(TypedDict, total=False):
+    """How many messages each socket got, and how many sockets broke; empty while they are open."""
+
+    messages: list[int]
+    broken: int
+
+
 def to_browser(bench: Bench) -> Iterator[Figure]:
     """Yield how long after its commit an alert is in the page.
 
     Counted from `received_at`, which the door writes down just before the commit: a little more than was asked.
     """
     url, cookie = bench.source("bench live"), bench.session()
-    with open_sockets(bench, cookie) as told, page(bench, cookie) as browser_page:
+    with open_sockets(bench, cookie) as received, page(bench, cookie) as browser_page:
         browser_page.evaluate(WATCH)
         known = set(browser_page.evaluate("Object.keys(window.seen)"))
         result = generate(Plan(url, alternating_bodies("d"), "paced", 4, seconds=SECONDS, rate=RATE))
@@ -49,8 +59,8 @@ def to_browser(bench: Bench) -> Iterator[Figure]:
     yield Figure("browser_p95", round(p95, 1), "ms", against, f"≤ {P95_MS}", p95 <= P95_MS and not missed)
     yield Figure("browser_max", round(max(delays, default=float("nan")), 1), "ms", against)
     yield Figure("browser_missed", missed, "rows", "accepted, but never in the page", "= 0", not missed)
-    counts = told["messages"]
-    spread = f"least {min(counts)}, most {max(counts)}, {told['broken']} of {len(counts)} sockets broke"
+    counts = received["messages"]
+    spread = f"least {min(counts)}, most {max(counts)}, {received['broken']} of {len(counts)} sockets broke"
     yield Figure("messages_per_socket", round(sum(counts) / len(counts), 1), "messages", spread)
 
 
@@ -60,7 +70,7 @@ def _delays(bench: Bench, seen: dict[str, float]) -> list[float]:
     return [seen[f"alert-{alert}"] - received for alert, received in bench.rows(query, [ids])]
 
 
-def _wait_for_frames(opened: Any, frames: list[Any]) -> None:
+def _wait_for_frames(opened: "Page", frames: list[str | bytes]) -> None:
     """Return once the page got a message; waiting in the page's own loop lets it happen."""
     for _ in range(150):
         if frames:
@@ -70,23 +80,23 @@ def _wait_for_frames(opened: Any, frames: list[Any]) -> None:
 
 
 @contextlib.contextmanager
-def open_sockets(bench: Bench, cookie: str) -> Iterator[dict[str, Any]]:
-    """Keep `SOCKETS` sockets open that watch the alerts; afterwards the yielded dict says what they got."""
+def open_sockets(bench: Bench, cookie: str) -> Iterator[Received]:
+    """Keep `SOCKETS` sockets open that watch the alerts; afterwards the yielded dict has what they got."""
     url = f"ws://{urlsplit(bench.desk.url).netloc}/ws/desk/?topics=alerts,status"
-    told: dict[str, Any] = {}
+    received: Received = {}
     with process(bench, "-m", "benchmarks._sockets", url, cookie, str(SOCKETS), pipes=True) as client:
         assert client.stdin is not None
         assert client.stdout is not None
         if client.stdout.readline().strip() != "ready":
             raise RuntimeError("the sockets could not be opened")
-        yield told
+        yield received
         client.stdin.write("\n")
         client.stdin.flush()
-        told.update(json.loads(client.stdout.readline()))
+        received.update(json.loads(client.stdout.readline()))
 
 
 @contextlib.contextmanager
-def page(bench: Bench, cookie: str) -> Iterator[Any]:
+def page(bench: Bench, cookie: str) -> Iterator["Page"]:
     """Open the inbox in Chromium, signed in, and wait until its socket is connected."""
     from playwright.sync_api import sync_playwright
 
@@ -95,7 +105,7 @@ def page(bench: Bench, cookie: str) -> Iterator[Any]:
         context = browser.new_context()
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": bench.desk.url}])
         opened = context.new_page()
-        frames: list[Any] = []
+        frames: list[str | bytes] = []
         opened.on("websocket", lambda socket: socket.on("framereceived", lambda frame: frames.append(frame)))
         opened.goto(f"{bench.desk.url}/alerts")
         _wait_for_frames(opened, frames)

@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urlsplit
 
 from algotrendy import paths
@@ -266,7 +266,7 @@ def main() -> None:
     """Read a plan, carry it out, print what came back."""
     import uvloop
 
-    values: dict[str, Any] = json.load(sys.stdin)
+    values = json.load(sys.stdin)
     plan = Plan(**values | {"bodies": tuple(values["bodies"])})
     result = uvloop.run(_run(plan))
     json.dump(asdict(result), sys.stdout)
@@ -277,7 +277,7 @@ async def _run(plan: Plan) -> Result:
     return await Generator(plan).run()
 
 
-def _fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _fail(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     """End the process: a generator that lost an answer measures nothing."""
     print(context["message"], repr(context.get("exception")), file=sys.stderr, flush=True)
     os._exit(1)

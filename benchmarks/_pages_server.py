@@ -9,7 +9,11 @@ import json
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.test import Client
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -62,7 +66,9 @@ def _paths() -> list[str]:
     return [*PAGES.split(), *API.split(), *lists]
 
 
-def _answer(client: Any, connection: Any, line: str, headers: dict[str, str]) -> dict[str, Any]:
+def _answer(
+    client: "Client", connection: "BaseDatabaseWrapper", line: str, headers: dict[str, str]
+) -> dict[str, float]:
     from django.test.utils import CaptureQueriesContext
 
     path, counted = line.removesuffix(" queries"), line.endswith(" queries")

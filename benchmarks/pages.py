@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -44,8 +43,17 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
         )  # fmt: skip
 
-    def ask(self, line: str) -> Any:
-        """Return the answer to one line."""
+    def paths(self) -> list[str]:
+        """Return the paths of all pages worth asking."""
+        listed: list[str] = json.loads(self._answer("list"))
+        return listed
+
+    def ask(self, line: str) -> dict[str, float]:
+        """Return what a page, or its queries, took."""
+        figures: dict[str, float] = json.loads(self._answer(line))
+        return figures
+
+    def _answer(self, line: str) -> str:
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -54,7 +62,7 @@ class Server:
         answer = stdout.readline()
         if not answer:
             raise RuntimeError(f"the server ended at {line}")
-        return json.loads(answer)
+        return answer
 
     def stop(self) -> None:
         """End it."""
@@ -106,7 +114,7 @@ def _servers(data: Path) -> Iterator[tuple[Server, Server]]:
 
 def _compare(small: Server, large: Server) -> Iterator[Figure]:
     worst, differing, broken = 0.0, [], []
-    for path in small.ask("list"):
+    for path in small.paths():
         ratio, figure = _page(small, large, path)
         counts = [server.ask(f"{path} queries") for server in (small, large)]
         worst = max(worst, ratio)

@@ -1,13 +1,9 @@
 """Several workers at once: one call per order, nothing after HALT, no lost update and no deadlock."""
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from django.db import connections
 
 from brokers import services, sync
 from brokers.contract import VenueOrder
@@ -18,23 +14,9 @@ from brokers.venues.paper import matching
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperOrder
 from tests.support.brokers import add_candle, enter, make_connection, make_instrument, plan
+from tests.support.threads import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def in_threads(*jobs: Callable[[], object]) -> list[object]:
-    """Start all jobs at the same moment, each with a connection of its own; raise what any of them raised."""
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], object]) -> object:
-        try:
-            start.wait()
-            return job()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(run, jobs))
 
 
 @pytest.fixture

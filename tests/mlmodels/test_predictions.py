@@ -1,15 +1,10 @@
 """Prediction: each closed bar is scored once, by what was known then, and meets its label later."""
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
-from django.db import connections
 from django.utils import timezone
 
 from market.models import Candle, Quote
@@ -33,6 +28,7 @@ from tests.support.ml_models import (
     set_clock,
     store,
 )
+from tests.support.threads import in_threads
 
 pytestmark = pytest.mark.django_db
 SYMBOLS = ["BNBUSDT", "BTCUSDT", "ETHUSDT", "XRPUSDT"]
@@ -425,21 +421,6 @@ def test_workers_and_the_agent_at_once_store_each_prediction_once() -> None:
     assert len(answers[0]) + len(answers[1]) <= 3
     assert all(answer.version for answer in answers[2:])
     assert Prediction.objects.count() == 3
-
-
-def in_threads(*jobs: Callable[[], Any]) -> list[Any]:
-    """Start all jobs at the same moment, each with a connection of its own."""
-    start = threading.Barrier(len(jobs))
-
-    def run(job: Callable[[], Any]) -> Any:
-        try:
-            start.wait()
-            return job()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(run, jobs))
 
 
 def test_a_tick_of_many_instruments_nudges_once(monkeypatch) -> None:
