@@ -10,7 +10,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from algotrendy import nudges as wiring
+from algotrendy import events
 from brokers import selectors, services, signals, sync, task_names, tasks
 from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
@@ -45,7 +45,7 @@ def run(name: str, *args: str) -> str:
 def nudged(monkeypatch) -> list[tuple[str, int]]:
     """What was nudged, instead of nudging it."""
     seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(task_names, "nudge", lambda task, row: seen.append((task, row)))
+    monkeypatch.setattr(events, "nudge", lambda task, row: seen.append((task, row)))
     monkeypatch.setattr("brokers.receivers.nudge", lambda task, row: seen.append((task, row)))
     return seen
 
@@ -61,7 +61,7 @@ def worker(monkeypatch) -> None:
         task_names.MARK: tasks.mark_equity,
         task_names.MATCH: tasks.match_paper,
     }
-    monkeypatch.setattr(task_names, "nudge", lambda task, row: by_name[task](row))
+    monkeypatch.setattr(events, "nudge", lambda task, row: by_name[task](row))
 
 
 def test_a_change_of_state_says_who_why_and_until_when():
@@ -220,7 +220,7 @@ def test_a_candle_nudges_the_paper_venue_only_when_an_order_waits_for_it(nudged)
 
 
 def test_a_queue_that_can_not_be_reached_breaks_nothing(settings, monkeypatch):
-    monkeypatch.setattr(wiring.current_app, "send_task", _unreachable)
+    monkeypatch.setattr(events.current_app, "send_task", _unreachable)
     connection, instrument = make_connection(), make_instrument()
     orders = plan(connection, instrument, stop="95")
     services.send(orders)
