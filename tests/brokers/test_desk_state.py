@@ -59,7 +59,7 @@ def worker(monkeypatch) -> None:
         task_names.LOOK_UP: recovery.look_up,
         task_names.SYNC: sync.sync_connection,
         task_names.MARK: tasks.mark_equity,
-        task_names.MATCH: tasks.match_paper,
+        task_names.MATCH: tasks.match_orders,
     }
     monkeypatch.setattr(events, "nudge", lambda task, row: by_name[task](row))
 
@@ -142,7 +142,7 @@ def test_a_stop_reached_at_the_venue_closes_the_trade_here(worker):
     signals.trade_closed.connect(lambda trade_id, **_: closed.append(trade_id), weak=False, dispatch_uid="test")
     _, stop, target = enter(connection, instrument, stop="95", target="110")
     add_candle(instrument, 0, "99", "99", "94", "95")
-    tasks.match_paper(instrument.pk)
+    tasks.match_orders(instrument.pk)
     signals.trade_closed.disconnect(dispatch_uid="test")
     trade = Trade.objects.get()
     assert (trade.state, trade.exit_price, trade.pnl) == ("closed", 95, -50)

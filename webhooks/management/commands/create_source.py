@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
 from brokers.models import Connection
+from brokers.services import ensure_default_connection
 from memory.models import Policy
 from webhooks import addresses, services
 from webhooks.models import Source
@@ -81,4 +82,4 @@ def _connection(name: str | None) -> Connection:
         return chosen[0]
     if name or known:
         raise CommandError(f"no such connection; there are: {', '.join(each.name for each in known) or 'none'}")
-    return Connection.objects.create(name="paper")
+    return ensure_default_connection()
