@@ -110,7 +110,8 @@ class Broker(Protocol):
     """An adapter.
 
     What reads at the venue (`lookup`, `updates`, `positions`) may raise `VenueUnavailable`; `submit` and `cancel`
-    never do. `round_trip_cost` and `settings_summary` ask nobody: they follow from the connection's own row.
+    never do. `round_trip_cost` and `settings_summary` ask nobody: they follow from the connection's own row; costs
+    that are not known raise `VenueUnavailable` too, so that nothing is decided by a guess.
     """
 
     #: The venue refuses a second order with the same client id for ever, so "not found" is proof.
