@@ -1,7 +1,13 @@
 """The broker contract: all that the desk knows of a venue, and all that a venue may know of the desk.
 
-Values only, no Django. `facts` that every adapter keeps: a submit has three outcomes (accepted, rejected,
-unknown), client order ids are unique per connection, executions are told once per venue trade id.
+Values only, no Django. Facts that every adapter keeps: a submit has three outcomes (accepted, rejected,
+unknown), client order ids are unique per connection, executions are reported once per venue trade id.
+
+A venue brings one or two classes, named in `brokers.venues.registry`:
+
+`Broker`      required, every member of it. Made of a Connection for each use: making it must ask nobody.
+`LocalVenue`  optional, for a venue that lives in our own process. A venue that names none has its own clock and
+              its own books: nothing is done for it but to call its `Broker`, and nobody can empty its accounts.
 """
 
 from collections.abc import Sequence
@@ -91,8 +97,22 @@ class Updates:
     orders: Sequence[VenueOrder] = field(default_factory=tuple)
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of an account in words, with its unit, as the page Brokers lists it."""
+
+    label: str
+    value: Decimal
+    unit: str
+
+
 class Broker(Protocol):
-    """An adapter. Every method may raise `VenueUnavailable`; `submit` and `cancel` never raise it."""
+    """An adapter.
+
+    What reads at the venue (`lookup`, `updates`, `positions`) may raise `VenueUnavailable`; `submit` and `cancel`
+    never do. `round_trip_cost` and `settings_summary` ask nobody: they follow from the connection's own row; costs
+    that are not known raise `VenueUnavailable` too, so that nothing is decided by a guess.
+    """
 
     #: The venue refuses a second order with the same client id for ever, so "not found" is proof.
     idempotent_client_ids: bool
@@ -113,3 +133,31 @@ class Broker(Protocol):
 
     def positions(self) -> Sequence[VenuePosition]:
         """Return all net positions of the account."""
+
+    def round_trip_cost(self) -> Decimal:
+        """Return what entering and leaving at market costs, as a fraction of the price. Every decision asks."""
+
+    def settings_summary(self) -> Sequence[Setting]:
+        """Return the settings of the account that a person should know; an empty sequence if there are none."""
+
+
+class LocalVenue(Protocol):
+    """A venue in our own process: it has no clock but our market's, and its books lie in our database.
+
+    Made of nothing, and made in the feed's process too: its module must not import anything heavy.
+    """
+
+    #: The table whose lock keeps everybody else out of the books.
+    books_table: str
+
+    def has_work(self, instrument_id: int) -> bool:
+        """Return whether an order waits for this instrument's candles. One cheap query: asked at every candle."""
+
+    def on_candle(self, instrument_id: int) -> set[int]:
+        """Trade what new candles reached; return the ids of connections where something traded."""
+
+    def on_sweep(self) -> set[int]:
+        """Do the same for every instrument with work, as a nudge may have been lost. Runs every two seconds."""
+
+    def erase(self, connection_id: int) -> int:
+        """Empty an account in the caller's transaction; return a cursor that no update from before is beyond."""

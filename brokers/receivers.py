@@ -12,14 +12,14 @@ logger = logging.getLogger(__name__)
 
 
 def match_soon(instrument_id: int, **_: Any) -> None:
-    """Nudge the paper venue about a new candle, if any of its orders waits for this instrument."""
-    from brokers.venues.paper.matching import has_work
+    """Nudge local venues about a new candle, if any of their orders waits for this instrument."""
+    from brokers.venues import registry
 
     try:
-        if has_work(instrument_id):
+        if any(venue.has_work(instrument_id) for venue in registry.local_venues()):
             nudge(MATCH, instrument_id)
     except DatabaseError as error:
-        logger.warning("paper orders of instrument %s are left to the sweep: %s", instrument_id, error)
+        logger.warning("waiting orders of instrument %s are left to the sweep: %s", instrument_id, error)
 
 
 def forbid_switch_while_in_use(instrument_id: int, **_: Any) -> None:

@@ -10,9 +10,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from brokers import sql
+from brokers.contract import BrokerError, Setting
 from brokers.models import Connection, Desk, Order, Position
 from brokers.orders.states import OPEN
-from brokers.venues.paper.options import PaperOptions
+from brokers.venues import registry
 
 ZERO = Decimal(0)
 
@@ -176,5 +177,16 @@ def day_start_equity(connection: Connection, now: datetime | None = None) -> Dec
 
 
 def round_trip_cost(connection: Connection) -> Decimal:
-    """Return what entering and leaving at market costs on a connection, as a fraction of the price."""
-    return PaperOptions.of(connection.settings).round_trip
+    """Return what entering and leaving at market costs on a connection, as a fraction of the price. No query.
+
+    Raises BrokerError for a venue that nobody has written: any number would be a guess.
+    """
+    return registry.adapter(connection).round_trip_cost()
+
+
+def settings_summary(connection: Connection) -> Sequence[Setting]:
+    """Return an account's settings in words; nothing for a venue that nobody has written. No query."""
+    try:
+        return registry.adapter(connection).settings_summary()
+    except BrokerError:
+        return ()

@@ -13,6 +13,7 @@ from brokers.models import Connection, Order, Position
 from brokers.orders.ids import client_order_id
 from brokers.orders.transitions import announce_order, end_legs, transition
 from brokers.rounding import to_step, to_tick
+from brokers.venues.names import DEFAULT_VENUE
 from market.models import Instrument, Quote
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "cancel_order",
     "close_all",
     "close_position",
+    "ensure_default_connection",
     "plan_entry",
     "plan_exit",
     "send",
@@ -32,6 +34,12 @@ User = AbstractBaseUser | None
 
 class CannotCancel(Exception):
     """The order is on its way to the venue, or its end is already known."""
+
+
+def ensure_default_connection() -> Connection:
+    """Return the oldest connection at the default venue, made with its defaults if there is none."""
+    connection = Connection.objects.filter(venue=DEFAULT_VENUE).order_by("pk").first()
+    return connection or Connection.objects.create(name=DEFAULT_VENUE)
 
 
 def plan_entry(

@@ -6,7 +6,7 @@ from brokers import sync
 from brokers.ledger import equity
 from brokers.models import Connection
 from brokers.orders import execution, recovery
-from brokers.venues.paper import matching
+from brokers.venues import registry
 
 
 @shared_task(name="brokers.submit_order")
@@ -33,11 +33,12 @@ def sync_connection(connection_id: int) -> None:
     sync.sync_connection(connection_id)
 
 
-@shared_task(name="brokers.match_paper")
-def match_paper(instrument_id: int) -> None:
-    """Let the paper venue match its orders with new candles, and take in what traded."""
-    for connection_id in sorted(matching.match_instrument(instrument_id)):
-        sync.sync_connection(connection_id)
+@shared_task(name="brokers.match_paper")  # the name from when there was one local venue: queues still carry it
+def match_orders(instrument_id: int) -> None:
+    """Let local venues match their orders with new candles, and take in what traded."""
+    for venue in registry.local_venues():
+        for connection_id in sorted(venue.on_candle(instrument_id)):
+            sync.sync_connection(connection_id)
 
 
 @shared_task(name="brokers.sweep_orders")

@@ -8,8 +8,8 @@ from django.db import connection as database
 from django.utils import timezone
 
 from algotrendy.locks import lock_in_transaction
+from brokers import erasing
 from brokers.models import Connection, Fill, Order, Trade
-from brokers.venues.paper.models import PaperAccount, PaperEvent
 from dashboard.live.publisher import send
 from dashboard.models import Setup
 from dashboard.selectors import audit
@@ -69,11 +69,11 @@ def footprint() -> Footprint | None:
 
 
 def _is_shared(source: Source) -> bool:
-    """Return whether the account is anybody else's too. Only a paper account may be emptied."""
+    """Return whether the account is anybody else's too, or not ours to empty."""
     others = DecisionOrder.objects.filter(order__connection=source.connection).exclude(
         decision__source=source.slug
     )
-    return source.connection.venue != "paper" or others.exists()
+    return not erasing.can_erase(source.connection) or others.exists()
 
 
 def remove(*, by: AbstractBaseUser | None) -> None:
@@ -109,15 +109,6 @@ def _remove(by: AbstractBaseUser | None) -> None:
 
 
 ATTEMPTS = 3
-# In the order in which the desk's own transactions reach for them, so that waiting can't become a deadlock.
-_LOCKED = (
-    "webhooks_source",
-    "webhooks_alert",
-    "brokers_connection",
-    "paper_paperaccount",
-    "brokers_order",
-    "memory_decision",
-)
 
 
 def _stop_everybody() -> None:
@@ -125,10 +116,12 @@ def _stop_everybody() -> None:
 
     Whoever comes later finds no rows: its claims claim nothing.
     """
+    # In the order in which the desk's own transactions reach for them, so that waiting can't become a deadlock.
+    tables = ("webhooks_source", "webhooks_alert", *erasing.tables_to_lock(), "memory_decision")
     with database.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '25s'")
         lock_in_transaction(INBOX_LOCK)
-        cursor.execute(f"LOCK TABLE {', '.join(_LOCKED)} IN EXCLUSIVE MODE")
+        cursor.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
 
 
 def _silence(source: Source) -> None:
@@ -139,19 +132,12 @@ def _silence(source: Source) -> None:
 def _erase(source: Source) -> None:
     """Delete the demo's rows and empty its account, from the leaves to the root of what refers to what."""
     account, slug = source.connection, source.slug
-    newest = PaperEvent.objects.order_by("-id").values_list("id", flat=True).first() or 0
     _delete("webhooks_alert", "source_id = %s", source.pk)
     for table in ("memory_outcome", "memory_decisionorder"):
         _delete(table, "decision_id IN (SELECT id FROM memory_decision WHERE source = %s)", slug)
     _delete("memory_decision", "source = %s", slug)
-    for table in ("fill", "position", "trade", "order", "equitymark"):
-        _delete(f"brokers_{table}", "connection_id = %s", account.pk)
+    erasing.erase(account)
     Tally.objects.filter(source=slug).delete()
-    PaperAccount.objects.filter(connection=account).delete()
-    # A worker that read the venue's updates a moment ago must not record them now: its cursor is no longer ours.
-    Connection.objects.filter(pk=account.pk).update(
-        cursor=max(account.cursor, newest), health="new", last_error=""
-    )
     Source.objects.filter(pk=source.pk).delete()
 
 

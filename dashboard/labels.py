@@ -1,5 +1,7 @@
 """One table for every state, action, side and result: its colour and its word."""
 
+from brokers.venues.names import AccountMode
+
 # value: (class of the badge, words). Classes: up, down, info, alarm, fill (solid), quiet (outline), "" (plain).
 STATES: dict[str, tuple[str, str]] = {
     # alerts
@@ -81,6 +83,6 @@ STATES: dict[str, tuple[str, str]] = {
     # sources
     "revoked": ("alarm", "Revoked"),
     "demo": ("info", "Demo"),
-    "paper": ("info", "PAPER"),
-    "live": ("fill", "LIVE"),
+    AccountMode.PAPER.value: ("info", "PAPER"),
+    AccountMode.LIVE.value: ("fill", "LIVE"),
 }

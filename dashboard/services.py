@@ -8,6 +8,7 @@ from django.utils import timezone
 from algotrendy.permissions import Role
 from brokers.models import Connection
 from brokers.selectors import desk
+from brokers.services import ensure_default_connection
 from dashboard.accounts.sign_in import FIRST_ADMIN
 from dashboard.models import Setup
 from market.models import Feed
@@ -19,7 +20,6 @@ from webhooks.models import Source
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "XRPUSDT")
 SIMULATED_FEED = "simulated"
 SIMULATED_TIMEFRAME = 5  # seconds
-PAPER_CONNECTION = "paper"
 
 
 @transaction.atomic
@@ -50,7 +50,7 @@ def _first_admin() -> str:
 def _paper_connection() -> str:
     if Connection.objects.exists():
         return ""
-    Connection.objects.create(name=PAPER_CONNECTION, venue="paper", mode=Connection.Mode.PAPER)
+    ensure_default_connection()
     return "Opened a paper account"
 
 

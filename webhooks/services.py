@@ -19,6 +19,7 @@ from django.utils.text import slugify
 from algotrendy.events import announce, nudge_after_commit
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection
+from brokers.services import ensure_default_connection
 from webhooks import addresses, keys
 from webhooks.models import ADD_ALERTS_LOCK, Alert, ApiKey, Source
 from webhooks.signals import alert_changed
@@ -104,10 +105,9 @@ def create_demo_source() -> Source:
     existing = Source.objects.filter(is_demo=True, revoked_at=None).first()
     if existing:
         return existing
-    connection = Connection.objects.filter(venue="paper").order_by("pk").first()
     source, _ = create_source(
         name=DEMO_NAME,
-        connection=connection or Connection.objects.create(name="paper"),
+        connection=ensure_default_connection(),
         token=demo_token(),
         risk_pct=DEMO_RISK,
         is_demo=True,

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from brokers.venues.names import DEFAULT_VENUE, AccountMode
+
 
 class Desk(models.Model):
     """The one desk: whether it may trade, and how much.
@@ -57,9 +59,7 @@ class Desk(models.Model):
 class Connection(models.Model):
     """An account at a venue. `cursor` is the last event of the venue that our ledger has taken in."""
 
-    class Mode(models.TextChoices):
-        PAPER = "paper", "Paper"
-        LIVE = "live", "Live"
+    Mode = AccountMode
 
     class Health(models.TextChoices):
         NEW = "new", "Not yet used"
@@ -67,8 +67,8 @@ class Connection(models.Model):
         ERROR = "error", "Error"
 
     name = models.SlugField(unique=True)
-    venue = models.CharField(max_length=32, default="paper", help_text="Name of the adapter.")
-    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.PAPER)
+    venue = models.CharField(max_length=32, default=DEFAULT_VENUE, help_text="Name of the adapter.")
+    mode = models.CharField(max_length=8, choices=AccountMode.choices, default=AccountMode.PAPER)
     enabled = models.BooleanField(default=True)
     settings = models.JSONField(default=dict, blank=True)
     cursor = models.BigIntegerField(default=0, editable=False)
@@ -82,7 +82,7 @@ class Connection(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=~Q(venue="paper") | Q(mode="paper"), name="paper_venue_is_never_live"
+                condition=~Q(venue=DEFAULT_VENUE) | Q(mode=AccountMode.PAPER), name="paper_venue_is_never_live"
             ),
         ]
 

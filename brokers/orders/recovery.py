@@ -13,7 +13,6 @@ from brokers.models import Connection, Order
 from brokers.orders import execution, reports
 from brokers.orders.transitions import end_legs, transition
 from brokers.venues import registry
-from brokers.venues.paper import matching
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,8 @@ def sweep() -> bool:
             desk_state.end_expired()
             doubt_lost_claims()
             look_up_doubtful()
-            matching.match_all()
+            for venue in registry.local_venues():
+                venue.on_sweep()
             for connection_id in Connection.objects.filter(enabled=True).values_list("id", flat=True):
                 sync.sync_connection(connection_id)
             submit_waiting()

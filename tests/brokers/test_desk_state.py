@@ -10,7 +10,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from algotrendy import nudges as wiring
+from algotrendy import events
 from brokers import selectors, services, signals, sync, task_names, tasks
 from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
@@ -45,7 +45,7 @@ def run(name: str, *args: str) -> str:
 def nudged(monkeypatch) -> list[tuple[str, int]]:
     """What was nudged, instead of nudging it."""
     seen: list[tuple[str, int]] = []
-    monkeypatch.setattr(task_names, "nudge", lambda task, row: seen.append((task, row)))
+    monkeypatch.setattr(events, "nudge", lambda task, row: seen.append((task, row)))
     monkeypatch.setattr("brokers.receivers.nudge", lambda task, row: seen.append((task, row)))
     return seen
 
@@ -59,9 +59,9 @@ def worker(monkeypatch) -> None:
         task_names.LOOK_UP: recovery.look_up,
         task_names.SYNC: sync.sync_connection,
         task_names.MARK: tasks.mark_equity,
-        task_names.MATCH: tasks.match_paper,
+        task_names.MATCH: tasks.match_orders,
     }
-    monkeypatch.setattr(task_names, "nudge", lambda task, row: by_name[task](row))
+    monkeypatch.setattr(events, "nudge", lambda task, row: by_name[task](row))
 
 
 def test_a_change_of_state_says_who_why_and_until_when():
@@ -142,7 +142,7 @@ def test_a_stop_reached_at_the_venue_closes_the_trade_here(worker):
     signals.trade_closed.connect(lambda trade_id, **_: closed.append(trade_id), weak=False, dispatch_uid="test")
     _, stop, target = enter(connection, instrument, stop="95", target="110")
     add_candle(instrument, 0, "99", "99", "94", "95")
-    tasks.match_paper(instrument.pk)
+    tasks.match_orders(instrument.pk)
     signals.trade_closed.disconnect(dispatch_uid="test")
     trade = Trade.objects.get()
     assert (trade.state, trade.exit_price, trade.pnl) == ("closed", 95, -50)
@@ -220,7 +220,7 @@ def test_a_candle_nudges_the_paper_venue_only_when_an_order_waits_for_it(nudged)
 
 
 def test_a_queue_that_can_not_be_reached_breaks_nothing(settings, monkeypatch):
-    monkeypatch.setattr(wiring.current_app, "send_task", _unreachable)
+    monkeypatch.setattr(events.current_app, "send_task", _unreachable)
     connection, instrument = make_connection(), make_instrument()
     orders = plan(connection, instrument, stop="95")
     services.send(orders)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
@@ -12,6 +13,7 @@ from brokers.contract import (
     OrderRejected,
     OrderRequest,
     OutcomeUnknown,
+    Setting,
     Updates,
     VenueOrder,
     VenuePosition,
@@ -97,6 +99,14 @@ class PaperBroker:
             return tuple(VenuePosition(symbol, quantity) for symbol, quantity in named)
         except DatabaseError as error:
             raise VenueUnavailable(str(error)) from error
+
+    def round_trip_cost(self) -> Decimal:
+        """Return what entering and leaving at market costs, as a fraction of the price."""
+        return self.options.round_trip
+
+    def settings_summary(self) -> Sequence[Setting]:
+        """Return what the account costs and how it behaves."""
+        return self.options.summary
 
     def _orders(self) -> QuerySet[PaperOrder]:
         rows = PaperOrder.objects.filter(account__connection=self.connection)

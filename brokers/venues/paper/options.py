@@ -13,9 +13,21 @@ faults {}             for tests: {"timeout_before": n, "timeout_after": n, "unav
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+from brokers.contract import Setting
 
 BPS = Decimal(10_000)
+# Label and unit of each option, in the order of its fields.
+WORDS: Final[dict[str, tuple[str, str]]] = {
+    "spread_bps": ("Spread", "bps"),
+    "slippage_bps": ("Slippage", "bps"),
+    "fee_bps": ("Fee per execution", "bps"),
+    "latency_ms": ("Latency", "ms"),
+    "participation": ("Largest share of a candle's volume", ""),
+    "leverage": ("Leverage", "×"),
+    "max_quote_age_s": ("Oldest price for an entry (0: three candles)", "s"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +62,8 @@ class PaperOptions:
     def round_trip(self) -> Decimal:
         """What it costs to enter and leave at market, as a fraction of the price."""
         return 2 * (self.market_cost + self.fee)
+
+    @property
+    def summary(self) -> tuple[Setting, ...]:
+        """Every option in words."""
+        return tuple(Setting(label, getattr(self, name), unit) for name, (label, unit) in WORDS.items())

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
 from brokers.models import Connection
+from brokers.services import ensure_default_connection
 from memory.intents import Policy
 from webhooks import addresses, services
 from webhooks.models import Source
@@ -81,7 +82,7 @@ def _connection(name: str | None) -> Connection:
     if name or connections:
         names = ", ".join(connection.name for connection in connections) or "none"
         raise CommandError(f"no such connection; there are: {names}")
-    return Connection.objects.create(name="paper")
+    return ensure_default_connection()
 
 
 def _named(connections: list[Connection], name: str) -> Connection | None:
