@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from brokers.money import ZERO
 from brokers.rounding import to_step
 
-ZERO = Decimal(0)
 # The claim checks again, against orders that left meanwhile. Equity moves between the two, and an order clipped
 # exactly to its limit must not be denied for that.
 TOLERANCE = Decimal("1.02")

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, Decimal
 
 from brokers import risk
+from brokers.money import ZERO
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.models import Decision, Intent, Policy
 from memory.trade_signal import TradeSignal
 from mlmodels.inference.latest import LatestPrediction
 
-ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
 CASES_TO_ACT = 30
 
