@@ -82,8 +82,8 @@ def _withdraw_entries() -> None:
 def _wait_for_claimed(halted_at: datetime) -> None:
     """Wait until the orders claimed before the halt have their answer, at most DRAIN_SECONDS."""
     deadline = time.monotonic() + DRAIN_SECONDS
-    on_their_way = Order.objects.filter(state=Order.State.SUBMITTING)
-    while on_their_way.exists():
+    claimed = Order.objects.filter(state=Order.State.SUBMITTING)
+    while claimed.exists():
         if time.monotonic() > deadline:
             logger.warning("halted at %s with a submission still unanswered", halted_at)
             return

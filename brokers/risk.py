@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from brokers.money import ZERO
 from brokers.rounding import to_step
 
-ZERO = Decimal(0)
 # The claim checks again, against orders that left meanwhile. Equity moves between the two, and an order clipped
 # exactly to its limit must not be denied for that.
 TOLERANCE = Decimal("1.02")
@@ -84,15 +84,16 @@ def check_entry(
     the connection's currency. With `step` the allowed quantity is rounded down to it.
     """
     unit = order_value / quantity if quantity > 0 else ZERO
-    room = min(equity * limits.max_order_pct / 100, equity * limits.max_position_pct / 100 - position_value)
+    sizes = _sizes(limits, equity, position_value, order_value)
+    room = min(sizes.order_limit, sizes.position_limit - position_value)
     allowed = min(quantity, max(room, ZERO) / unit) if unit > 0 else ZERO
     allowed = to_step(allowed, step) if step else allowed
     checks = (
         _desk(desk_state),
         _daily_loss(limits, equity, day_pnl),
         _open_positions(limits, open_positions, position_value),
-        _order_size(limits, equity, order_value),
-        _position_size(limits, equity, position_value, order_value),
+        _order_size(limits, sizes),
+        _position_size(limits, sizes),
         _min_notional(allowed * unit, min_notional),
     )
     if not all(check.ok for check in checks):
@@ -123,13 +124,41 @@ def refusal_at_claim(
         return _daily_loss(limits, equity, day_pnl).text
     if others_held >= limits.max_open_positions:
         return f"{others_held} positions are open or being opened, at most {limits.max_open_positions} may be"
-    if order_value > TOLERANCE * equity * limits.max_order_pct / 100:
-        return f"order of {order_value:.2f} is above {limits.max_order_pct:g} % of equity"
-    if committed_value + order_value > TOLERANCE * equity * limits.max_position_pct / 100:
-        return (
-            f"position would be {committed_value + order_value:.2f}, above {limits.max_position_pct:g} % of equity"
-        )
+    sizes = _sizes(limits, equity, committed_value, order_value, TOLERANCE)
+    if sizes.order_exceeds:
+        return f"order of {sizes.order:.2f} is above {limits.max_order_pct:g} % of equity"
+    if sizes.position_exceeds:
+        return f"position would be {sizes.position:.2f}, above {limits.max_position_pct:g} % of equity"
     return ""
+
+
+class _Sizes(NamedTuple):
+    """An order and the position it adds to, beside the most that each may be worth."""
+
+    held: Decimal
+    order: Decimal
+    order_limit: Decimal
+    position_limit: Decimal
+
+    @property
+    def position(self) -> Decimal:
+        return self.held + self.order
+
+    @property
+    def order_exceeds(self) -> bool:
+        return self.order > self.order_limit
+
+    @property
+    def position_exceeds(self) -> bool:
+        return self.position > self.position_limit
+
+
+def _sizes(
+    limits: Limits, equity: Decimal, held: Decimal, order: Decimal, tolerance: Decimal = Decimal(1)
+) -> _Sizes:
+    """Return the sizes and their limits; `tolerance` is what an order may be of its limit."""
+    allowed = tolerance * equity
+    return _Sizes(held, order, allowed * limits.max_order_pct / 100, allowed * limits.max_position_pct / 100)
 
 
 def _desk(state: str) -> Check:
@@ -152,24 +181,22 @@ def _open_positions(limits: Limits, count: int, position_value: Decimal) -> Chec
     return Check("open_positions", ok, count, most, f"{count} of {most} positions are open")
 
 
-def _order_size(limits: Limits, equity: Decimal, value: Decimal) -> Check:
-    most = equity * limits.max_order_pct / 100
+def _order_size(limits: Limits, sizes: _Sizes) -> Check:
+    value, most = sizes.order, sizes.order_limit
     text = f"order of {value:.2f} is within {limits.max_order_pct:g} % of equity"
-    if value > most:
+    if sizes.order_exceeds:
         text = f"order was clipped from {value:.2f} to {most:.2f}, {limits.max_order_pct:g} % of equity"
     return Check("order_size", most > 0, round(float(value), 2), round(float(most), 2), text)
 
 
-def _position_size(limits: Limits, equity: Decimal, held: Decimal, value: Decimal) -> Check:
-    most = equity * limits.max_position_pct / 100
-    text = f"position of {held + value:.2f} is within {limits.max_position_pct:g} % of equity"
+def _position_size(limits: Limits, sizes: _Sizes) -> Check:
+    held, value, most = sizes.held, sizes.position, sizes.position_limit
+    text = f"position of {value:.2f} is within {limits.max_position_pct:g} % of equity"
     if held >= most:
         text = f"position of {held:.2f} already takes {limits.max_position_pct:g} % of equity ({most:.2f})"
-    elif held + value > most:
-        text = (
-            f"position was clipped from {held + value:.2f} to {most:.2f}, {limits.max_position_pct:g} % of equity"
-        )
-    return Check("position_size", held < most, round(float(held + value), 2), round(float(most), 2), text)
+    elif sizes.position_exceeds:
+        text = f"position was clipped from {value:.2f} to {most:.2f}, {limits.max_position_pct:g} % of equity"
+    return Check("position_size", held < most, round(float(value), 2), round(float(most), 2), text)
 
 
 def _min_notional(value: Decimal, least: Decimal) -> Check:

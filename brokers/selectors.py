@@ -12,10 +12,9 @@ from django.utils import timezone
 from brokers import sql
 from brokers.contract import BrokerError, Setting
 from brokers.models import Connection, Desk, Order, Position
-from brokers.orders.states import OPEN
+from brokers.money import ZERO
+from brokers.orders.states import IN_FLIGHT, OPEN
 from brokers.venues import registry
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,13 @@ class Held(NamedTuple):
     fees: Decimal
     price: Decimal | None
 
+    @classmethod
+    def of(cls, row: Position) -> "Held":
+        """Return the holding of a row whose instrument was read with its quote."""
+        quote = getattr(row.instrument, "quote_now", None)
+        price = None if quote is None else quote.price
+        return cls(row.instrument_id, row.quantity, row.average_price, row.realised_pnl, row.fees, price)
+
     @property
     def last_price(self) -> Decimal:
         """The last price, else the average one."""
@@ -50,11 +56,13 @@ class Held(NamedTuple):
         return self.quantity * (self.last_price - self.average_price)
 
 
-class OnItsWay(NamedTuple):
+class OpenOrder(NamedTuple):
     """An order that may still change what is held, with the quantity it has not filled."""
 
     instrument_id: int
     role: str
+    side: str
+    reduce_only: bool
     state: str
     left: Decimal
 
@@ -90,11 +98,6 @@ def open_orders(connection_id: int, instrument_id: int) -> QuerySet[Order]:
     return rows.order_by("id")
 
 
-def in_doubt(connection_id: int, instrument_id: int) -> bool:
-    """Return whether an order of this instrument may or may not be at the venue."""
-    return open_orders(connection_id, instrument_id).filter(state__in=Order.IN_DOUBT).exists()
-
-
 def projected_position(connection_id: int, instrument_id: int, held: Decimal | None = None) -> Decimal:
     """Return the signed quantity that will be held once the orders on their way have filled, legs aside.
 
@@ -104,46 +107,43 @@ def projected_position(connection_id: int, instrument_id: int, held: Decimal | N
     if held is None:
         row = position(connection_id, instrument_id)
         held = row.quantity if row else ZERO
-    return _after_orders(held, _coming(connection_id, instrument_id))
+    return _after_orders(held, _orders_in(OPEN, connection_id, instrument_id))
 
 
-def _coming(connection_id: int, instrument_id: int) -> list[tuple[str, bool, Decimal]]:
+def in_flight(connection_id: int) -> list[OpenOrder]:
+    """Return the orders of a connection that have left and are not over, legs aside, oldest first."""
+    return _orders_in(IN_FLIGHT, connection_id)
+
+
+def _orders_in(states: frozenset[str], connection_id: int, instrument_id: int | None = None) -> list[OpenOrder]:
+    """Return the orders in `states`, oldest first. Legs only close what their entry opens, and are left out."""
     query = """
-        SELECT side, reduce_only, quantity - filled_quantity FROM brokers_order
-        WHERE connection_id = %s AND instrument_id = %s AND parent_id IS NULL
-        AND state IN ('pending', 'submitting', 'unknown', 'needs_review', 'accepted', 'partially_filled')
-        ORDER BY id
+        SELECT instrument_id, role, side, reduce_only, state, quantity - filled_quantity FROM brokers_order
+        WHERE connection_id = %s AND state = ANY(%s) AND parent_id IS NULL
     """
-    return sql.values(query, connection_id, instrument_id)
+    params: list[object] = [connection_id, sorted(states)]
+    if instrument_id is not None:
+        query, params = f"{query} AND instrument_id = %s", [*params, instrument_id]
+    return [OpenOrder(*row) for row in sql.values(f"{query} ORDER BY id", *params)]
 
 
-def _after_orders(quantity: Decimal, orders: list[tuple[str, bool, Decimal]]) -> Decimal:
-    for side, reduce_only, left in orders:
-        if reduce_only:
-            left = min(left, max(-quantity, ZERO) if side == "buy" else max(quantity, ZERO))
-        quantity += left if side == "buy" else -left
+def _after_orders(quantity: Decimal, orders: Sequence[OpenOrder]) -> Decimal:
+    for order in orders:
+        left = order.left
+        if order.reduce_only:
+            left = min(left, max(-quantity, ZERO) if order.side == "buy" else max(quantity, ZERO))
+        quantity += left if order.side == "buy" else -left
     return quantity
-
-
-def on_their_way(connection_id: int) -> list[OnItsWay]:
-    """Return the entries that were claimed and are not over, and every order in doubt."""
-    query = """
-        SELECT instrument_id, role, state, quantity - filled_quantity FROM brokers_order
-        WHERE connection_id = %s AND (role = 'entry' OR state IN ('unknown', 'needs_review'))
-        AND state IN ('submitting', 'unknown', 'needs_review', 'accepted', 'partially_filled')
-    """
-    return [OnItsWay(*row) for row in sql.values(query, connection_id)]
 
 
 def price_of(held: Position) -> Decimal:
     """Return the last price of what is held; its average price when the market has said nothing yet."""
-    quote = getattr(held.instrument, "quote_now", None)
-    return quote.price if quote is not None else held.average_price
+    return Held.of(held).last_price
 
 
 def unrealised(held: Position) -> Decimal:
     """Return the profit of closing `held` at the last price, before fees."""
-    return held.quantity * (price_of(held) - held.average_price)
+    return Held.of(held).unrealised_pnl
 
 
 def holdings(connection_id: int) -> list[Held]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from brokers import risk
+from brokers.money import ZERO
 from brokers.rounding import to_step
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
@@ -16,7 +17,6 @@ from memory.intents import Action, Intent, Policy
 from memory.trade_signal import TradeSignal
 from mlmodels.inference.values import LatestPrediction
 
-ZERO = Decimal(0)
 #: A source on policy *filter* needs this many resolved cases of instrument and side before it may act.
 CASES_TO_ACT = 30
 

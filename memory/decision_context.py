@@ -1,13 +1,13 @@
 """What is known at the moment of a decision: prices, position, desk and record, all as of now."""
 
 from datetime import datetime
-from decimal import Decimal
 
 from django.db import connection
 from django.utils import timezone
 
 from brokers import risk
 from brokers import selectors as brokers
+from brokers.money import ZERO
 from market import selectors as market
 from market.models import MarketKind, Quote
 from memory import barriers
@@ -17,8 +17,6 @@ from memory.intents import Intent
 from memory.trade_signal import TradeSignal
 from mlmodels.inference.latest import latest_prediction
 from mlmodels.inference.values import LatestPrediction
-
-ZERO = Decimal(0)
 
 
 def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from brokers.money import ZERO
 from brokers.rounding import to_places
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

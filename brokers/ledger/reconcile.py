@@ -10,11 +10,11 @@ from django.db.models import Sum
 from brokers.contract import Broker, VenueOrder
 from brokers.ledger.posting import SECOND_PART
 from brokers.models import Connection, Fill, Order, Position
+from brokers.money import ZERO
 from brokers.orders import states
 from brokers.venues import registry
 
 CHUNK = 500
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _everything(broker: Broker) -> dict[str, VenueOrder]:
 
 def _missing_there(connection: Connection, told: dict[str, VenueOrder]) -> Iterator[Difference]:
     """Yield our orders that must be at the venue and are not. What never left is nobody's difference."""
-    left = Order.objects.filter(connection=connection, state__in=[*Order.AT_VENUE, Order.State.FILLED])
+    left = Order.objects.filter(connection=connection, state__in=states.TAKEN)
     for client_id, state in left.values_list("client_order_id", "state").iterator():
         if client_id not in told:
             yield Difference("order", client_id, state, "unknown")
@@ -75,7 +75,7 @@ def _compare_orders(connection: Connection, told: Iterable[VenueOrder]) -> Itera
         order = ours.get(client_id)
         if order is None:
             yield Difference("external", client_id, "unknown", theirs.state)
-        elif order.state not in ("submitting", "unknown") and not _agrees(order, theirs):
+        elif order.state not in states.UNANSWERED and not _agrees(order, theirs):
             yield Difference("order", client_id, order.state, theirs.state)
 
 

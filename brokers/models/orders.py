@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from brokers.models.desk import Connection
+from brokers.orders import states
 from market.models import Instrument, MarketKind
 
 
@@ -50,9 +51,9 @@ class Order(models.Model):
         EXPIRED = "expired", "Expired"
         DENIED = "denied", "Denied"
 
-    FINAL: ClassVar[frozenset[str]] = frozenset({"filled", "canceled", "rejected", "expired", "denied"})
-    IN_DOUBT: ClassVar[frozenset[str]] = frozenset({"unknown", "needs_review"})
-    AT_VENUE: ClassVar[frozenset[str]] = frozenset({"accepted", "partially_filled"})
+    FINAL: ClassVar[frozenset[str]] = states.FINAL
+    IN_DOUBT: ClassVar[frozenset[str]] = states.IN_DOUBT
+    AT_VENUE: ClassVar[frozenset[str]] = states.AT_VENUE
 
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="orders")
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="orders")

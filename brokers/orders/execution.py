@@ -156,8 +156,8 @@ def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
 
 def _pending_with_legs(order_id: int) -> list[Order]:
     """Return a pending order and its legs behind it; nothing when it isn't pending, or is a leg itself."""
-    where = "WHERE (id = %s OR parent_id = %s) AND state = 'pending' ORDER BY id"
-    found = sql.rows(Order, where, order_id, order_id)
+    where = "WHERE (id = %s OR parent_id = %s) AND state = %s ORDER BY id"
+    found = sql.rows(Order, where, order_id, order_id, Order.State.PENDING.value)
     if not found or found[0].pk != order_id or found[0].parent_id is not None:
         return []
     connection = sql.rows(Connection, "WHERE id = %s", found[0].connection_id)[0]

@@ -6,14 +6,13 @@ after a HALT none is.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from algotrendy.events import nudge_after_commit
 from brokers import risk, selectors, task_names
 from brokers.models import Desk, Order
-
-ON_THEIR_WAY = ("submitting", "accepted", "partially_filled")
+from brokers.money import ZERO
+from brokers.orders import states
 
 
 class Verdict(NamedTuple):
@@ -24,7 +23,6 @@ class Verdict(NamedTuple):
 
 
 GO = Verdict("go")
-ZERO = Decimal(0)
 
 
 def check_before_submit(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -75,10 +73,10 @@ def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
 
 def _doubt_and_limits(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Keep entries back while nobody knows what is held, and let none pass the limits together."""
-    coming = selectors.on_their_way(order.connection_id)
-    if any(row.instrument_id == order.instrument_id and row.state in Order.IN_DOUBT for row in coming):
+    others = selectors.in_flight(order.connection_id)
+    if any(other.instrument_id == order.instrument_id and other.state in states.IN_DOUBT for other in others):
         return Verdict("wait")
-    reason = _refusal(order, desk, coming)
+    reason = _refusal(order, desk, others)
     return Verdict("denied", reason) if reason else GO
 
 
@@ -89,7 +87,7 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     for entry in entries:
         if entry.state in Order.AT_VENUE:
             nudge_after_commit(task_names.CANCEL, entry.pk)
-        if entry.state in ON_THEIR_WAY:
+        if entry.state in states.IN_FLIGHT - states.IN_DOUBT:
             return Verdict("wait")
     held = selectors.position(order.connection_id, order.instrument_id)
     if held is not None and held.quantity != 0:
@@ -99,13 +97,13 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     return Verdict("canceled", "nothing was left to close")
 
 
-def _refusal(order: Order, desk: Desk, coming: Iterable[selectors.OnItsWay]) -> str:
+def _refusal(order: Order, desk: Desk, others: Iterable[selectors.OpenOrder]) -> str:
     price = order.reference_price or ZERO
     held = selectors.holdings(order.connection_id)
     exposure = {row.instrument_id: abs(row.quantity) for row in held if row.quantity}
-    for row in coming:
-        if row.role == Order.Role.ENTRY:
-            exposure[row.instrument_id] = exposure.get(row.instrument_id, ZERO) + row.left
+    for other in others:
+        if other.role == Order.Role.ENTRY:
+            exposure[other.instrument_id] = exposure.get(other.instrument_id, ZERO) + other.left
     mine = exposure.pop(order.instrument_id, ZERO)
     worth = selectors.equity(order.connection, held)
     return risk.refusal_at_claim(

@@ -18,6 +18,7 @@ from brokers.ledger import pnl
 from brokers.ledger.pnl import Deal
 from brokers.ledger.posting import deals_of, lock_position, post_execution, save_position
 from brokers.models import Connection, Fill, Order, Position
+from brokers.money import ZERO
 from brokers.orders import states
 from brokers.orders.transitions import accept_legs, announce_order, end_legs, transition
 
@@ -89,7 +90,7 @@ def _is_news(order: Order | None, told: VenueOrder) -> bool:
     """Return whether an order of ours would change; cheap, because every own answer comes back as an update."""
     if order is None:
         return False
-    filled = sum((execution.quantity for execution in told.executions), pnl.ZERO)
+    filled = sum((execution.quantity for execution in told.executions), ZERO)
     after = states.told(order.state, told.state, filled, order.quantity)
     if told.state == "filled" and order.state != "filled":
         return True
@@ -114,7 +115,7 @@ def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execu
         return []
     seen = _seen(order) if order.filled_quantity else frozenset()
     fresh = [execution for execution in executions if execution.venue_trade_id not in seen]
-    total = order.filled_quantity + sum((execution.quantity for execution in fresh), pnl.ZERO)
+    total = order.filled_quantity + sum((execution.quantity for execution in fresh), ZERO)
     if total > order.quantity:
         raise LedgerConflict(
             f"{order.client_order_id}: the venue executed {total:f}, but {order.quantity:f} was ordered"
@@ -152,7 +153,7 @@ def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> b
         order.quantity = order.filled_quantity  # a leg follows what its entry filled
         values["quantity"] = order.quantity
     after = states.told(order.state, told.state, order.filled_quantity, order.quantity)
-    reason = "" if after in ("accepted", "partially_filled", "filled") else told.reason or f"{after} by the venue"
+    reason = "" if after in states.TAKEN else told.reason or f"{after} by the venue"
     if after != order.state and transition(order.pk, after, reason=reason, **values):
         order.state = after
         return True
@@ -187,7 +188,7 @@ def nudge_waiting(order: Order) -> None:
     """Nudge the pending orders of this instrument: one of them may have waited for `order`."""
     query = """
         SELECT id FROM brokers_order
-        WHERE instrument_id = %s AND connection_id = %s AND state = 'pending' AND parent_id IS NULL ORDER BY id
+        WHERE instrument_id = %s AND connection_id = %s AND state = %s AND parent_id IS NULL ORDER BY id
     """
-    for (order_id,) in sql.values(query, order.instrument_id, order.connection_id):
+    for (order_id,) in sql.values(query, order.instrument_id, order.connection_id, Order.State.PENDING.value):
         nudge_after_commit(task_names.SUBMIT, order_id)

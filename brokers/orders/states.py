@@ -8,6 +8,16 @@
       └──→ legs: accepted along with their entry
 
 `filled` is never left. An order that was thought dead may still turn out filled: the fill is the truth.
+
+Which states count as under way depends on the question; the sets below are all there are:
+
+`OPEN`        Can anything still happen to it? Pages, the figures, what will be held once all has filled
+              (`selectors.projected_position`), whether an instrument may change its feed.
+`IN_FLIGHT`   Has it left, so that the venue may fill it? Limits and doubt at the claim (`selectors.in_flight`).
+              An order that is only planned uses up no limit: it is checked itself when it leaves.
+`AT_VENUE`    Is it there to be cancelled?
+`IN_DOUBT`    Does nobody know whether it is there?
+`UNANSWERED`  May an answer to its submit still be on its way? Comparing books leaves these out.
 """
 
 from decimal import Decimal
@@ -38,6 +48,11 @@ SOURCES: Final[dict[str, tuple[str, ...]]] = {
 }
 FINAL: Final = frozenset({"filled", "canceled", "rejected", "expired", "denied"})
 OPEN: Final = frozenset(TRANSITIONS) - FINAL
+IN_FLIGHT: Final = OPEN - {"pending"}
+AT_VENUE: Final = frozenset({"accepted", "partially_filled"})
+IN_DOUBT: Final = frozenset({"unknown", "needs_review"})
+UNANSWERED: Final = frozenset({"submitting", "unknown"})
+TAKEN: Final = AT_VENUE | {"filled"}  # the venue took it, and has not ended it
 
 
 def allowed(before: str, after: str) -> bool:
@@ -53,7 +68,7 @@ def told(current: str, said: VenueState, filled: Decimal, quantity: Decimal) -> 
     """
     if filled >= quantity:
         wanted = "filled"
-    elif said in ("accepted", "partially_filled", "filled"):
+    elif said in TAKEN:
         wanted = "partially_filled" if filled > 0 else "accepted"
     elif said == "rejected" and filled > 0:
         wanted = "canceled"

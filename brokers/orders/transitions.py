@@ -55,11 +55,10 @@ def announce_order(order_id: int, state: str) -> None:
 def accept_legs(parent_id: int) -> None:
     """Move the waiting legs of an entry that the venue has taken: they went along with it, as does the news."""
     query = """
-        UPDATE brokers_order SET state = 'accepted', accepted_at = %s, updated_at = %s
-        WHERE parent_id = %s AND state = 'pending'
+        UPDATE brokers_order SET state = %s, accepted_at = %s, updated_at = %s WHERE parent_id = %s AND state = %s
     """
     now = timezone.now()
-    sql.change(query, now, now, parent_id)
+    sql.change(query, Order.State.ACCEPTED.value, now, now, parent_id, Order.State.PENDING.value)
 
 
 def end_legs(parent_id: int, to: str, reason: str) -> int:

@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk
+from brokers.money import ZERO
 from market.freshness import FeedFreshness
 from market.models import Feed
 from market.selectors import feed_freshness, market_kinds
 from memory.models import Decision
 from webhooks.models import Alert
 
-ZERO = Decimal(0)
 # An alert that has waited this long is worth a look.
 SLOW_QUEUE_SECONDS = 10.0
 

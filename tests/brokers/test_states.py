@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from brokers import selectors
 from brokers.contract import Execution, VenueOrder
 from brokers.ledger.pnl import Deal
 from brokers.models import Fill, Order, Position
@@ -18,7 +19,7 @@ WORDS = st.sampled_from(sorted(states.VENUE_STATES))
 
 def test_every_state_of_the_model_is_drawn_and_no_other():
     assert set(states.TRANSITIONS) == set(Order.State.values)
-    assert states.FINAL == Order.FINAL
+    assert (Order.FINAL, Order.IN_DOUBT, Order.AT_VENUE) == (states.FINAL, states.IN_DOUBT, states.AT_VENUE)
     assert all(after in states.TRANSITIONS for afters in states.TRANSITIONS.values() for after in afters)
 
 
@@ -30,6 +31,28 @@ def test_filled_is_never_left_and_the_dead_can_only_turn_out_filled():
 
 def test_only_the_desk_itself_denies_and_only_what_never_left():
     assert states.SOURCES["denied"] == ("pending",)
+
+
+def test_the_index_of_open_orders_is_of_what_is_open_and_no_other_state_is_in_flight():
+    [index] = [index for index in Order._meta.indexes if index.name == "order_open"]
+    assert set(dict(index.condition.children)["state__in"]) == states.OPEN
+    assert {"pending"} == states.OPEN - states.IN_FLIGHT
+    assert states.IN_FLIGHT == states.AT_VENUE | states.IN_DOUBT | states.UNANSWERED
+
+
+@pytest.mark.django_db
+def test_in_flight_is_what_left_and_is_not_over_without_its_legs():
+    connection, instrument = make_connection(), make_instrument()
+    for state in states.TRANSITIONS:
+        entry, _ = plan(connection, instrument, stop="95")
+        Order.objects.filter(parent=entry).update(state="accepted")
+        Order.objects.filter(pk=entry.pk).update(
+            state=state, reason="why", filled_quantity=10 if state == "filled" else 4
+        )
+    rows = selectors.in_flight(connection.pk)
+    assert {row.state for row in rows} == states.IN_FLIGHT
+    assert {(row.role, row.left) for row in rows} == {("entry", 6)}
+    assert selectors.in_flight(make_connection("other").pk) == []
 
 
 @given(st.sampled_from(sorted(states.TRANSITIONS)), WORDS, st.decimals(0, 12, places=3))

@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from brokers import sql
 from brokers.contract import OrderRequest
+from brokers.money import ZERO
 from brokers.venues.paper.models import PaperAccount, PaperHolding
 from brokers.venues.paper.options import PaperOptions
 from market.models import Instrument, Quote
 
-ZERO = Decimal(0)
 HOLDINGS = """
     SELECT held.instrument_id, held.quantity, quote.price
     FROM paper_paperholding held LEFT JOIN market_quote quote USING (instrument_id)

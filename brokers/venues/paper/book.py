@@ -14,6 +14,7 @@ from django.db.models import Sum
 from brokers import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
+from brokers.money import ZERO
 from brokers.rounding import to_places, to_step, to_tick
 from brokers.venues.paper import admission
 from brokers.venues.paper.models import PaperAccount, PaperHolding, PaperOrder
@@ -22,7 +23,6 @@ from brokers.venues.paper.pricing import Match, market_price
 from market.models import Instrument, Quote
 
 State = PaperOrder.State
-ZERO = Decimal(0)
 EXECUTE = """
     INSERT INTO paper_paperexecution
         (account_id, order_id, trade_id, quantity, price, fee, executed_at, recorded_at)
@@ -154,8 +154,8 @@ def note(orders: Sequence[PaperOrder], kind: str) -> None:
 
 def wake_legs(entry: PaperOrder, since: datetime) -> None:
     """Let legs work on candles that open after their entry's fill; one that came first can't have touched them."""
-    update = "UPDATE paper_paperorder SET state = 'working', matched_until = %s"
-    sql.change(f"{update} WHERE parent_id = %s AND state = 'held'", since, entry.pk)
+    update = "UPDATE paper_paperorder SET state = %s, matched_until = %s WHERE parent_id = %s AND state = %s"
+    sql.change(update, State.WORKING.value, since, entry.pk, State.HELD.value)
 
 
 def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from brokers.models import Connection
+from brokers.money import ZERO
 from brokers.rounding import to_step
 from brokers.venues.paper import admission, book, pricing
 from brokers.venues.paper.models import PaperOrder
@@ -105,7 +106,7 @@ def _match_order(
     """Trade what `order` can in `bar` and return how much; `left` is what the candle's volume still allows."""
     match = pricing.match(_resting(order), bar, instrument.tick_size, options)
     if match is None:
-        return Decimal(0)
+        return ZERO
     if order.type == "stop" and not order.triggered:
         order.triggered = True
         order.save(update_fields=["triggered"])
@@ -113,7 +114,7 @@ def _match_order(
     if left is not None:
         quantity = min(quantity, to_step(left, instrument.step_size))
     if quantity <= 0:
-        return Decimal(0)
+        return ZERO
     account = book.locked_account(order.account.connection)
     book.execute(account, order, quantity, match, options.fee)
     if order.parent is None:
