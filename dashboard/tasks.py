@@ -12,9 +12,8 @@ from brokers.contract import BrokerError
 from brokers.ledger.reconcile import differences
 from brokers.models import Connection
 from dashboard.live.publisher import send
-from dashboard.models import Heartbeat, Reconciliation
+from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 
-HEARTBEAT_SECONDS = 10
 SHOWN_DIFFERENCES = 50
 
 

@@ -13,10 +13,9 @@ from django.utils import timezone
 from algotrendy.monitoring.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
-from dashboard.models import Heartbeat, Reconciliation
+from dashboard.formatting import duration
+from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.selectors import ml_models, status
-from dashboard.tasks import HEARTBEAT_SECONDS
-from dashboard.templatetags.desk import duration
 from market.bars import timeframe_text
 from market.freshness import FeedFreshness
 from market.selectors import feed_freshness

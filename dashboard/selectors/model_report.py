@@ -8,12 +8,11 @@ from typing import Any, cast
 from django.db.models.functions import Length
 
 from dashboard.charts import plots, svg
-from dashboard.templatetags.desk import percent, write
+from dashboard.formatting import DASH, number, percent
 from mlmodels.inference import monitoring
 from mlmodels.models import Artefact, ModelVersion
 from mlmodels.pipeline.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
 
-DASH = "–"
 MOST_LABELS = 7
 Row = dict[str, Any]
 
@@ -115,7 +114,7 @@ def cell(metric: Metric, scores: Scores) -> Cell:
 def _write(value: float | None, metric: Metric) -> str:
     if value is None:
         return DASH
-    return percent(value, metric.places) if metric.share else write(value, metric.places)
+    return percent(value, metric.places) if metric.share else number(value, metric.places)
 
 
 def checks(verdict: Verdict) -> list[Row]:
@@ -130,7 +129,7 @@ def _numbers(check: Check) -> dict[str, str]:
     """Write value and limit alike: counts whole, days with one place, scores with four."""
     places = {"positives": 0, "days": 1}.get(check["name"], 4)
     limits = (check["value"], check["limit"])
-    value, limit = (DASH if number is None else write(number, places) for number in limits)
+    value, limit = (DASH if figure is None else number(figure, places) for figure in limits)
     sign = "≤" if check["name"] in ("brier", "ece") else ">" if limits[1] == 0 else "≥"
     return {"value_text": value, "limit_text": f"{sign} {limit}"}
 

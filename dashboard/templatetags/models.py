@@ -5,16 +5,16 @@ from typing import Any
 from django import template
 
 from dashboard.charts.svg import WIDTH, Axis
+from dashboard.formatting import humanised, whole_percent
 from market.bars import timeframe_text
 
 register = template.Library()
 SHARE = Axis(0.0, 1.0)
 
 
-@register.filter
-def timeframe(seconds: int) -> str:
-    """Write a timeframe: 300 → 5m."""
-    return timeframe_text(seconds)
+register.filter("timeframe", timeframe_text)
+for function in (whole_percent, humanised):
+    register.filter(function)
 
 
 @register.filter
@@ -27,18 +27,6 @@ def along(share: float) -> float:
 def span(interval: dict[str, float]) -> float:
     """Return the length of an interval of shares on a bar of `WIDTH`."""
     return round(min(SHARE.at(interval["high"]) - SHARE.at(interval["low"]), WIDTH), 1)
-
-
-@register.filter
-def whole_percent(share: float) -> int:
-    """Write a share in whole percent, rounded down: nothing is done before it is."""
-    return int(share * 100)
-
-
-@register.filter
-def humanised(name: str) -> str:
-    """Write a name of the code for people: random-walk → Random walk."""
-    return name.replace("_", " ").replace("-", " ").capitalize()
 
 
 @register.filter
