@@ -1,6 +1,7 @@
 """Live regions: one template and one context function, used by the page and by every live update.
 
-To add one, write a context function and decorate it; the module must be imported by `dashboard.urls`::
+To add one, write a context function and decorate it. Its module must be one that `dashboard.urls` imports: whoever
+starts the hub (`algotrendy.asgi`) imports that first, and so all regions are registered::
 
     from dashboard.live.fragments import Context, fragment
 
@@ -21,7 +22,6 @@ links to a page that asks (`<a class="button needs-trader" data-dialog href=…>
 cells that should flash when they change a `data-flash`. Context functions must ask a constant number of queries.
 """
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -84,11 +84,6 @@ def data(name: str, *, keyed: bool = False) -> Callable[[ContextFunction], Conte
         return payload
 
     return register
-
-
-def load() -> None:
-    """Import all modules that register fragments."""
-    importlib.import_module("dashboard.urls")
 
 
 def find(topic: str) -> tuple[Fragment | Data, str]:

@@ -282,6 +282,5 @@ def hub() -> Hub:
     """Return the hub of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
-        fragments.load()
         _hubs[loop] = Hub()
     return _hubs[loop]

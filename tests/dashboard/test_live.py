@@ -411,7 +411,6 @@ def test_a_change_reaches_the_pages_that_it_concerns() -> None:
 
 
 def test_every_hinted_topic_is_a_region_of_some_page() -> None:
-    fragments.load()
     sent: set[str] = set()
     chart = mock.patch.object(publisher, "chart_topic", return_value="chart:BTCUSDT")
     with chart, mock.patch.object(publisher, "send", lambda *topics: sent.update(topics)):
@@ -422,7 +421,6 @@ def test_every_hinted_topic_is_a_region_of_some_page() -> None:
 
 
 def test_topics_that_do_not_exist_are_left_out() -> None:
-    fragments.load()
     asked = b"topics=status,nosuch,order,order%3A7,chart%3ABTCUSDT,status%3A1"
     assert consumers.topics_of(asked) == {"status", "order:7", "chart:BTCUSDT"}
     assert consumers.topics_of(b"") == frozenset()
@@ -431,7 +429,6 @@ def test_topics_that_do_not_exist_are_left_out() -> None:
 
 
 def test_the_page_and_the_socket_show_the_same(db: None) -> None:
-    fragments.load()
     html = make.signed_in(make.person("viewer")).get("/trades").content.decode()
     found = produce("trades")
     assert found is not None
