@@ -8,11 +8,12 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from algotrendy.events import announce
 from brokers.contract import BrokerError
 from brokers.ledger.reconcile import differences
 from brokers.models import Connection
-from dashboard.live.publisher import send
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
+from dashboard.signals import books_compared
 
 SHOWN_DIFFERENCES = 50
 
@@ -44,7 +45,7 @@ def reconcile() -> None:
     """Compare our books with every venue's, for the health page."""
     for connection in Connection.objects.filter(enabled=True):
         reconcile_one(connection)
-    send("health")
+    announce(books_compared, sender=Reconciliation)
 
 
 def reconcile_one(connection: Connection) -> Reconciliation:

@@ -23,7 +23,7 @@ from dashboard.formatting import (
 )
 from dashboard.icons import ICONS
 from dashboard.labels import STATES
-from dashboard.live import fragments
+from dashboard.live import fragments, topics
 
 register = template.Library()
 
@@ -137,16 +137,16 @@ def confidence(decision: Any, text: bool = True) -> dict[str, Any]:
 
 
 @register.simple_tag
-def live(topic: str, key: Any = "", label: str = "") -> SafeString:
+def live(name: str, key: int | str = "", label: str = "") -> SafeString:
     """Render a live region: now for the page, and again whenever the topic changes."""
-    name = f"{topic}:{key}" if key != "" else topic
+    topic = topics.topic(name, key) if key != "" else name
     labelled = format_html(' role="status" aria-label="{}"', label) if label else ""
     return format_html(
         '<div class="live-region" id="{}" data-topic="{}"{}>{}</div>',
-        fragments.element_id(name),
-        name,
+        fragments.element_id(topic),
+        topic,
         labelled,
-        fragments.render(name),
+        fragments.render(topic),
     )
 
 

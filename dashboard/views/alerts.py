@@ -8,6 +8,7 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import person, trader, viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors
@@ -30,7 +31,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/alerts/list.html", context)
 
 
-@fragment("alerts", "dashboard/alerts/rows.html")
+@fragment(topics.ALERTS, "dashboard/alerts/rows.html")
 def newest(key: str) -> Context:
     """The first page of the inbox, without filters."""
     return {"page": page_of(selectors.alerts(selectors.Filters()))}
@@ -45,7 +46,7 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/alerts/detail.html", {"pk": pk})
 
 
-@fragment("alert", "dashboard/alerts/detail_region.html", keyed=True)
+@fragment(topics.ALERT, "dashboard/alerts/detail_region.html")
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
     found = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None

@@ -7,18 +7,19 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
 from brokers.models import Connection
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import accounts
 from dashboard.tasks import reconcile_one
 
 
-@fragment("brokers", "fragments/brokers.html")
+@fragment(topics.BROKERS, "fragments/brokers.html")
 def brokers_region(key: str) -> Context:
     """All connections with what they are worth."""
     return {"accounts": accounts.all_accounts()}
 
 
-@fragment("broker", "fragments/broker.html", keyed=True)
+@fragment(topics.BROKER, "fragments/broker.html")
 def broker_region(key: str) -> Context | None:
     """One connection: figures, health, settings."""
     found = Connection.objects.filter(name=key).first()

@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts, decision_detail
@@ -41,7 +42,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/decisions/list.html", context)
 
 
-@fragment("decisions", "dashboard/decisions/rows.html")
+@fragment(topics.DECISIONS, "dashboard/decisions/rows.html")
 def newest(key: str) -> Context:
     """The first page of decisions."""
     return {"page": page_of(memory.decisions().defer("evidence"))}
@@ -59,7 +60,7 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/decisions/detail.html", context)
 
 
-@fragment("decision", "dashboard/decisions/story.html", keyed=True)
+@fragment(topics.DECISION, "dashboard/decisions/story.html")
 def one(key: str) -> Context | None:
     """One decision with its evidence, orders and outcome as they are now."""
     found = memory.decision_detail(int(key)) if key.isdecimal() else None

@@ -6,6 +6,7 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import chart, ml_models, model_report, predictions
@@ -17,7 +18,7 @@ from mlmodels.training import schedule
 NEWEST = 25
 
 
-@fragment("training", "fragments/training.html", pause=0.5)
+@fragment(topics.TRAINING, "fragments/training.html", pause=0.5)
 def training_region(key: str) -> Context:
     """The trainings that run or wait, with step, bar and the end of the log."""
     return {"runs": [progress(run) for run in ml_models.live_runs()]}
@@ -28,7 +29,7 @@ def progress(run: TrainingRun) -> Context:
     return {"run": run, "doing": ml_models.detail_text(run), "log": ml_models.log_tail(run)}
 
 
-@fragment("models", "fragments/models.html", pause=2.0)
+@fragment(topics.MODELS, "fragments/models.html", pause=2.0)
 def models_region(key: str) -> Context:
     """Everything about models but the training's progress."""
     task = schedule.retrain_task()
@@ -43,13 +44,13 @@ def models_region(key: str) -> Context:
     }
 
 
-@fragment("desk-models", "fragments/model_line.html", pause=0.5)
+@fragment(topics.DESK_MODELS, "fragments/model_line.html", pause=0.5)
 def line_region(key: str) -> Context:
     """One line for the desk: the training in progress, or who speaks."""
     return {"line": ml_models.desk_line()}
 
 
-@fragment("model", "fragments/model.html", keyed=True, pause=2.0)
+@fragment(topics.MODEL, "fragments/model.html", pause=2.0)
 def model_region(key: str) -> Context | None:
     """What changes about a version: its state, what became of it, and how it does."""
     found = ml_models.version_named(key)
@@ -66,7 +67,7 @@ def model_region(key: str) -> Context | None:
     }
 
 
-@fragment("training-run", "fragments/training_run.html", keyed=True, pause=0.5)
+@fragment(topics.TRAINING_RUN, "fragments/training_run.html", pause=0.5)
 def run_region(key: str) -> Context | None:
     """One training with its steps and its log."""
     found = ml_models.run_detail(int(key)) if key.isdecimal() else None
@@ -81,14 +82,14 @@ def run_region(key: str) -> Context | None:
     }
 
 
-@fragment("proof", "fragments/model_proof.html", pause=0.5)
+@fragment(topics.PROOF, "fragments/model_proof.html", pause=0.5)
 def proof_region(key: str) -> Context:
     """The newest run of the honesty suite, and the earlier ones."""
     found = ml_models.proofs()
     return {"proof": found[0] if found else None, "earlier": found[1:]}
 
 
-@data("predictions", keyed=True)
+@data(topics.PREDICTIONS)
 def predictions_data(key: str) -> Context | None:
     """The newest predictions on an open chart; the key is NAME.SYMBOL."""
     name, _, symbol = key.partition(".")

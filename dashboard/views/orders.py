@@ -11,6 +11,7 @@ from brokers.contract import VenueUnavailable
 from brokers.models import Order
 from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
@@ -19,19 +20,19 @@ from dashboard.selectors.order_timeline import order_life
 CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
 
 
-@fragment("order-trouble", "fragments/order_trouble.html")
+@fragment(topics.ORDER_TROUBLE, "fragments/order_trouble.html")
 def trouble_region(key: str) -> Context:
     """Orders whose fate is not known, with what to do."""
     return {"orders": ledger.orders_in_doubt()}
 
 
-@fragment("orders", "fragments/orders.html")
+@fragment(topics.ORDERS, "fragments/orders.html")
 def orders_region(key: str) -> Context:
     """Open orders and the newest of all."""
     return {"open": ledger.open_orders(), "orders": page_of(ledger.orders()).rows}
 
 
-@fragment("order", "fragments/order.html", keyed=True)
+@fragment(topics.ORDER, "fragments/order.html")
 def order_region(key: str) -> Context | None:
     """The life of one order."""
     found = ledger.order_detail(int(key)) if key.isdigit() else None

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import sources as selectors
 from webhooks import services
@@ -27,7 +28,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/sources/list.html")
 
 
-@fragment("sources", "dashboard/sources/rows.html")
+@fragment(topics.SOURCES, "dashboard/sources/rows.html")
 def all_sources(key: str) -> Context:
     """All sources with their last alert, failures and silence."""
     return {"senders": selectors.senders()}
@@ -41,7 +42,7 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/sources/detail.html", {"source": found, "live": live_money(found)})
 
 
-@fragment("source", "dashboard/sources/region.html", keyed=True)
+@fragment(topics.SOURCE, "dashboard/sources/region.html")
 def one(key: str) -> Context | None:
     """One source with its newest alerts."""
     found = selectors.sender(int(key)) if key.isdecimal() else None
@@ -50,7 +51,7 @@ def one(key: str) -> Context | None:
     return {"sender": found, "source": found.source, "alerts": selectors.newest_alerts(found.source.pk)}
 
 
-@fragment("source-setup", "dashboard/sources/first_alert.html", keyed=True)
+@fragment(topics.SOURCE_SETUP, "dashboard/sources/first_alert.html")
 def first_alert(key: str) -> Context | None:
     """The newest alerts of a source as the set-up page waits for them."""
     if not key.isdecimal():

@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
 from brokers.models import Trade
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import Page, page_of, requested_page
 from dashboard.selectors import ledger
@@ -20,13 +21,13 @@ def with_decisions(page: Page[Trade]) -> Context:
     return {"rows": [(row, opened_by.get(row.pk)) for row in page.rows], "page": page}
 
 
-@fragment("trades", "fragments/trades.html")
+@fragment(topics.TRADES, "fragments/trades.html")
 def trades_region(key: str) -> Context:
     """The newest trades."""
     return {**with_decisions(page_of(ledger.trades())), "record": ledger.record()}
 
 
-@fragment("trade", "fragments/trade.html", keyed=True)
+@fragment(topics.TRADE, "fragments/trade.html")
 def trade_region(key: str) -> Context | None:
     """One round trip: figures, fills, orders."""
     found = ledger.trade_detail(int(key)) if key.isdigit() else None
