@@ -11,8 +11,8 @@ from algotrendy.events import announce
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection, Fill, Order, Trade
 from brokers.venues.paper.models import PaperAccount, PaperEvent
+from dashboard import audit
 from dashboard.models import Setup
-from dashboard.selectors import audit
 from dashboard.signals import demo_removed
 from memory.models import Decision, DecisionOrder, Tally
 from webhooks.inbox import LOCK as INBOX_LOCK

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -122,12 +121,6 @@ def fields_of(alert: Alert) -> list[tuple[str, str]]:
         (label, str(parsed[name])) for name, label in FIELD_NAMES.items() if parsed.get(name) not in (None, "")
     ]
     return rows + [(name, str(value)) for name, value in (parsed.get("tags") or {}).items()]
-
-
-def _written(name: str, value: object) -> str:
-    if name not in ("timenow", "bar_time"):
-        return str(value)
-    return datetime.fromisoformat(str(value)).astimezone(UTC).strftime("%d %b %Y %H:%M:%S UTC")
 
 
 ADVICE_ON_SYMBOL = (

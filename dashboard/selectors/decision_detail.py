@@ -7,11 +7,11 @@ from typing import Any
 
 from brokers.models import Fill, Order
 from dashboard.charts import svg
-from dashboard.selectors.order_timeline import Event, order_life
+from dashboard.selectors.order_timeline import Event, order_timeline
 from market import selectors as market
 from market.models import Candle
 from memory.models import Decision, Intent, Outcome, Tally
-from webhooks.models import Alert, Source
+from webhooks.models import Alert
 
 BARS_BEFORE = 120
 EVIDENCE_IS_THIN_BELOW = 30  # cases
@@ -27,8 +27,8 @@ CHECK_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLife:
-    """An order and its life so far, oldest event first."""
+class OrderHistory:
+    """An order and what happened to it so far, oldest event first."""
 
     order: Order
     events: tuple[Event, ...]
@@ -88,19 +88,19 @@ def checks(decision: Decision) -> list[dict[str, Any]]:
     ]
 
 
-def orders_of(decision: Decision) -> list[OrderLife]:
+def orders_of(decision: Decision) -> list[OrderHistory]:
     """Return the decision's orders in the order of sending; expects them prefetched."""
     links = sorted(decision.order_links.all(), key=lambda link: link.leg)
-    return [_life(link.order) for link in links]
+    return [_history(link.order) for link in links]
 
 
-def _life(order: Order) -> OrderLife:
+def _history(order: Order) -> OrderHistory:
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
-    return OrderLife(order, tuple(order_life(order, fills)))
+    return OrderHistory(order, tuple(order_timeline(order, fills)))
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class OutcomeRun:
     """How an outcome ran so far. `pnl` is the real one, net of fees, where there was a trade."""
 
     outcome: Outcome
@@ -111,13 +111,13 @@ class Ran:
     record: Tally | None
 
 
-def ran(decision: Decision) -> Ran | None:
+def outcome_run(decision: Decision) -> OutcomeRun | None:
     """Return how the decision's outcome ran, or None if none was opened."""
     outcome = outcome_of(decision)
     if outcome is None:
         return None
     candles = _candles_of(outcome)
-    return Ran(
+    return OutcomeRun(
         outcome=outcome,
         run=_drawn(outcome, candles, decision.horizon_bars),
         bars=len(candles),
@@ -165,11 +165,6 @@ def _record(decision: Decision, outcome: Outcome) -> Tally | None:
     return Tally.objects.filter(
         source=decision.source, instrument_id=decision.instrument_id, side=outcome.side
     ).first()
-
-
-def source_of(decision: Decision, alert: Alert | None) -> Source | None:
-    """Return the source that sent the signal, if it still exists."""
-    return alert.source if alert else Source.objects.filter(slug=decision.source).first()
 
 
 def chart(decision: Decision) -> dict[str, Any]:

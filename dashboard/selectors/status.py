@@ -29,12 +29,6 @@ class Worth:
     unrealised: Decimal
     currency: str
 
-    @property
-    def day_pct(self) -> Decimal | None:
-        """Today's P&L in percent of the equity at 00:00 UTC."""
-        start = self.equity - self.day_pnl
-        return self.day_pnl / start * 100 if start > 0 else None
-
 
 @dataclass(frozen=True, slots=True)
 class Queue:

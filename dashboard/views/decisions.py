@@ -72,7 +72,7 @@ def one(key: str) -> Context | None:
         "thin": decision_detail.is_thin(found),
         "checks": decision_detail.checks(found),
         "orders": decision_detail.orders_of(found),
-        "ran": decision_detail.ran(found),
+        "ran": decision_detail.outcome_run(found),
     }
 
 

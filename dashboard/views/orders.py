@@ -15,7 +15,7 @@ from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
-from dashboard.selectors.order_timeline import order_life
+from dashboard.selectors.order_timeline import order_timeline
 
 CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
 
@@ -42,7 +42,7 @@ def order_region(key: str) -> Context | None:
     return {
         "order": found,
         "fills": fills,
-        "life": order_life(found, fills),
+        "life": order_timeline(found, fills),
         "decision_id": found.decision_link.decision_id if hasattr(found, "decision_link") else None,
         "can_cancel": found.state in CANCELLABLE and not (found.parent_id and found.state == Order.State.PENDING),
     }

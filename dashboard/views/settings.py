@@ -14,9 +14,9 @@ from algotrendy.permissions import ROLES, Role, admin, has_role, password_again,
 from brokers import selectors as brokers
 from brokers.desk_state import save_limits
 from brokers.models import Desk
-from dashboard import forms
+from dashboard import audit, forms
 from dashboard.accounts import sign_in
-from dashboard.selectors import audit
+from dashboard.selectors import audit as history
 from webhooks import services as webhooks
 from webhooks.models import ApiKey
 
@@ -36,7 +36,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         "is_admin": is_admin,
         "people": people() if is_admin else [],
         "keys": ApiKey.objects.order_by("revoked_at", "name")[:100] if is_admin else [],
-        "history": audit.newest() if is_admin else [],
+        "history": history.newest() if is_admin else [],
     }
     return render(request, "dashboard/settings/page.html", context)
 
