@@ -9,7 +9,6 @@ from unittest import mock
 import pytest
 from django.conf import settings
 
-from brokers.models import Fill
 from dashboard import receivers
 from dashboard.live import fragments, topics
 from dashboard.live.dependencies import FAMILIES, related
@@ -41,8 +40,8 @@ def followed(db: None) -> dict[str, set[str]]:
     """What follows from each topic that is sent, on a desk with one of everything and pages of it all."""
     taken = make.decided(make.source(), make.market())
     entry = make.decision_of(taken).orders.get(role="entry")
-    trade: Fill = make.fill(entry)
-    keys = {"order": entry.pk, "decision": taken.decision_id, "alert": taken.pk, "trade": trade.trade_id,
+    fill = make.fill(entry)
+    keys = {"order": entry.pk, "decision": taken.decision_id, "alert": taken.pk, "trade": fill.trade_id,
             "source": taken.source_id, "source-setup": taken.source_id}  # fmt: skip
     watched = {topic(name, keys.get(name, "any")) if name.keyed else str(name) for name in DECLARED.values()}
     causes = {
