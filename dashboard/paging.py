@@ -29,9 +29,9 @@ def page_of(rows: QuerySet[M], before: int | None = None, size: int = PAGE_SIZE)
     """Return the `size` newest of `rows` with an id below `before`. One query."""
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: size + 1])
-    older = found[size - 1].pk if len(found) > size else None
-    return Page(found[:size], before, older)
+    newest = list(rows.order_by("-pk")[: size + 1])
+    older = newest[size - 1].pk if len(newest) > size else None
+    return Page(newest[:size], before, older)
 
 
 def before_of(request: HttpRequest) -> int | None:

@@ -50,10 +50,10 @@ def reconcile() -> None:
 
 def reconcile_one(connection: Connection) -> Reconciliation:
     """Compare and keep the result. A venue that can't be read is a result too."""
-    found, error = [], ""
+    texts, error = [], ""
     try:
-        found = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
+        texts = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
     except BrokerError as trouble:
         error = str(trouble) or type(trouble).__name__
-    values = {"at": timezone.now(), "differences": found, "error": error}
+    values = {"at": timezone.now(), "differences": texts, "error": error}
     return Reconciliation.objects.update_or_create(connection=connection, defaults=values)[0]

@@ -41,8 +41,8 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return whose attempts to sign in are counted: the nearest address that is no trusted proxy's."""
         trusted = addresses.networks(tuple(settings.TRUSTED_PROXIES))
         forwarded = request.headers.get("X-Forwarded-For", "")
-        found = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
-        return str(found or "unknown")
+        address = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
+        return str(address or "unknown")
 
 
 class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]

@@ -28,12 +28,12 @@ BAD_TOPICS = 4400
 def topics_of(query: bytes) -> frozenset[str]:
     """Return the topics that "topics=a,b:1" asks for; those that don't exist are left out."""
     asked = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
-    found = set()
+    topics = set()
     for topic in asked[:MAX_TOPICS]:
         with contextlib.suppress(fragments.UnknownTopic):
             fragments.find(topic)
-            found.add(topic)
-    return frozenset(found)
+            topics.add(topic)
+    return frozenset(topics)
 
 
 class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]

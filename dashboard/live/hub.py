@@ -247,8 +247,8 @@ class Hub:
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
-        found: T = await run(*arguments, **named)
-        return found
+        result: T = await run(*arguments, **named)
+        return result
 
     def _well(self) -> None:
         self._last_good = _now()

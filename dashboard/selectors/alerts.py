@@ -41,20 +41,20 @@ def with_decision(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 def alerts(chosen: Filters) -> QuerySet[Alert]:
     """Return alerts without their bodies. Unknown names give an empty list."""
-    found = with_decision(Alert.objects.defer("body"))
+    rows = with_decision(Alert.objects.defer("body"))
     if chosen.state:
-        found = found.filter(state=chosen.state)
+        rows = rows.filter(state=chosen.state)
     # Ids instead of joins: the indexes of (source, id) and (instrument, id) serve the order as well.
     if chosen.source:
-        found = found.filter(source_id=_id(Source.objects.filter(slug=chosen.source)))
+        rows = rows.filter(source_id=_id(Source.objects.filter(slug=chosen.source)))
     if chosen.instrument:
-        found = found.filter(instrument_id=_id(Instrument.objects.filter(symbol=chosen.instrument)))
-    return found
+        rows = rows.filter(instrument_id=_id(Instrument.objects.filter(symbol=chosen.instrument)))
+    return rows
 
 
-def _id(found: QuerySet[Any]) -> int:
+def _id(rows: QuerySet[Any]) -> int:
     """Return the id, or one that nothing has."""
-    return found.values_list("pk", flat=True).first() or 0
+    return rows.values_list("pk", flat=True).first() or 0
 
 
 def choices() -> dict[str, Any]:

@@ -20,14 +20,14 @@ EQUITY_POINTS = 400
 DEFAULT_TIMEFRAME = 300
 
 _EQUITY = """
-    SELECT extract(epoch FROM found.at)::float8, found.equity::float8
+    SELECT extract(epoch FROM mark.at)::float8, mark.equity::float8
     FROM generate_series(0, %(points)s) AS step
     CROSS JOIN LATERAL (
         SELECT at, equity FROM brokers_equitymark
         WHERE connection_id = %(connection)s
           AND at <= %(start)s + (%(end)s - %(start)s) * (step::float8 / %(points)s) AND at >= %(start)s
         ORDER BY at DESC LIMIT 1
-    ) AS found
+    ) AS mark
     GROUP BY 1, 2 ORDER BY 1
 """
 
@@ -72,8 +72,8 @@ def instrument_of(symbol: str) -> Instrument | None:
 
 def chart_instruments() -> list[Instrument]:
     """Return the instruments that have a price, by symbol; at most 40."""
-    found = Instrument.objects.filter(quote_now__isnull=False).select_related("quote_now")
-    return list(found.order_by("symbol")[:40])
+    rows = Instrument.objects.filter(quote_now__isnull=False).select_related("quote_now")
+    return list(rows.order_by("symbol")[:40])
 
 
 def quote_of(instrument: Instrument) -> Quote | None:
@@ -110,8 +110,8 @@ def candles(
 
 def markers(instrument: Instrument, *, start: datetime, end: datetime, limit: int = MAX_MARKERS) -> list[Marker]:
     """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each."""
-    found = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
-    return sorted(found, key=lambda marker: marker["time"])
+    rows = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
+    return sorted(rows, key=lambda marker: marker["time"])
 
 
 def _decisions(instrument: Instrument, start: datetime, end: datetime, limit: int) -> list[Marker]:

@@ -70,8 +70,8 @@ def asked_side(decision: Decision) -> str:
 
 def outcome_of(decision: Decision) -> Outcome | None:
     """Return the outcome without a query when it was fetched along."""
-    found: Outcome | None = getattr(decision, "outcome", None)
-    return found
+    outcome: Outcome | None = getattr(decision, "outcome", None)
+    return outcome
 
 
 def is_thin(decision: Decision) -> bool:
@@ -171,19 +171,19 @@ def chart(decision: Decision) -> dict[str, Any]:
     """Return the chart's data: candles known then, candles after, levels and fills. Times in seconds, UTC."""
     step = decision.timeframe
     known = market.closed_candles(decision.instrument_id, step, until=decision.as_of, count=BARS_BEFORE)
-    cut = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
+    boundary = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
     first = decision.as_of - timedelta(seconds=step - 1)
     end = _chart_end(decision)
     later = market.candles_between(decision.instrument_id, step, first, end)
     return {
-        "cut": cut,
+        "cut": boundary,
         "symbol": decision.instrument.symbol,
         "tick": float(decision.instrument.tick_size),
         "known": [
             _point(row)
             for row in zip(known.open_time, known.open, known.high, known.low, known.close, strict=True)
         ],
-        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= cut],
+        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= boundary],
         "levels": _levels(decision),
         "fills": _fills(decision),
         "open": (outcome := outcome_of(decision)) is not None and outcome.state == Outcome.State.OPEN,

@@ -84,20 +84,20 @@ class Column:
 
 def columns(holdout: Holdout) -> list[Column]:
     """Return the forecasts in the order of the table: ours, whom it had to beat, and ours on every row."""
-    found = [Column("This model", "on candidates", holdout["model"])]
+    columns = [Column("This model", "on candidates", holdout["model"])]
     if holdout["champion"]:
-        found.append(Column(holdout["champion_name"] or "Champion", "champion then", holdout["champion"]))
-    found += [
+        columns.append(Column(holdout["champion_name"] or "Champion", "champion then", holdout["champion"]))
+    columns += [
         Column("Left move alone", "trivial baseline", holdout["left_move"]),
         Column("Constant", "always the base rate", holdout["constant"]),
         Column("This model", "on every row", holdout["all_rows"]),
     ]
-    return found
+    return columns
 
 
-def table(found: Sequence[Column]) -> list[Row]:
+def table(columns: Sequence[Column]) -> list[Row]:
     """Return one row for each metric with a cell for each column."""
-    return [{"metric": metric, "cells": [cell(metric, column.scores) for column in found]} for metric in METRICS]
+    return [{"metric": metric, "cells": [cell(metric, column.scores) for column in columns]} for metric in METRICS]
 
 
 def cell(metric: Metric, scores: Scores) -> Cell:
@@ -173,30 +173,31 @@ def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 def artefact(version: ModelVersion) -> Row | None:
     """Return size, libraries and the digest's beginning without reading the model itself."""
-    found = (
+    row = (
         Artefact.objects.filter(version=version)
         .annotate(size=Length("data"))
         .values("size", "format", "libraries", "digest")
         .first()
     )
-    return {**found, "digest": bytes(found["digest"]).hex()[:12]} if found else None
+    return {**row, "digest": bytes(row["digest"]).hex()[:12]} if row else None
 
 
 def report(version: ModelVersion) -> Row:
     """Return everything of the report that never changes. One query."""
-    made = cast(Report, version.report) if version.report else None
-    holdout = made["holdout"] if made else None
-    bars, zero = plots.importance(made["importance"]) if made else ((), 0.0)
+    stored = cast(Report, version.report) if version.report else None
+    holdout = stored["holdout"] if stored else None
+    compared = columns(holdout) if holdout else []
+    bars, zero = plots.importance(stored["importance"]) if stored else ((), 0.0)
     return {
-        "report": made,
+        "report": stored,
         # A day of movement of a simulated market may last minutes: there the time of the day matters.
         "style": "short" if version.simulated else "day",
         "holdout": holdout,
-        "columns": (found := columns(holdout) if holdout else []),
-        "metrics": table(found),
+        "columns": compared,
+        "metrics": table(compared),
         "reliability": plots.reliability(holdout["reliability"]) if holdout else None,
         "curve": _curve(holdout) if holdout else None,
-        "folds": folds(made["folds"]) if made else [],
+        "folds": folds(stored["folds"]) if stored else [],
         "importance": bars,
         "importance_zero": zero,
         "checks": checks(cast(Verdict, version.verdict)) if version.verdict else [],

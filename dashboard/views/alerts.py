@@ -49,31 +49,31 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.ALERT, "dashboard/alerts/detail_region.html")
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
-    found = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
-    if found is None:
+    alert = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    if alert is None:
         return None
     return {
-        "alert": found,
-        "body": selectors.body_of(found),
-        "fields": selectors.fields_of(found),
-        "advice": selectors.advice(found),
-        "replays": _replays(found),
+        "alert": alert,
+        "body": selectors.body_of(alert),
+        "fields": selectors.fields_of(alert),
+        "advice": selectors.advice(alert),
+        "replays": _replays(alert),
     }
 
 
-def _replays(found: Alert) -> QuerySet[Alert]:
-    return found.replays.only("id", "state", "received_at").order_by("-id")[:20]
+def _replays(alert: Alert) -> QuerySet[Alert]:
+    return alert.replays.only("id", "state", "received_at").order_by("-id")[:20]
 
 
 @trader
 @require_http_methods(["GET", "HEAD", "POST"])
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then take the alert in again as a new one that is decided by what is known now."""
-    found = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
+    alert = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
     if request.method != "POST":
-        return render(request, "dashboard/alerts/replay.html", {"alert": found})
+        return render(request, "dashboard/alerts/replay.html", {"alert": alert})
     try:
-        again = replay_alert(alert=found, by=person(request))
+        again = replay_alert(alert=alert, by=person(request))
     except SourceRevoked as refusal:
         messages.error(request, f"Nothing was taken in: {refusal}.")
         return redirect("alert", pk=pk)

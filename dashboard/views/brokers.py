@@ -22,8 +22,8 @@ def brokers_region(key: str) -> Context:
 @fragment(topics.BROKER, "fragments/broker.html")
 def broker_region(key: str) -> Context | None:
     """One connection: figures, health, settings."""
-    found = Connection.objects.filter(name=key).first()
-    return None if found is None else {"account": accounts.account_of(found)}
+    connection = Connection.objects.filter(name=key).first()
+    return None if connection is None else {"account": accounts.account_of(connection)}
 
 
 @require_safe
@@ -39,8 +39,8 @@ def broker(request: HttpRequest, name: str) -> HttpResponse:
     """Show one connection and the last comparison of books; with ?compare=1 the venue is asked anew."""
     connection = get_object_or_404(Connection.objects.select_related("reconciliation"), name=name)
     asked = "compare" in request.GET
-    found = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
-    return render(request, "dashboard/broker.html", {"connection": connection, "compared": found})
+    reconciliation = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
+    return render(request, "dashboard/broker.html", {"connection": connection, "compared": reconciliation})
 
 
 urlpatterns = [

@@ -50,8 +50,8 @@ def health_region(key: str) -> Context:
 @data(topics.CHART)
 def chart_data(key: str) -> Context | None:
     """The newest candles and marks of an open chart."""
-    found = chart.instrument_of(key)
-    return None if found is None else chart.live_chart(found)
+    instrument = chart.instrument_of(key)
+    return None if instrument is None else chart.live_chart(instrument)
 
 
 @data(topics.EQUITY)

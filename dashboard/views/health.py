@@ -21,8 +21,8 @@ def health(request: HttpRequest) -> HttpResponse:
 @fragment(topics.HEALTH, "dashboard/health/region.html")
 def parts(key: str) -> Context:
     """All parts and the last errors."""
-    found = selectors.parts()
-    return {"parts": found, "worst": selectors.worst(found), "troubles": selectors.troubles()}
+    parts_now = selectors.parts()
+    return {"parts": parts_now, "worst": selectors.worst(parts_now), "troubles": selectors.troubles()}
 
 
 urlpatterns = [path("health", health, name="health")]

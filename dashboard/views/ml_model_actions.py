@@ -43,23 +43,23 @@ def train(request: HttpRequest) -> HttpResponse:
 @trader
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling does, then cancel a training."""
-    found = ml_models.run_detail(pk)
-    if found is None:
+    run = ml_models.run_detail(pk)
+    if run is None:
         raise Http404("There is no such training run.")
     if request.method != "POST":
-        return render(request, "dashboard/models/cancel.html", {"run": found})
-    if runs.cancel(found, person(request)):
+        return render(request, "dashboard/models/cancel.html", {"run": run})
+    if runs.cancel(run, person(request)):
         messages.success(request, "Cancelled. A running training stops at its next step.")
     else:
-        messages.info(request, f"Training #{pk} had ended: {found.get_state_display().lower()}.")
+        messages.info(request, f"Training #{pk} had ended: {run.get_state_display().lower()}.")
     return redirect("model_run", pk=pk)
 
 
 def _version(name: str) -> ModelVersion:
-    found = ml_models.version_named(name)
-    if found is None:
+    version = ml_models.version_named(name)
+    if version is None:
         raise Http404("There is no such version of a model.")
-    return found
+    return version
 
 
 def _ask(

@@ -53,40 +53,40 @@ def line_region(key: str) -> Context:
 @fragment(topics.MODEL, "fragments/model.html", pause=2.0)
 def model_region(key: str) -> Context | None:
     """What changes about a version: its state, what became of it, and how it does."""
-    found = ml_models.version_named(key)
-    if found is None:
+    version = ml_models.version_named(key)
+    if version is None:
         return None
-    champion = found.state == ModelVersion.State.CHAMPION
+    champion = version.state == ModelVersion.State.CHAMPION
     return {
-        "version": found,
-        "silent_because": ml_models.why_silent(versions.champion_status(found.family)) if champion else "",
-        "previous": versions.previous_champion(found.family) if champion else None,
-        "promotions": ml_models.promotions(found),
-        "run": TrainingRun.objects.filter(version=found).only("id").first(),
-        **model_report.live(found),
+        "version": version,
+        "silent_because": ml_models.why_silent(versions.champion_status(version.family)) if champion else "",
+        "previous": versions.previous_champion(version.family) if champion else None,
+        "promotions": ml_models.promotions(version),
+        "run": TrainingRun.objects.filter(version=version).only("id").first(),
+        **model_report.live(version),
     }
 
 
 @fragment(topics.TRAINING_RUN, "fragments/training_run.html", pause=0.5)
 def run_region(key: str) -> Context | None:
     """One training with its steps and its log."""
-    found = ml_models.run_detail(int(key)) if key.isdecimal() else None
-    if found is None:
+    run = ml_models.run_detail(int(key)) if key.isdecimal() else None
+    if run is None:
         return None
     return {
-        "run": found,
-        "doing": ml_models.detail_text(found),
-        "steps": ml_models.steps_of(found),
-        "recipe": model_report.recipe(found.recipe),
-        "next": getattr(found, "successor", None),
+        "run": run,
+        "doing": ml_models.detail_text(run),
+        "steps": ml_models.steps_of(run),
+        "recipe": model_report.recipe(run.recipe),
+        "next": getattr(run, "successor", None),
     }
 
 
 @fragment(topics.PROOF, "fragments/model_proof.html", pause=0.5)
 def proof_region(key: str) -> Context:
     """The newest run of the honesty suite, and the earlier ones."""
-    found = ml_models.proofs()
-    return {"proof": found[0] if found else None, "earlier": found[1:]}
+    proofs = ml_models.proofs()
+    return {"proof": proofs[0] if proofs else None, "earlier": proofs[1:]}
 
 
 @data(topics.PREDICTIONS)
@@ -114,13 +114,18 @@ def models_page(request: HttpRequest) -> HttpResponse:
 @viewer
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """Show one version with its report."""
-    found = ml_models.version_named(name)
-    if found is None:
+    version = ml_models.version_named(name)
+    if version is None:
         raise Http404("There is no such version of a model.")
-    instruments = predictions.instruments_of(found)
+    instruments = predictions.instruments_of(version)
     asked = request.GET.get("instrument", "").upper()
     chosen = next((row for row in instruments if row.symbol == asked), instruments[0] if instruments else None)
-    context = {"version": found, "instruments": instruments, "instrument": chosen, **model_report.report(found)}
+    context = {
+        "version": version,
+        "instruments": instruments,
+        "instrument": chosen,
+        **model_report.report(version),
+    }
     return render(request, "dashboard/models/version.html", context)
 
 
@@ -128,10 +133,10 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
 @viewer
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one training run."""
-    found = TrainingRun.objects.defer("log", "recipe").filter(pk=pk).first()
-    if found is None:
+    training = TrainingRun.objects.defer("log", "recipe").filter(pk=pk).first()
+    if training is None:
         raise Http404("There is no such training run.")
-    return render(request, "dashboard/models/run.html", {"run": found})
+    return render(request, "dashboard/models/run.html", {"run": training})
 
 
 @require_safe

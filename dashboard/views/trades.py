@@ -30,12 +30,12 @@ def trades_region(key: str) -> Context:
 @fragment(topics.TRADE, "fragments/trade.html")
 def trade_region(key: str) -> Context | None:
     """One round trip: figures, fills, orders."""
-    found = ledger.trade_detail(int(key)) if key.isdigit() else None
-    if found is None:
+    trade = ledger.trade_detail(int(key)) if key.isdigit() else None
+    if trade is None:
         return None
-    fills = sorted(found.fills.all(), key=lambda fill: fill.pk)
+    fills = sorted(trade.fills.all(), key=lambda fill: fill.pk)
     order_ids = list(dict.fromkeys(fill.order_id for fill in fills))
-    return {"trade": found, "fills": fills, "decision_ids": ledger.decision_ids_of_orders(order_ids)}
+    return {"trade": trade, "fills": fills, "decision_ids": ledger.decision_ids_of_orders(order_ids)}
 
 
 @require_safe
@@ -57,10 +57,10 @@ def trades(request: HttpRequest) -> HttpResponse:
 @viewer
 def trade(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one round trip."""
-    found = Trade.objects.select_related("instrument").filter(pk=pk).first()
-    if found is None:
+    trade = Trade.objects.select_related("instrument").filter(pk=pk).first()
+    if trade is None:
         raise Http404("no such trade")
-    return render(request, "dashboard/trade.html", {"trade": found})
+    return render(request, "dashboard/trade.html", {"trade": trade})
 
 
 urlpatterns = [
