@@ -1,7 +1,7 @@
 """Keyset pages: newest first, by id, without ever counting. A page costs the same on row ten and ten million."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -43,6 +43,6 @@ def before_of(request: HttpRequest) -> int | None:
     return value if value <= MAX_ID else None
 
 
-def requested_page(request: HttpRequest, rows: QuerySet[M], size: int = PAGE_SIZE) -> Page[Any]:
+def requested_page(request: HttpRequest, rows: QuerySet[M], size: int = PAGE_SIZE) -> Page[M]:
     """Return the page of `rows` that the request asks for."""
     return page_of(rows, before_of(request), size)

@@ -3,9 +3,8 @@
 import os
 import socket
 from datetime import datetime
-from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
 
 from algotrendy.events import announce
@@ -19,7 +18,7 @@ SHOWN_DIFFERENCES = 50
 
 
 @shared_task(name="dashboard.heartbeat", bind=True)
-def heartbeat(self: Any, queue: str) -> None:
+def heartbeat(self: Task, queue: str) -> None:
     """Write down that beat, broker, a worker of `queue` and the database work together."""
     Heartbeat.objects.update_or_create(
         queue=queue,

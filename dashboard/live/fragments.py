@@ -25,14 +25,13 @@ cells that should flash when they change a `data-flash`. Context functions must 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from dashboard.live.topics import SEPARATOR, Topic, parse_topic
 
-Context = dict[str, Any]
+Context = dict[str, object]
 ContextFunction = Callable[[str], Context | None]
 
 

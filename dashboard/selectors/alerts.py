@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from market.models import Instrument
 from webhooks.models import Alert, Source
 
+M = TypeVar("M", bound=Model)
 SHOWN_BYTES = 65_536
 HEX_BYTES = 256
 
@@ -52,12 +53,12 @@ def alerts(chosen: Filters) -> QuerySet[Alert]:
     return rows
 
 
-def _id(rows: QuerySet[Any]) -> int:
+def _id(rows: QuerySet[M]) -> int:
     """Return the id, or one that nothing has."""
     return rows.values_list("pk", flat=True).first() or 0
 
 
-def choices() -> dict[str, Any]:
+def choices() -> dict[str, object]:
     """Return what can be chosen in the filters."""
     return {
         "states": Alert.State.choices,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from django.db import connection as database
 
@@ -203,7 +203,12 @@ def equity_points(account: Connection, *, start: datetime, end: datetime) -> lis
     """
     marks = account.equity_marks.filter(at__gte=start, at__lte=end)
     start = marks.order_by("at").values_list("at", flat=True).first() or start
-    values: dict[str, Any] = {"connection": account.pk, "start": start, "end": end, "points": EQUITY_POINTS}
+    values: dict[str, int | datetime] = {
+        "connection": account.pk,
+        "start": start,
+        "end": end,
+        "points": EQUITY_POINTS,
+    }
     with database.cursor() as cursor:
         cursor.execute(_EQUITY, values)
         rows: list[tuple[float, float]] = cursor.fetchall()

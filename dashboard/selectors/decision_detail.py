@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from brokers.models import Fill, Order
 from dashboard.charts import svg
@@ -80,7 +79,7 @@ def is_thin(decision: Decision) -> bool:
     return not levels or levels[-1]["cases"] < EVIDENCE_IS_THIN_BELOW
 
 
-def checks(decision: Decision) -> list[dict[str, Any]]:
+def checks(decision: Decision) -> list[dict[str, object]]:
     """Return the limits that were checked, with names for people."""
     return [
         {**check, "label": CHECK_NAMES.get(check["name"], check["name"].replace("_", " ").capitalize())}
@@ -167,7 +166,7 @@ def _record(decision: Decision, outcome: Outcome) -> Tally | None:
     ).first()
 
 
-def chart(decision: Decision) -> dict[str, Any]:
+def chart(decision: Decision) -> dict[str, object]:
     """Return the chart's data: candles known then, candles after, levels and fills. Times in seconds, UTC."""
     step = decision.timeframe
     known = market.closed_candles(decision.instrument_id, step, until=decision.as_of, count=BARS_BEFORE)
@@ -198,7 +197,7 @@ def _chart_end(decision: Decision) -> datetime:
     return end + timedelta(seconds=decision.timeframe * 6)
 
 
-def _point(row: tuple[Any, ...]) -> list[float]:
+def _point(row: tuple[float, ...]) -> list[float]:
     return [int(row[0]), *(float(value) for value in row[1:])]
 
 
@@ -212,7 +211,7 @@ def _levels(decision: Decision) -> dict[str, float | None]:
     return {name: None if price is None else float(price) for name, price in named.items()}
 
 
-def _fills(decision: Decision) -> list[dict[str, Any]]:
+def _fills(decision: Decision) -> list[dict[str, object]]:
     rows = Fill.objects.filter(order__decision_link__decision=decision).order_by("executed_at", "id")
     return [
         {

@@ -1,7 +1,7 @@
 """Who speaks about which market, what is being trained, and what was decided about models."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from django.db.models import F, QuerySet
 
@@ -161,7 +161,7 @@ def _step(title: str, index: int, at: int, state: str, done: bool) -> StepState:
 
 def all_versions() -> QuerySet[ModelVersion]:
     """Return all versions for a list, newest first, with the few scores that the list shows."""
-    scores: dict[str, Any] = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
+    scores = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
     verdicts = {"outcome": F("verdict__outcome"), "said": F("verdict__text"), "label": F("report__label")}
     return ModelVersion.objects.defer(*HEAVY).annotate(**scores, **verdicts)
 

@@ -1,9 +1,9 @@
 """The report of one version as tables and plots: what it was made of, how it did, and how it does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.db.models.functions import Length
 
@@ -14,7 +14,7 @@ from mlmodels.models import Artefact, ModelVersion
 from mlmodels.pipeline.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
 
 MOST_LABELS = 7
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +102,17 @@ def table(columns: Sequence[Column]) -> list[Row]:
 
 def cell(metric: Metric, scores: Scores) -> Cell:
     """Write one figure of a forecast."""
-    value = cast(dict[str, Any], scores).get(metric.key)
+    value = _figures(scores).get(metric.key)
     if isinstance(value, dict):
-        span = cast(Interval, value)
         return Cell(
-            _write(span["value"], metric), f"{_write(span['low'], metric)} to {_write(span['high'], metric)}"
+            _write(value["value"], metric), f"{_write(value['low'], metric)} to {_write(value['high'], metric)}"
         )
     return Cell(_write(value, metric))
+
+
+def _figures(scores: Scores) -> Mapping[str, Interval | float | None]:
+    """Return scores by name: what is looked up is only known when the table is written."""
+    return cast(Mapping[str, Interval | float | None], scores)
 
 
 def _write(value: float | None, metric: Metric) -> str:
@@ -144,7 +148,7 @@ def folds(rows: Sequence[Fold]) -> list[Row]:
 def claims(version: ModelVersion) -> list[Row]:
     """Return what an imported folder claims about itself, its scores first, each beside ours on every row."""
     holdout = cast(Report, version.report).get("holdout") if version.report else None
-    ours: dict[str, Any] = dict(holdout["all_rows"]) if holdout else {}
+    ours = _figures(holdout["all_rows"]) if holdout else {}
     flat = [pair for pair in _flatten(version.claimed) if pair[0] not in NO_CLAIMS]
     flat.sort(key=lambda pair: SCORES.index(score) if (score := _score(pair[0])) in SCORES else len(SCORES))
     return [{"name": name, "claimed": _claim(value), "ours": _ours(ours, name)} for name, value in flat[:40]]
@@ -154,16 +158,16 @@ def _score(name: str) -> str:
     return CLAIMS.get(name.rpartition(".")[2].lower(), "")
 
 
-def _claim(value: Any) -> Any:
+def _claim(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _ours(scores: dict[str, Any], name: str) -> float | None:
+def _ours(scores: Mapping[str, Interval | float | None], name: str) -> float | None:
     value = scores.get(_score(name))
     return value["value"] if isinstance(value, dict) else value
 
 
-def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def _flatten(value: object, name: str = "") -> list[tuple[str, object]]:
     if not isinstance(value, dict):
         return [(name, value)] if name else []
     return [
@@ -214,12 +218,12 @@ def _curve(holdout: Holdout) -> plots.PrecisionRecall | None:
     return plots.precision_recall(holdout["curve"], holdout["left_move_curve"], model["base_rate"], chosen)
 
 
-def recipe(stored: dict[str, Any]) -> list[tuple[str, str]]:
+def recipe(stored: dict[str, object]) -> list[tuple[str, str]]:
     """Return a recipe as names and values, nested ones in one line."""
     return [(name.replace("_", " ").capitalize(), _plain(value)) for name, value in stored.items()]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items()) or "defaults"
     if isinstance(value, bool):

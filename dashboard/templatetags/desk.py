@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from brokers.models import Fill
 from dashboard.formatting import (
     DASH,
     Number,
@@ -24,6 +24,7 @@ from dashboard.formatting import (
 from dashboard.icons import ICONS
 from dashboard.labels import STATES
 from dashboard.live import fragments, topics
+from memory.models import Decision
 
 register = template.Library()
 
@@ -119,7 +120,7 @@ def icon(name: str) -> SafeString:
 
 
 @register.inclusion_tag("components/confidence.html")
-def confidence(decision: Any, text: bool = True) -> dict[str, Any]:
+def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
     """Draw confidence against break-even as a small bar with its interval."""
     value = decision.confidence
     break_even = decision.break_even
@@ -151,7 +152,7 @@ def live(name: str, key: int | str = "", label: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def query(context: template.Context, **changes: Any) -> str:
+def query(context: template.Context, **changes: object) -> str:
     """Return the page's own query string with some parameters changed; None removes one."""
     parameters = context["request"].GET.copy()
     for name, value in changes.items():
@@ -163,7 +164,6 @@ def query(context: template.Context, **changes: Any) -> str:
 
 
 @register.filter
-def fill_value(fill: Any) -> Decimal:
+def fill_value(fill: Fill) -> Decimal:
     """Return what an execution was worth: quantity times price."""
-    value: Decimal = fill.quantity * fill.price
-    return value
+    return fill.quantity * fill.price

@@ -1,7 +1,5 @@
 """What only the pages of models write: timeframes, shares as lengths of bars, names of tests."""
 
-from typing import Any
-
 from django import template
 
 from dashboard.charts.svg import WIDTH, Axis
@@ -30,6 +28,6 @@ def span(interval: dict[str, float]) -> float:
 
 
 @register.filter
-def holding(results: list[dict[str, Any]]) -> int:
+def holding(results: list[dict[str, object]]) -> int:
     """Return how many tests of a proof hold."""
     return sum(1 for row in results if row["ok"])

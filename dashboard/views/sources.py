@@ -1,7 +1,5 @@
 """Sources: who may send alerts. Made, changed, given a new token, revoked; and the set-up page."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -71,7 +69,7 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/sources/form.html", {"form": form})
 
 
-def _initial() -> dict[str, Any]:
+def _initial() -> dict[str, object]:
     """Return what a new source starts with: the only connection, if there is but one."""
     field = forms.SourceForm.base_fields["connection"]
     known = list(field.queryset.filter(enabled=True)[:2])  # type: ignore[attr-defined]
