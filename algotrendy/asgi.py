@@ -13,6 +13,7 @@ from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
+import dashboard.urls  # noqa: E402, F401 (registers the live regions that the socket may ask for)
 from dashboard.live.routing import websocket_urlpatterns  # noqa: E402
 from webhooks.door.app import Door  # noqa: E402
 

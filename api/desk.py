@@ -1,7 +1,5 @@
 """The desk's state by API: anyone with a key reads it, `trade` may stop it, only `admin` may start it again."""
 
-from typing import Any
-
 from django.db import transaction
 from django.http import HttpRequest
 from ninja import Router
@@ -19,7 +17,7 @@ router = Router(tags=["desk"])
 
 
 @router.get("/desk", response=schemas.DeskOut)
-def desk(request: HttpRequest) -> dict[str, Any]:
+def desk(request: HttpRequest) -> dict[str, object]:
     """Return the state of the desk."""
     return _shown(brokers.desk())
 
@@ -29,7 +27,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
     auth=trade,
     response={200: schemas.DeskOut, 400: schemas.Problem, 403: schemas.Problem},
 )
-def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, Any]:
+def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, object]:
     """Halt the desk or let it only reduce (scope trade); make it active again (scope admin)."""
     key = request.auth  # type: ignore[attr-defined]
     if wanted.state not in Desk.State.values:
@@ -48,7 +46,7 @@ def _strictness(state: str) -> int:
     return [Desk.State.ACTIVE, Desk.State.REDUCING, Desk.State.HALTED].index(Desk.State(state))
 
 
-def _shown(row: Desk) -> dict[str, Any]:
+def _shown(row: Desk) -> dict[str, object]:
     return {
         "state": brokers.effective_state(row),
         "reason": row.reason,

@@ -1,9 +1,10 @@
 """What the API answers about models. Probabilities are fractions of one; a model's bytes are never given out."""
 
 from datetime import datetime
-from typing import Any
 
-from ninja import Schema
+from ninja import Field, Schema
+
+from mlmodels.models import ModelVersion, Promotion
 
 
 class PromotionOut(Schema):
@@ -11,25 +12,15 @@ class PromotionOut(Schema):
 
     id: int
     family: str
-    version: str
-    previous: str
+    version: str = Field(alias="version_name")
+    previous: str = Field(alias="previous_name")
     kind: str
     by: str
     reason: str
     at: datetime
 
     @staticmethod
-    def resolve_version(row: Any) -> str:
-        """Return the version's name, also of one that was deleted."""
-        return str(row.version_name)
-
-    @staticmethod
-    def resolve_previous(row: Any) -> str:
-        """Return the name of the champion before it."""
-        return str(row.previous_name)
-
-    @staticmethod
-    def resolve_by(row: Any) -> str:
+    def resolve_by(row: Promotion) -> str:
         """Return who did it; empty if nobody had to."""
         return row.by.get_username() if row.by else ""
 
@@ -44,7 +35,7 @@ class ModelOut(Schema):
     market: str
     state: str
     origin: str
-    feature_schema: str
+    feature_schema: str = Field(alias="schema")
     schema_hash: str
     threshold: float | None
     trained_from: datetime | None
@@ -57,32 +48,27 @@ class ModelOut(Schema):
     notes: list[str]
 
     @staticmethod
-    def resolve_feature_schema(row: Any) -> str:
-        """Return the name of the feature schema."""
-        return str(row.schema)
-
-    @staticmethod
-    def resolve_outcome(row: Any) -> str:
+    def resolve_outcome(row: ModelVersion) -> str:
         """Return what the gate said in one word; empty if it was never judged."""
         return str((row.verdict or {}).get("outcome", ""))
 
     @staticmethod
-    def resolve_expires_at(row: Any) -> datetime | None:
-        """Return when a champion stops speaking."""
+    def resolve_expires_at(row: ModelVersion) -> datetime | None:
+        """Return when a champion expires."""
         return row.expires_at if row.state == row.State.CHAMPION else None
 
 
 class ModelDetail(ModelOut):
     """A version with its recipe, report, the gate's verdict, and what an imported folder claimed."""
 
-    recipe: dict[str, Any]
-    report: dict[str, Any]
-    verdict: dict[str, Any]
-    claimed: dict[str, Any]
+    recipe: dict[str, object]
+    report: dict[str, object]
+    verdict: dict[str, object]
+    claimed: dict[str, object]
     promotions: list[PromotionOut]
 
     @staticmethod
-    def resolve_promotions(row: Any) -> list[Any]:
+    def resolve_promotions(row: ModelVersion) -> list[Promotion]:
         """Return the changes that made it champion, newest first."""
         return list(row.promotions.all())
 
@@ -91,8 +77,8 @@ class PredictionOut(Schema):
     """What a version said about one bar, known from its close on. `label` is None until it is known."""
 
     id: int
-    version: str
-    symbol: str
+    version: str = Field(alias="version.name")
+    symbol: str = Field(alias="instrument.symbol")
     timeframe: int
     open_time: datetime
     market: str
@@ -102,13 +88,3 @@ class PredictionOut(Schema):
     void: bool
     made_at: datetime
     labelled_at: datetime | None
-
-    @staticmethod
-    def resolve_version(row: Any) -> str:
-        """Return the version's name."""
-        return str(row.version.name)
-
-    @staticmethod
-    def resolve_symbol(row: Any) -> str:
-        """Return the instrument's symbol."""
-        return str(row.instrument.symbol)

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 
 from api import ml_model_schemas, schemas
-from api.paging import Before, Limit, found, page, upper
+from api.paging import Before, Limit, page, require, upper
 from mlmodels.models import ModelVersion, Prediction, Promotion
 
 router = Router(tags=["models"])
@@ -33,8 +33,7 @@ def model(request: HttpRequest, name: str) -> ModelVersion:
     """Return one version with its report, the gate's verdict and its promotions."""
     promotions = Prefetch("promotions", Promotion.objects.select_related("by"))
     rows = ModelVersion.objects.prefetch_related(promotions)
-    row: ModelVersion = found(rows.filter(name=name).first(), "model")
-    return row
+    return require(rows.filter(name=name).first(), "model")
 
 
 @router.get("/predictions", response=list[ml_model_schemas.PredictionOut])

@@ -1,13 +1,11 @@
 """Reads of the API: lists by key set, newest first, each with a constant number of queries."""
 
-from typing import Any
-
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from ninja import Router
 
 from api import schemas
-from api.paging import Before, Limit, found, page, upper
+from api.paging import Before, Limit, page, require, upper
 from brokers import selectors as brokers
 from brokers.models import Connection, Fill, Order, Trade
 from memory.models import Decision
@@ -47,8 +45,7 @@ def alert(request: HttpRequest, alert_id: int) -> Alert:
     """Return one alert with its state, its decision, and that decision's orders and fills."""
     decision = Prefetch("decision", _with_orders(_decisions()))
     rows = Alert.objects.select_related("source", "instrument").prefetch_related(decision)
-    row: Alert = found(rows.filter(pk=alert_id).first(), "alert")
-    return row
+    return require(rows.filter(pk=alert_id).first(), "alert")
 
 
 @router.get("/decisions", response=list[schemas.DecisionOut])
@@ -68,8 +65,7 @@ def decisions(
 @router.get("/decisions/{int:decision_id}", response={200: schemas.DecisionDetail, 404: schemas.Problem})
 def decision(request: HttpRequest, decision_id: int) -> Decision:
     """Return one decision with its evidence, orders, fills and outcome."""
-    row: Decision = found(_with_orders(_decisions()).filter(pk=decision_id).first(), "decision")
-    return row
+    return require(_with_orders(_decisions()).filter(pk=decision_id).first(), "decision")
 
 
 @router.get("/orders", response=list[schemas.OrderOut])
@@ -87,8 +83,7 @@ def orders(
 @router.get("/orders/{int:order_id}", response={200: schemas.OrderOut, 404: schemas.Problem})
 def order(request: HttpRequest, order_id: int) -> Order:
     """Return one order with its fills."""
-    row: Order = found(_orders().filter(pk=order_id).first(), "order")
-    return row
+    return require(_orders().filter(pk=order_id).first(), "order")
 
 
 @router.get("/fills", response=list[schemas.FillOut])
@@ -112,7 +107,7 @@ def trades(
 
 
 @router.get("/positions", response=list[schemas.PositionOut])
-def positions(request: HttpRequest) -> list[dict[str, Any]]:
+def positions(request: HttpRequest) -> list[dict[str, object]]:
     """Return all open positions at the last price."""
     return [
         {
@@ -132,7 +127,7 @@ def positions(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 @router.get("/equity", response=list[schemas.EquityOut])
-def equity(request: HttpRequest) -> list[dict[str, Any]]:
+def equity(request: HttpRequest) -> list[dict[str, object]]:
     """Return what each enabled connection is worth now."""
     return [
         {

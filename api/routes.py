@@ -2,12 +2,10 @@
 
 from ninja import NinjaAPI
 
-from api.auth import Key, read
+from api.auth import read
 from api.desk import router as desk
 from api.ml_models import router as models
 from api.records import router as records
-
-__all__ = ["Key", "api"]
 
 api = NinjaAPI(
     title="AlgoTrendy",

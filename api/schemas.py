@@ -2,10 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
-from ninja import Schema
+from ninja import Field, Schema
 from pydantic import BeforeValidator
+
+from brokers.models import Fill, Order
+from memory.models import Decision, Outcome
+from webhooks.models import Alert
 
 
 def _plain(value: Decimal | str | None) -> str | None:
@@ -21,7 +25,7 @@ class FillOut(Schema):
     id: int
     order_id: int
     trade_id: int
-    symbol: str
+    symbol: str = Field(alias="instrument.symbol")
     side: str
     quantity: Money
     price: Money
@@ -30,18 +34,13 @@ class FillOut(Schema):
     executed_at: datetime
     recorded_at: datetime
 
-    @staticmethod
-    def resolve_symbol(row: Any) -> str:
-        """Return the instrument's symbol."""
-        return str(row.instrument.symbol)
-
 
 class OrderOut(Schema):
     """One order; `fills` are those recorded so far, oldest first."""
 
     id: int
-    connection: str
-    symbol: str
+    connection: str = Field(alias="connection.name")
+    symbol: str = Field(alias="instrument.symbol")
     client_order_id: str
     venue_order_id: str
     role: str
@@ -65,17 +64,7 @@ class OrderOut(Schema):
     fills: list[FillOut]
 
     @staticmethod
-    def resolve_symbol(row: Any) -> str:
-        """Return the instrument's symbol."""
-        return str(row.instrument.symbol)
-
-    @staticmethod
-    def resolve_connection(row: Any) -> str:
-        """Return the connection's name."""
-        return str(row.connection.name)
-
-    @staticmethod
-    def resolve_fills(row: Any) -> list[Any]:
+    def resolve_fills(row: Order) -> list[Fill]:
         """Return the fills in the order in which they were recorded."""
         return sorted(row.fills.all(), key=lambda fill: fill.pk)
 
@@ -106,7 +95,7 @@ class DecisionOut(Schema):
     alert_id: int | None
     source: str
     policy: str
-    symbol: str
+    symbol: str = Field(alias="instrument.symbol")
     intent: str
     action: str
     refused: bool
@@ -126,18 +115,13 @@ class DecisionOut(Schema):
     outcome: OutcomeOut | None
 
     @staticmethod
-    def resolve_symbol(row: Any) -> str:
-        """Return the instrument's symbol."""
-        return str(row.instrument.symbol)
-
-    @staticmethod
-    def resolve_alert_id(row: Any) -> int | None:
+    def resolve_alert_id(row: Decision) -> int | None:
         """Return the id of the alert that was decided."""
         alert = getattr(row, "alert", None)
         return alert.pk if alert else None
 
     @staticmethod
-    def resolve_outcome(row: Any) -> Any:
+    def resolve_outcome(row: Decision) -> Outcome | None:
         """Return the outcome, if it has one."""
         return getattr(row, "outcome", None)
 
@@ -145,11 +129,11 @@ class DecisionOut(Schema):
 class DecisionDetail(DecisionOut):
     """A decision with its evidence and its orders in the order of sending."""
 
-    evidence: dict[str, Any]
+    evidence: dict[str, object]
     orders: list[OrderOut]
 
     @staticmethod
-    def resolve_orders(row: Any) -> list[Any]:
+    def resolve_orders(row: Decision) -> list[Order]:
         """Return the orders this decision led to."""
         return [link.order for link in sorted(row.order_links.all(), key=lambda link: link.leg)]
 
@@ -158,7 +142,7 @@ class AlertOut(Schema):
     """One alert as it is kept."""
 
     id: int
-    source: str
+    source: str = Field(alias="source.slug")
     state: str
     reason: str
     received_at: datetime
@@ -166,17 +150,12 @@ class AlertOut(Schema):
     duplicates: int
     symbol: str | None
     intent: str
-    parsed: dict[str, Any] | None
+    parsed: dict[str, object] | None
     decision_id: int | None
     replay_of_id: int | None
 
     @staticmethod
-    def resolve_source(row: Any) -> str:
-        """Return the slug of the source."""
-        return str(row.source.slug)
-
-    @staticmethod
-    def resolve_symbol(row: Any) -> str | None:
+    def resolve_symbol(row: Alert) -> str | None:
         """Return the instrument's symbol, once it is known."""
         return str(row.instrument.symbol) if row.instrument else None
 
@@ -188,7 +167,7 @@ class AlertDetail(AlertOut):
     decision: DecisionDetail | None
 
     @staticmethod
-    def resolve_body(row: Any) -> str:
+    def resolve_body(row: Alert) -> str:
         """Return the body as text."""
         return bytes(row.body).decode(errors="replace")
 
@@ -212,8 +191,8 @@ class TradeOut(Schema):
     """A round trip from flat to flat. `pnl` is net of fees; times are market time."""
 
     id: int
-    connection: str
-    symbol: str
+    connection: str = Field(alias="connection.name")
+    symbol: str = Field(alias="instrument.symbol")
     side: str
     state: str
     market: str
@@ -225,16 +204,6 @@ class TradeOut(Schema):
     pnl: Money
     opened_at: datetime
     closed_at: datetime | None
-
-    @staticmethod
-    def resolve_symbol(row: Any) -> str:
-        """Return the instrument's symbol."""
-        return str(row.instrument.symbol)
-
-    @staticmethod
-    def resolve_connection(row: Any) -> str:
-        """Return the connection's name."""
-        return str(row.connection.name)
 
 
 class EquityOut(Schema):

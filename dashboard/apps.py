@@ -7,7 +7,7 @@ class DashboardConfig(AppConfig):
     name = "dashboard"
 
     def ready(self) -> None:
-        """Listen to the apps below: what they announce becomes hints for the open pages."""
-        from dashboard.live import publisher
+        """Listen to what is announced: it becomes hints for the open pages."""
+        from dashboard import receivers
 
-        publisher.connect()
+        receivers.connect()

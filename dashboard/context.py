@@ -1,7 +1,6 @@
 """What every page shows around its content. Asks the database for nothing but the user's role."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -48,7 +47,7 @@ def navigation(path: str) -> list[NavItem]:
     return items
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
+def frame(request: HttpRequest) -> dict[str, object]:
     """Return the context of the page frame: role, theme and the rail."""
     theme = request.COOKIES.get(THEME_COOKIE, "")
     user = getattr(request, "user", None)

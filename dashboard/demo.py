@@ -7,28 +7,16 @@ from django.db import OperationalError, transaction
 from django.db import connection as database
 from django.utils import timezone
 
+from algotrendy.events import announce
 from algotrendy.locks import lock_in_transaction
 from brokers import erasing
 from brokers.models import Connection, Fill, Order, Trade
-from dashboard.live.publisher import send
+from dashboard import audit
 from dashboard.models import Setup
-from dashboard.selectors import audit
+from dashboard.signals import demo_removed
 from memory.models import Decision, DecisionOrder, Tally
 from webhooks.inbox import LOCK as INBOX_LOCK
 from webhooks.models import Alert, Source
-
-EVERYTHING = (
-    "status",
-    "sources",
-    "alerts",
-    "decisions",
-    "orders",
-    "trades",
-    "positions",
-    "equity",
-    "stream",
-    "marks",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +93,7 @@ def _remove(by: AbstractBaseUser | None) -> None:
         setup.demo_removed_at = timezone.now()
         setup.save(update_fields=["demo_removed_at"])
         audit.note(by, setup, f"removed the demo source {source.name}")
-        transaction.on_commit(lambda: send(*EVERYTHING))
+        announce(demo_removed, sender=Setup)
 
 
 ATTEMPTS = 3

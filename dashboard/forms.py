@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.http import QueryDict
 
 from algotrendy.permissions import ROLES
 from brokers.models import Desk
@@ -19,9 +20,8 @@ MIN_SECRET = 12
 class DeskForm(forms.Form):
     """Base of plain forms: no colon after labels."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, object] | None = None) -> None:
+        super().__init__(data, initial=initial, label_suffix="")
 
 
 class SourceForm(forms.ModelForm[Source]):
@@ -65,9 +65,14 @@ class SourceForm(forms.ModelForm[Source]):
             "silence_hours": "0: never. TradingView stops an alert that fires too often without telling anybody.",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        instance: Source | None = None,
+        initial: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(data, instance=instance, initial=initial, label_suffix="")
         if self.instance.pk:
             self.fields["networks"].initial = "\n".join(self.instance.allowed_networks)
 
@@ -83,9 +88,9 @@ class SourceForm(forms.ModelForm[Source]):
             raise forms.ValidationError("Between 0 and 100 %.")
         return value
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Ask for the value where sizing needs one."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned = super().clean() or self.cleaned_data
         needs_value = cleaned.get("sizing") == Source.Sizing.NOTIONAL
         if needs_value and not (cleaned.get("notional") or 0) > 0 and "notional" not in self.errors:
             self.add_error("notional", "Sizing by a fixed value needs a value above zero.")
@@ -137,8 +142,8 @@ class TestAlertForm(DeskForm):
     symbol = forms.ChoiceField(label="Instrument")
     action = forms.ChoiceField(label="Asks for", choices=ACTIONS)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, object] | None = None) -> None:
+        super().__init__(data, initial=initial)
         symbols = Instrument.objects.order_by("symbol").values_list("symbol", "symbol")[:500]
         self.fields["symbol"].choices = list(symbols)  # type: ignore[attr-defined]
 
@@ -162,15 +167,14 @@ class LimitsForm(forms.ModelForm[Desk]):
             "max_daily_loss_pct": "Since 00:00 UTC. Then nothing is opened until the next day.",
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("label_suffix", "")
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, instance: Desk) -> None:
+        super().__init__(data, instance=instance, label_suffix="")
         for name in ("max_order_pct", "max_position_pct", "max_daily_loss_pct"):
             self.fields[name].widget.attrs |= {"min": "0.01", "step": "0.01"}
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> dict[str, object]:
         """Refuse limits that are none."""
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned = super().clean() or self.cleaned_data
         for name in ("max_order_pct", "max_position_pct", "max_daily_loss_pct"):
             if name in cleaned and cleaned[name] <= 0:
                 self.add_error(name, "Above zero. To stop all entries, set the desk to exits only or halt it.")

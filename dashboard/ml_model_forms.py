@@ -1,9 +1,9 @@
 """Forms of models: what to train, and why a model is put in charge."""
 
 from dataclasses import replace
-from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from dashboard.forms import DeskForm
 from dashboard.selectors.ml_models import market_text
@@ -32,8 +32,8 @@ class TrainForm(DeskForm):
         help_text="The default learns in seconds. On these labels the others are no better, and slower.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, object] | None = None) -> None:
+        super().__init__(data, initial=initial)
         # Only here: scikit-learn takes a second to import, and other pages do without it.
         from mlmodels.pipeline.estimators import NAMES
 
@@ -49,7 +49,7 @@ class TrainForm(DeskForm):
         self.fields[name].choices = choices  # type: ignore[attr-defined]
 
     @property
-    def profiles(self) -> list[dict[str, Any]]:
+    def profiles(self) -> list[dict[str, object]]:
         """Each label with what is known of how rare it is, for radio buttons."""
         chosen = self["profile"].value()
         return [

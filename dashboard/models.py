@@ -5,6 +5,9 @@ from django.db.models import Q
 
 from brokers.models import Connection
 
+#: How often beat sends each queue a sign of life (`CELERY_BEAT_SCHEDULE` in the settings).
+HEARTBEAT_SECONDS = 10
+
 
 class Setup(models.Model):
     """How the desk was first prepared. A demo that was removed never comes back by itself."""

@@ -1,7 +1,7 @@
 """Keyset pages: newest first, by id, without ever counting. A page costs the same on row ten and ten million."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -29,9 +29,9 @@ def page_of(rows: QuerySet[M], before: int | None = None, size: int = PAGE_SIZE)
     """Return the `size` newest of `rows` with an id below `before`. One query."""
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    found = list(rows.order_by("-pk")[: size + 1])
-    older = found[size - 1].pk if len(found) > size else None
-    return Page(found[:size], before, older)
+    newest = list(rows.order_by("-pk")[: size + 1])
+    older = newest[size - 1].pk if len(newest) > size else None
+    return Page(newest[:size], before, older)
 
 
 def before_of(request: HttpRequest) -> int | None:
@@ -43,6 +43,6 @@ def before_of(request: HttpRequest) -> int | None:
     return value if value <= MAX_ID else None
 
 
-def requested_page(request: HttpRequest, rows: QuerySet[M], size: int = PAGE_SIZE) -> Page[Any]:
+def requested_page(request: HttpRequest, rows: QuerySet[M], size: int = PAGE_SIZE) -> Page[M]:
     """Return the page of `rows` that the request asks for."""
     return page_of(rows, before_of(request), size)

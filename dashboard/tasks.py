@@ -3,23 +3,22 @@
 import os
 import socket
 from datetime import datetime
-from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils import timezone
 
+from algotrendy.events import announce
 from brokers.contract import BrokerError
 from brokers.ledger.reconcile import differences
 from brokers.models import Connection
-from dashboard.live.publisher import send
-from dashboard.models import Heartbeat, Reconciliation
+from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
+from dashboard.signals import books_compared
 
-HEARTBEAT_SECONDS = 10
 SHOWN_DIFFERENCES = 50
 
 
 @shared_task(name="dashboard.heartbeat", bind=True)
-def heartbeat(self: Any, queue: str) -> None:
+def heartbeat(self: Task, queue: str) -> None:
     """Write down that beat, broker, a worker of `queue` and the database work together."""
     Heartbeat.objects.update_or_create(
         queue=queue,
@@ -45,15 +44,15 @@ def reconcile() -> None:
     """Compare our books with every venue's, for the health page."""
     for connection in Connection.objects.filter(enabled=True):
         reconcile_one(connection)
-    send("health")
+    announce(books_compared, sender=Reconciliation)
 
 
 def reconcile_one(connection: Connection) -> Reconciliation:
     """Compare and keep the result. A venue that can't be read is a result too."""
-    found, error = [], ""
+    texts, error = [], ""
     try:
-        found = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
+        texts = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
     except BrokerError as trouble:
         error = str(trouble) or type(trouble).__name__
-    values = {"at": timezone.now(), "differences": found, "error": error}
+    values = {"at": timezone.now(), "differences": texts, "error": error}
     return Reconciliation.objects.update_or_create(connection=connection, defaults=values)[0]

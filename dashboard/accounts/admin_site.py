@@ -1,13 +1,16 @@
 """The admin pages: for admins, through the same door as all other pages, and never changed without a password."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from allauth.account.decorators import reauthentication_required, secure_admin_login
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from algotrendy.permissions import Role, has_role
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class DeskAdminSite(AdminSite):
@@ -20,14 +23,16 @@ class DeskAdminSite(AdminSite):
         """Let admins in, and nobody else."""
         return has_role(request.user, Role.ADMIN)
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """Sign in as everywhere else, with rate limits and the second factor."""
-        return secure_admin_login(super().login)(request, extra_context)
+        response: HttpResponse = secure_admin_login(super().login)(request, extra_context)
+        return response
 
-    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:  # type: ignore[override]
+    def logout(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:  # type: ignore[override]
         """Sign out as everywhere else."""
         return redirect("account_logout")
 
-    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+    def admin_view(self, view: View, cacheable: bool = False) -> View:
         """Ask for the password again before anything is changed."""
-        return reauthentication_required(super().admin_view(view, cacheable), allow_get=True)
+        guarded: View = reauthentication_required(super().admin_view(view, cacheable), allow_get=True)
+        return guarded

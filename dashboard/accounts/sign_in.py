@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 from datetime import timedelta
-from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -31,7 +30,7 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return False: a desk is not a public place."""
         return False
 
-    def add_message(self, request: HttpRequest, level: int, *args: Any, **kwargs: Any) -> None:
+    def add_message(self, request: HttpRequest, level: int, *args: object, **kwargs: object) -> None:
         """Keep quiet about signing in and out: the page itself shows it."""
         template = str(kwargs.get("message_template") or (args[0] if args else ""))
         if not template.endswith(QUIET_MESSAGES):
@@ -41,8 +40,8 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Return whose attempts to sign in are counted: the nearest address that is no trusted proxy's."""
         trusted = addresses.networks(tuple(settings.TRUSTED_PROXIES))
         forwarded = request.headers.get("X-Forwarded-For", "")
-        found = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
-        return str(found or "unknown")
+        address = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
+        return str(address or "unknown")
 
 
 class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 from importlib import import_module
-from typing import Any
 from urllib.parse import parse_qs
 
 from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import DatabaseError
 from psycopg_pool import PoolTimeout
 
@@ -28,12 +28,12 @@ BAD_TOPICS = 4400
 def topics_of(query: bytes) -> frozenset[str]:
     """Return the topics that "topics=a,b:1" asks for; those that don't exist are left out."""
     asked = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
-    found = set()
+    topics = set()
     for topic in asked[:MAX_TOPICS]:
         with contextlib.suppress(fragments.UnknownTopic):
             fragments.find(topic)
-            found.add(topic)
-    return frozenset(found)
+            topics.add(topic)
+    return frozenset(topics)
 
 
 class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -91,13 +91,14 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self.close(code=refusal)
                 return
 
-    async def _user_now(self) -> Any:
+    async def _user_now(self) -> User | AnonymousUser:
         """Return who the session belongs to now: its row, password and account may have changed."""
         store = import_module(settings.SESSION_ENGINE).SessionStore
-        return await get_user({"session": store(self.scope["session"].session_key)})
+        user: User | AnonymousUser = await get_user({"session": store(self.scope["session"].session_key)})
+        return user
 
     @staticmethod
-    async def _refusal(user: Any) -> int:
+    async def _refusal(user: User | AnonymousUser) -> int:
         if not user.is_authenticated:
             return SIGNED_OUT
         allowed = await database_sync_to_async(has_role)(user, Role.VIEWER)

@@ -28,6 +28,7 @@ from psycopg_pool import PoolTimeout
 from dashboard.live import fragments
 from dashboard.live.dependencies import related
 from dashboard.live.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, StateMessage
+from dashboard.live.topics import SEPARATOR
 from dashboard.live.updates import Subscriber, Update, next_update
 
 logger = logging.getLogger(__name__)
@@ -48,9 +49,9 @@ Produce = Callable[[str], Rendered | None]
 
 def produce(topic: str) -> Rendered | None:
     """Return the message of a topic as it is now, version 0; None when there is nothing to show. Blocking."""
-    found, key = fragments.find(topic)
-    if isinstance(found, fragments.Data):
-        payload = found.payload(key)
+    producer, key = fragments.find(topic)
+    if isinstance(producer, fragments.Data):
+        payload = producer.payload(key)
         if payload is None:
             return None
         return DataMessage(type="data", topic=topic, version=0, data=payload)
@@ -205,7 +206,7 @@ class Hub:
 
     async def _to_render(self, changed: set[str]) -> list[str]:
         watched = set(self._watchers)
-        if any(":" in topic for topic in watched):
+        if any(SEPARATOR in topic for topic in watched):
             changed = changed | await self._in_thread(related, set(changed), watched)
         return [topic for topic in sorted(changed & watched) if self._is_due(topic)]
 
@@ -246,8 +247,8 @@ class Hub:
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
-        found: T = await run(*arguments, **named)
-        return found
+        result: T = await run(*arguments, **named)
+        return result
 
     def _well(self) -> None:
         self._last_good = _now()
@@ -282,6 +283,5 @@ def hub() -> Hub:
     """Return the hub of the running event loop."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
-        fragments.load()
         _hubs[loop] = Hub()
     return _hubs[loop]

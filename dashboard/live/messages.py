@@ -1,6 +1,6 @@
 """What travels to a page over the socket, and from the desk's processes to the hub. Shared by both ends."""
 
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 #: The Valkey channel that hints travel on.
 HINTS_CHANNEL = "desk.hints"
@@ -50,7 +50,7 @@ class DataMessage(TypedDict):
     type: Literal["data"]
     topic: str
     version: int
-    data: dict[str, Any]
+    data: dict[str, object]
 
 
 class StateMessage(TypedDict):

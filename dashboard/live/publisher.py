@@ -6,26 +6,16 @@ nothing. Hints wait for it in memory, and may be lost; the hub asks the database
 happens.
 """
 
-import contextlib
 import json
 import logging
 import os
 import threading
 import time
-from functools import lru_cache
-from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError
-from django.dispatch import Signal
 
-from brokers.signals import desk_changed, equity_marked, fill_recorded, order_changed, trade_closed
 from dashboard.live.messages import HINTS_CHANNEL, Hint
-from market.signals import candle_closed, feed_changed
-from memory.signals import decided, outcomes_resolved
-from mlmodels.signals import predicted, proof_changed, registry_changed, training_changed
-from webhooks.signals import alert_changed
 
 logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.04
@@ -101,99 +91,3 @@ publisher = Publisher()
 def send(*topics: str) -> None:
     """Hint that `topics` changed. Call it after commit. Never raises, never waits."""
     publisher.add({topic for topic in topics if topic})
-
-
-@lru_cache(maxsize=512)
-def _symbol(instrument_id: int) -> str:
-    from market.models import Instrument
-
-    return Instrument.objects.only("symbol").get(pk=instrument_id).symbol
-
-
-def chart_topic(instrument_id: int) -> str:
-    """Return the topic of an instrument's chart; empty when the instrument can't be read now."""
-    from market.models import Instrument
-
-    with contextlib.suppress(DatabaseError, Instrument.DoesNotExist):
-        return f"chart:{_symbol(instrument_id)}"
-    return ""
-
-
-def _on_candle(instrument_id: int, **_: Any) -> None:
-    send(chart_topic(instrument_id), "positions", "status", "brokers")
-
-
-def _on_feed(**_: Any) -> None:
-    send("health", "status", "desk-health")
-
-
-def _on_order(order_id: int, **_: Any) -> None:
-    send(f"order:{order_id}", "orders", "order-trouble", "status", "stream", "brokers")
-
-
-def _on_fill(order_id: int, **_: Any) -> None:
-    send(f"order:{order_id}", "orders", "positions", "trades", "status", "equity", "brokers", "marks")
-
-
-def _on_trade(trade_id: int, **_: Any) -> None:
-    send(f"trade:{trade_id}", "trades", "positions", "stream", "status", "equity", "decisions")
-
-
-def _on_desk(**_: Any) -> None:
-    send("status", "desk-state", "health", "desk-health")
-
-
-def _on_equity(**_: Any) -> None:
-    send("equity", "status", "brokers", "desk-health")
-
-
-def _on_decision(decision_id: int, **_: Any) -> None:
-    send(f"decision:{decision_id}", "stream", "decisions", "alerts", "marks", "sources")
-
-
-def _on_outcomes(instrument_id: int, decision_ids: list[int], **_: Any) -> None:
-    send(*(f"decision:{pk}" for pk in decision_ids[:200]), "stream", "decisions", "marks")
-
-
-def _on_alert(alert_id: int, **_: Any) -> None:
-    send(f"alert:{alert_id}", "alerts", "status", "sources", "health", "desk-health")
-
-
-def _on_training(run_id: int, **_: Any) -> None:
-    send(f"training-run:{run_id}", "training", "models", "desk-models")
-
-
-def _on_registry(**_: Any) -> None:
-    send("registry", "models", "desk-models", "health")
-
-
-def _on_predictions(**_: Any) -> None:
-    send("predicted")
-
-
-def _on_proof(**_: Any) -> None:
-    send("proof", "models")
-
-
-RECEIVERS: tuple[tuple[Signal, Any], ...] = (
-    (candle_closed, _on_candle),
-    (feed_changed, _on_feed),
-    (order_changed, _on_order),
-    (fill_recorded, _on_fill),
-    (trade_closed, _on_trade),
-    (desk_changed, _on_desk),
-    (equity_marked, _on_equity),
-    (decided, _on_decision),
-    (outcomes_resolved, _on_outcomes),
-    (alert_changed, _on_alert),
-    (training_changed, _on_training),
-    (registry_changed, _on_registry),
-    (predicted, _on_predictions),
-    (proof_changed, _on_proof),
-)
-
-
-def connect() -> None:
-    """Listen to what the apps below announce."""
-    for signal, receiver in RECEIVERS:
-        signal.connect(receiver, dispatch_uid=f"hints.{receiver.__name__}")

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from market.models import Instrument
 from webhooks.models import Alert, Source
 
+M = TypeVar("M", bound=Model)
 SHOWN_BYTES = 65_536
 HEX_BYTES = 256
 
@@ -42,23 +42,23 @@ def with_decision(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
 
 def alerts(chosen: Filters) -> QuerySet[Alert]:
     """Return alerts without their bodies. Unknown names give an empty list."""
-    found = with_decision(Alert.objects.defer("body"))
+    rows = with_decision(Alert.objects.defer("body"))
     if chosen.state:
-        found = found.filter(state=chosen.state)
+        rows = rows.filter(state=chosen.state)
     # Ids instead of joins: the indexes of (source, id) and (instrument, id) serve the order as well.
     if chosen.source:
-        found = found.filter(source_id=_id(Source.objects.filter(slug=chosen.source)))
+        rows = rows.filter(source_id=_id(Source.objects.filter(slug=chosen.source)))
     if chosen.instrument:
-        found = found.filter(instrument_id=_id(Instrument.objects.filter(symbol=chosen.instrument)))
-    return found
+        rows = rows.filter(instrument_id=_id(Instrument.objects.filter(symbol=chosen.instrument)))
+    return rows
 
 
-def _id(found: QuerySet[Any]) -> int:
+def _id(rows: QuerySet[M]) -> int:
     """Return the id, or one that nothing has."""
-    return found.values_list("pk", flat=True).first() or 0
+    return rows.values_list("pk", flat=True).first() or 0
 
 
-def choices() -> dict[str, Any]:
+def choices() -> dict[str, object]:
     """Return what can be chosen in the filters."""
     return {
         "states": Alert.State.choices,
@@ -122,12 +122,6 @@ def fields_of(alert: Alert) -> list[tuple[str, str]]:
         (label, str(parsed[name])) for name, label in FIELD_NAMES.items() if parsed.get(name) not in (None, "")
     ]
     return rows + [(name, str(value)) for name, value in (parsed.get("tags") or {}).items()]
-
-
-def _written(name: str, value: object) -> str:
-    if name not in ("timenow", "bar_time"):
-        return str(value)
-    return datetime.fromisoformat(str(value)).astimezone(UTC).strftime("%d %b %Y %H:%M:%S UTC")
 
 
 ADVICE_ON_SYMBOL = (

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from django.db import connection as database
 
@@ -20,14 +20,14 @@ EQUITY_POINTS = 400
 DEFAULT_TIMEFRAME = 300
 
 _EQUITY = """
-    SELECT extract(epoch FROM found.at)::float8, found.equity::float8
+    SELECT extract(epoch FROM mark.at)::float8, mark.equity::float8
     FROM generate_series(0, %(points)s) AS step
     CROSS JOIN LATERAL (
         SELECT at, equity FROM brokers_equitymark
         WHERE connection_id = %(connection)s
           AND at <= %(start)s + (%(end)s - %(start)s) * (step::float8 / %(points)s) AND at >= %(start)s
         ORDER BY at DESC LIMIT 1
-    ) AS found
+    ) AS mark
     GROUP BY 1, 2 ORDER BY 1
 """
 
@@ -72,8 +72,8 @@ def instrument_of(symbol: str) -> Instrument | None:
 
 def chart_instruments() -> list[Instrument]:
     """Return the instruments that have a price, by symbol; at most 40."""
-    found = Instrument.objects.filter(quote_now__isnull=False).select_related("quote_now")
-    return list(found.order_by("symbol")[:40])
+    rows = Instrument.objects.filter(quote_now__isnull=False).select_related("quote_now")
+    return list(rows.order_by("symbol")[:40])
 
 
 def quote_of(instrument: Instrument) -> Quote | None:
@@ -110,8 +110,8 @@ def candles(
 
 def markers(instrument: Instrument, *, start: datetime, end: datetime, limit: int = MAX_MARKERS) -> list[Marker]:
     """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each."""
-    found = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
-    return sorted(found, key=lambda marker: marker["time"])
+    rows = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
+    return sorted(rows, key=lambda marker: marker["time"])
 
 
 def _decisions(instrument: Instrument, start: datetime, end: datetime, limit: int) -> list[Marker]:
@@ -203,7 +203,12 @@ def equity_points(account: Connection, *, start: datetime, end: datetime) -> lis
     """
     marks = account.equity_marks.filter(at__gte=start, at__lte=end)
     start = marks.order_by("at").values_list("at", flat=True).first() or start
-    values: dict[str, Any] = {"connection": account.pk, "start": start, "end": end, "points": EQUITY_POINTS}
+    values: dict[str, int | datetime] = {
+        "connection": account.pk,
+        "start": start,
+        "end": end,
+        "points": EQUITY_POINTS,
+    }
     with database.cursor() as cursor:
         cursor.execute(_EQUITY, values)
         rows: list[tuple[float, float]] = cursor.fetchall()

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from brokers.models import Fill, Order
 from dashboard.charts import svg
-from dashboard.selectors.order_timeline import Event, order_life
+from dashboard.selectors.order_timeline import Event, order_timeline
 from market import selectors as market
 from market.models import Candle
 from memory.intents import Intent
 from memory.models import Decision, Outcome, Tally
-from webhooks.models import Alert, Source
+from webhooks.models import Alert
 
 BARS_BEFORE = 120
 EVIDENCE_IS_THIN_BELOW = 30  # cases
@@ -28,8 +27,8 @@ CHECK_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class OrderLife:
-    """An order and its life so far, oldest event first."""
+class OrderHistory:
+    """An order and what happened to it so far, oldest event first."""
 
     order: Order
     events: tuple[Event, ...]
@@ -71,8 +70,8 @@ def asked_side(decision: Decision) -> str:
 
 def outcome_of(decision: Decision) -> Outcome | None:
     """Return the outcome without a query when it was fetched along."""
-    found: Outcome | None = getattr(decision, "outcome", None)
-    return found
+    outcome: Outcome | None = getattr(decision, "outcome", None)
+    return outcome
 
 
 def is_thin(decision: Decision) -> bool:
@@ -81,7 +80,7 @@ def is_thin(decision: Decision) -> bool:
     return not levels or levels[-1]["cases"] < EVIDENCE_IS_THIN_BELOW
 
 
-def checks(decision: Decision) -> list[dict[str, Any]]:
+def checks(decision: Decision) -> list[dict[str, object]]:
     """Return the limits that were checked, with names for people."""
     return [
         {**check, "label": CHECK_NAMES.get(check["name"], check["name"].replace("_", " ").capitalize())}
@@ -89,19 +88,19 @@ def checks(decision: Decision) -> list[dict[str, Any]]:
     ]
 
 
-def orders_of(decision: Decision) -> list[OrderLife]:
+def orders_of(decision: Decision) -> list[OrderHistory]:
     """Return the decision's orders in the order of sending; expects them prefetched."""
     links = sorted(decision.order_links.all(), key=lambda link: link.leg)
-    return [_life(link.order) for link in links]
+    return [_history(link.order) for link in links]
 
 
-def _life(order: Order) -> OrderLife:
+def _history(order: Order) -> OrderHistory:
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
-    return OrderLife(order, tuple(order_life(order, fills)))
+    return OrderHistory(order, tuple(order_timeline(order, fills)))
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class OutcomeRun:
     """How an outcome ran so far. `pnl` is the real one, net of fees, where there was a trade."""
 
     outcome: Outcome
@@ -112,13 +111,13 @@ class Ran:
     record: Tally | None
 
 
-def ran(decision: Decision) -> Ran | None:
+def outcome_run(decision: Decision) -> OutcomeRun | None:
     """Return how the decision's outcome ran, or None if none was opened."""
     outcome = outcome_of(decision)
     if outcome is None:
         return None
     candles = _candles_of(outcome)
-    return Ran(
+    return OutcomeRun(
         outcome=outcome,
         run=_drawn(outcome, candles, decision.horizon_bars),
         bars=len(candles),
@@ -168,28 +167,23 @@ def _record(decision: Decision, outcome: Outcome) -> Tally | None:
     ).first()
 
 
-def source_of(decision: Decision, alert: Alert | None) -> Source | None:
-    """Return the source that sent the signal, if it still exists."""
-    return alert.source if alert else Source.objects.filter(slug=decision.source).first()
-
-
-def chart(decision: Decision) -> dict[str, Any]:
+def chart(decision: Decision) -> dict[str, object]:
     """Return the chart's data: candles known then, candles after, levels and fills. Times in seconds, UTC."""
     step = decision.timeframe
     known = market.closed_candles(decision.instrument_id, step, until=decision.as_of, count=BARS_BEFORE)
-    cut = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
+    boundary = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
     first = decision.as_of - timedelta(seconds=step - 1)
     end = _chart_end(decision)
     later = market.candles_between(decision.instrument_id, step, first, end)
     return {
-        "cut": cut,
+        "cut": boundary,
         "symbol": decision.instrument.symbol,
         "tick": float(decision.instrument.tick_size),
         "known": [
             _point(row)
             for row in zip(known.open_time, known.open, known.high, known.low, known.close, strict=True)
         ],
-        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= cut],
+        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= boundary],
         "levels": _levels(decision),
         "fills": _fills(decision),
         "open": (outcome := outcome_of(decision)) is not None and outcome.state == Outcome.State.OPEN,
@@ -204,7 +198,7 @@ def _chart_end(decision: Decision) -> datetime:
     return end + timedelta(seconds=decision.timeframe * 6)
 
 
-def _point(row: tuple[Any, ...]) -> list[float]:
+def _point(row: tuple[float, ...]) -> list[float]:
     return [int(row[0]), *(float(value) for value in row[1:])]
 
 
@@ -218,7 +212,7 @@ def _levels(decision: Decision) -> dict[str, float | None]:
     return {name: None if price is None else float(price) for name, price in named.items()}
 
 
-def _fills(decision: Decision) -> list[dict[str, Any]]:
+def _fills(decision: Decision) -> list[dict[str, object]]:
     rows = Fill.objects.filter(order__decision_link__decision=decision).order_by("executed_at", "id")
     return [
         {

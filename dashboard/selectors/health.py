@@ -13,10 +13,9 @@ from django.utils import timezone
 from algotrendy.monitoring.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
-from dashboard.models import Heartbeat, Reconciliation
+from dashboard.formatting import duration
+from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.selectors import ml_models, status
-from dashboard.tasks import HEARTBEAT_SECONDS
-from dashboard.templatetags.desk import duration
 from market.bars import timeframe_text
 from market.freshness import FeedFreshness
 from market.selectors import feed_freshness
@@ -70,9 +69,9 @@ def parts() -> list[Part]:
     ]
 
 
-def worst(found: Sequence[Part]) -> State:
+def worst(parts: Sequence[Part]) -> State:
     """Return the worst state of all parts."""
-    return min((part.state for part in found), key=ORDER.index, default="ok")
+    return min((part.state for part in parts), key=ORDER.index, default="ok")
 
 
 def desk_part() -> Part:
@@ -90,8 +89,8 @@ def desk_part() -> Part:
 
 def feed_parts() -> list[Part]:
     """Each feed with its freshness."""
-    found = [_feed(fresh) for fresh in feed_freshness()]
-    return found or [
+    parts = [_feed(fresh) for fresh in feed_freshness()]
+    return parts or [
         Part("Feeds", "off", "None", "No feed is switched on.", "Give an instrument a feed: ./mem feeds")
     ]
 
@@ -210,11 +209,11 @@ def memory_part() -> Part:
 
 def model_parts() -> list[Part]:
     """Each market with who speaks about it, whether that is out of date, and how the last training went."""
-    return [_model(found) for found in ml_models.family_states()]
+    return [_model(family) for family in ml_models.family_states()]
 
 
-def _model(found: ml_models.FamilyState) -> Part:
-    name, speaking, last = f"Model {found.key.slug}", found.speaking, found.last
+def _model(family: ml_models.FamilyState) -> Part:
+    name, speaking, last = f"Model {family.key.slug}", family.speaking, family.last
     link = reverse("models")
     champion = speaking.champion
     if last is not None and last.state == TrainingRun.State.FAILED:
@@ -224,22 +223,22 @@ def _model(found: ml_models.FamilyState) -> Part:
         todo = f"{safe} The training's page says what to do; the next one runs by itself."
         return Part(name, "warn", "Training failed", last.error[:300], todo, reverse("model_run", args=[last.pk]))
     if champion is None:
-        return Part(name, "off", "Nobody speaks", found.silent_because, link=link)
-    if found.silent_because:
+        return Part(name, "off", "Nobody speaks", family.silent_because, link=link)
+    if family.silent_because:
         todo = "Decisions go on without a model. A retrain that passes the gate speaks at once: Models → Train."
-        return Part(name, "warn", "Silent", found.silent_because, todo, link, champion.promoted_at)
+        return Part(name, "warn", "Silent", family.silent_because, todo, link, champion.promoted_at)
     return Part(name, "ok", "Speaks", champion.name, link=link, at=champion.promoted_at)
 
 
 def troubles() -> list[Trouble]:
     """Return the newest failures of alerts and orders, newest first."""
     alerts = Alert.objects.filter(state=Alert.State.FAILED).only("id", "received_at", "reason").order_by("-id")
-    found = [
+    failures = [
         Trouble(alert.received_at, f"Alert #{alert.pk} failed", alert.reason, reverse("alert", args=[alert.pk]))
         for alert in alerts[:RECENT]
     ]
     orders = Order.objects.filter(pk__in=_recent_orders(), state__in=["rejected", "denied", "needs_review"])
-    found += [
+    failures += [
         Trouble(
             order.updated_at,
             f"Order #{order.pk} {order.get_state_display().lower()}",
@@ -248,7 +247,7 @@ def troubles() -> list[Trouble]:
         )
         for order in orders.order_by("-id")[:RECENT]
     ]
-    return sorted(found, key=lambda trouble: trouble.at, reverse=True)[:RECENT]
+    return sorted(failures, key=lambda trouble: trouble.at, reverse=True)[:RECENT]
 
 
 def _recent_orders() -> list[int]:

@@ -94,17 +94,17 @@ def order_detail(pk: int) -> Order | None:
 
 def trades(*, symbol: str = "", side: str = "", result: str = "") -> QuerySet[Trade]:
     """Return trades with instrument and connection; or only some; `result` is won, lost or open."""
-    found = Trade.objects.select_related("instrument", "connection")
+    rows = Trade.objects.select_related("instrument", "connection")
     if symbol:
-        found = found.filter(instrument__symbol=symbol)
+        rows = rows.filter(instrument__symbol=symbol)
     if side in Trade.Side.values:
-        found = found.filter(side=side)
+        rows = rows.filter(side=side)
     conditions = {
         "won": Q(state=Trade.State.CLOSED, pnl__gt=0),
         "lost": Q(state=Trade.State.CLOSED, pnl__lte=0),
         "open": Q(state=Trade.State.OPEN),
     }
-    return found.filter(conditions[result]) if result in conditions else found
+    return rows.filter(conditions[result]) if result in conditions else rows
 
 
 def decisions_of_trades(page: Page[Trade]) -> dict[int, int]:

@@ -1,7 +1,7 @@
 """Who speaks about which market, what is being trained, and what was decided about models."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from django.db.models import F, QuerySet
 
@@ -161,9 +161,9 @@ def _step(title: str, index: int, at: int, state: str, done: bool) -> StepState:
 
 def all_versions() -> QuerySet[ModelVersion]:
     """Return all versions for a list, newest first, with the few scores that the list shows."""
-    scores: dict[str, Any] = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
-    said = {"outcome": F("verdict__outcome"), "said": F("verdict__text"), "label": F("report__label")}
-    return ModelVersion.objects.defer(*HEAVY).annotate(**scores, **said)
+    scores = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
+    verdicts = {"outcome": F("verdict__outcome"), "said": F("verdict__text"), "label": F("report__label")}
+    return ModelVersion.objects.defer(*HEAVY).annotate(**scores, **verdicts)
 
 
 def version_named(name: str) -> ModelVersion | None:
@@ -212,15 +212,15 @@ def desk_line() -> DeskLine:
     )
     if running:
         return DeskLine(running[0], running[0].family not in champions, [])
-    said = [versions.champion_status(family) for family in sorted(champions)]
-    return DeskLine(None, False, [(one.champion, why_silent(one)) for one in said if one.champion])
+    statuses = [versions.champion_status(family) for family in sorted(champions)]
+    return DeskLine(None, False, [(one.champion, why_silent(one)) for one in statuses if one.champion])
 
 
 def detail_text(run: TrainingRun) -> str:
-    """Return the step with what the log last said about it: "walk forward: fold 3 of 5"."""
+    """Return the step with the last line of its log: "walk forward: fold 3 of 5"."""
     step = step_text(run)
-    said = str(run.log[-1]["text"]) if run.log and run.state == TrainingRun.State.RUNNING else ""
-    fold = said.split(":")[0]
+    last_line = str(run.log[-1]["text"]) if run.log and run.state == TrainingRun.State.RUNNING else ""
+    fold = last_line.split(":")[0]
     return f"{step}, {fold} done" if run.step == Step.WALK_FORWARD and fold.startswith("fold ") else step
 
 

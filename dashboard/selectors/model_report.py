@@ -1,21 +1,20 @@
 """The report of one version as tables and plots: what it was made of, how it did, and how it does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from django.db.models.functions import Length
 
 from dashboard.charts import plots, svg
-from dashboard.templatetags.desk import percent, write
+from dashboard.formatting import DASH, number, percent
 from mlmodels.inference import monitoring
 from mlmodels.models import Artefact, ModelVersion
 from mlmodels.pipeline.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
 
-DASH = "–"
 MOST_LABELS = 7
-Row = dict[str, Any]
+Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +84,41 @@ class Column:
 
 def columns(holdout: Holdout) -> list[Column]:
     """Return the forecasts in the order of the table: ours, whom it had to beat, and ours on every row."""
-    found = [Column("This model", "on candidates", holdout["model"])]
+    columns = [Column("This model", "on candidates", holdout["model"])]
     if holdout["champion"]:
-        found.append(Column(holdout["champion_name"] or "Champion", "champion then", holdout["champion"]))
-    found += [
+        columns.append(Column(holdout["champion_name"] or "Champion", "champion then", holdout["champion"]))
+    columns += [
         Column("Left move alone", "trivial baseline", holdout["left_move"]),
         Column("Constant", "always the base rate", holdout["constant"]),
         Column("This model", "on every row", holdout["all_rows"]),
     ]
-    return found
+    return columns
 
 
-def table(found: Sequence[Column]) -> list[Row]:
+def table(columns: Sequence[Column]) -> list[Row]:
     """Return one row for each metric with a cell for each column."""
-    return [{"metric": metric, "cells": [cell(metric, column.scores) for column in found]} for metric in METRICS]
+    return [{"metric": metric, "cells": [cell(metric, column.scores) for column in columns]} for metric in METRICS]
 
 
 def cell(metric: Metric, scores: Scores) -> Cell:
     """Write one figure of a forecast."""
-    value = cast(dict[str, Any], scores).get(metric.key)
+    value = _figures(scores).get(metric.key)
     if isinstance(value, dict):
-        span = cast(Interval, value)
         return Cell(
-            _write(span["value"], metric), f"{_write(span['low'], metric)} to {_write(span['high'], metric)}"
+            _write(value["value"], metric), f"{_write(value['low'], metric)} to {_write(value['high'], metric)}"
         )
     return Cell(_write(value, metric))
+
+
+def _figures(scores: Scores) -> Mapping[str, Interval | float | None]:
+    """Return scores by name: what is looked up is only known when the table is written."""
+    return cast(Mapping[str, Interval | float | None], scores)
 
 
 def _write(value: float | None, metric: Metric) -> str:
     if value is None:
         return DASH
-    return percent(value, metric.places) if metric.share else write(value, metric.places)
+    return percent(value, metric.places) if metric.share else number(value, metric.places)
 
 
 def checks(verdict: Verdict) -> list[Row]:
@@ -130,7 +133,7 @@ def _numbers(check: Check) -> dict[str, str]:
     """Write value and limit alike: counts whole, days with one place, scores with four."""
     places = {"positives": 0, "days": 1}.get(check["name"], 4)
     limits = (check["value"], check["limit"])
-    value, limit = (DASH if number is None else write(number, places) for number in limits)
+    value, limit = (DASH if figure is None else number(figure, places) for figure in limits)
     sign = "≤" if check["name"] in ("brier", "ece") else ">" if limits[1] == 0 else "≥"
     return {"value_text": value, "limit_text": f"{sign} {limit}"}
 
@@ -145,7 +148,7 @@ def folds(rows: Sequence[Fold]) -> list[Row]:
 def claims(version: ModelVersion) -> list[Row]:
     """Return what an imported folder claims about itself, its scores first, each beside ours on every row."""
     holdout = cast(Report, version.report).get("holdout") if version.report else None
-    ours: dict[str, Any] = dict(holdout["all_rows"]) if holdout else {}
+    ours = _figures(holdout["all_rows"]) if holdout else {}
     flat = [pair for pair in _flatten(version.claimed) if pair[0] not in NO_CLAIMS]
     flat.sort(key=lambda pair: SCORES.index(score) if (score := _score(pair[0])) in SCORES else len(SCORES))
     return [{"name": name, "claimed": _claim(value), "ours": _ours(ours, name)} for name, value in flat[:40]]
@@ -155,16 +158,16 @@ def _score(name: str) -> str:
     return CLAIMS.get(name.rpartition(".")[2].lower(), "")
 
 
-def _claim(value: Any) -> Any:
+def _claim(value: object) -> object:
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _ours(scores: dict[str, Any], name: str) -> float | None:
+def _ours(scores: Mapping[str, Interval | float | None], name: str) -> float | None:
     value = scores.get(_score(name))
     return value["value"] if isinstance(value, dict) else value
 
 
-def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def _flatten(value: object, name: str = "") -> list[tuple[str, object]]:
     if not isinstance(value, dict):
         return [(name, value)] if name else []
     return [
@@ -174,30 +177,31 @@ def _flatten(value: Any, name: str = "") -> list[tuple[str, Any]]:
 
 def artefact(version: ModelVersion) -> Row | None:
     """Return size, libraries and the digest's beginning without reading the model itself."""
-    found = (
+    row = (
         Artefact.objects.filter(version=version)
         .annotate(size=Length("data"))
         .values("size", "format", "libraries", "digest")
         .first()
     )
-    return {**found, "digest": bytes(found["digest"]).hex()[:12]} if found else None
+    return {**row, "digest": bytes(row["digest"]).hex()[:12]} if row else None
 
 
 def report(version: ModelVersion) -> Row:
     """Return everything of the report that never changes. One query."""
-    made = cast(Report, version.report) if version.report else None
-    holdout = made["holdout"] if made else None
-    bars, zero = plots.importance(made["importance"]) if made else ((), 0.0)
+    stored = cast(Report, version.report) if version.report else None
+    holdout = stored["holdout"] if stored else None
+    compared = columns(holdout) if holdout else []
+    bars, zero = plots.importance(stored["importance"]) if stored else ((), 0.0)
     return {
-        "report": made,
+        "report": stored,
         # A day of movement of a simulated market may last minutes: there the time of the day matters.
         "style": "short" if version.simulated else "day",
         "holdout": holdout,
-        "columns": (found := columns(holdout) if holdout else []),
-        "metrics": table(found),
+        "columns": compared,
+        "metrics": table(compared),
         "reliability": plots.reliability(holdout["reliability"]) if holdout else None,
         "curve": _curve(holdout) if holdout else None,
-        "folds": folds(made["folds"]) if made else [],
+        "folds": folds(stored["folds"]) if stored else [],
         "importance": bars,
         "importance_zero": zero,
         "checks": checks(cast(Verdict, version.verdict)) if version.verdict else [],
@@ -214,12 +218,12 @@ def _curve(holdout: Holdout) -> plots.PrecisionRecall | None:
     return plots.precision_recall(holdout["curve"], holdout["left_move_curve"], model["base_rate"], chosen)
 
 
-def recipe(stored: dict[str, Any]) -> list[tuple[str, str]]:
+def recipe(stored: dict[str, object]) -> list[tuple[str, str]]:
     """Return a recipe as names and values, nested ones in one line."""
     return [(name.replace("_", " ").capitalize(), _plain(value)) for name, value in stored.items()]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items()) or "defaults"
     if isinstance(value, bool):

@@ -1,18 +1,13 @@
-"""The life of an order as a timeline, from its rows. Pure."""
+"""The timeline of an order, from rows that were fetched before. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from brokers.models import Fill, Order
+if TYPE_CHECKING:
+    from brokers.models import Fill, Order
 
-# What a person should know or do, by state.
-ADVICE = {
-    "unknown": "The venue did not answer. The desk asks it what became of the order, and sends nothing again "
-    "until it knows. Nothing to do yet; entries of this instrument wait.",
-    "needs_review": "The venue's answers contradict our ledger or never came. Look the order up at the venue by "
-    "its client order id, then compare under Brokers. Nothing is sent for this instrument until it is settled.",
-}
 WORDS = {
     "filled": "Filled",
     "canceled": "Canceled",
@@ -25,7 +20,7 @@ TROUBLE = frozenset({"rejected", "denied"})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step of a life. `css` colours its dot; without `at` it has not happened yet."""
+    """One step of an order. `css` colours its dot; without `at` it has not happened yet."""
 
     at: datetime | None
     title: str
@@ -33,7 +28,7 @@ class Event:
     css: str = ""
 
 
-def order_life(order: Order, fills: Iterable[Fill]) -> list[Event]:
+def order_timeline(order: "Order", fills: Iterable["Fill"]) -> list[Event]:
     """Return what happened to `order`, oldest first, ending with its state or what it waits for (wall times)."""
     events = [Event(order.created_at, "Planned", "written together with its decision")]
     if order.submitted_at:
@@ -52,16 +47,16 @@ def order_life(order: Order, fills: Iterable[Fill]) -> list[Event]:
     return [*events, _last(order)]
 
 
-def _last(order: Order) -> Event:
+def _last(order: "Order") -> Event:
     if order.is_final:
         css = "alarm" if order.state in TROUBLE else ""
         return Event(order.closed_at or order.updated_at, WORDS[order.state], order.reason, css)
-    if order.state in Order.IN_DOUBT:
+    if order.state in order.IN_DOUBT:
         return Event(order.updated_at, str(order.get_state_display()), order.reason, "alarm")
     return Event(None, _waiting_for(order))
 
 
-def _waiting_for(order: Order) -> str:
+def _waiting_for(order: "Order") -> str:
     if order.state == "pending" and order.parent_id:
         return "Waits for its entry to be sent"
     if order.state == "pending" and order.after_id:

@@ -30,15 +30,15 @@ def _last_open(version: ModelVersion, instrument: Instrument | None = None) -> d
 
 
 def drawn(version: ModelVersion, instrument: Instrument, bars: int = BARS) -> dict[str, object]:
-    """Return the last candles of an instrument and what the version said about them.
+    """Return the last candles of an instrument and what the version predicted on them.
 
     A prediction is `[open_time, probability, side, label]`; label is yes, no, void, or open while it is not known.
     """
     until = _until(version, instrument)
-    found = chart.candles(instrument, timeframe=version.timeframe, until=until, count=bars)
-    rows = found["candles"]
-    said = _said(version, instrument, int(rows[0][0]), int(rows[-1][0])) if rows else []
-    return {**found, "threshold": version.threshold, "predictions": said}
+    candles = chart.candles(instrument, timeframe=version.timeframe, until=until, count=bars)
+    rows = candles["candles"]
+    rows_predicted = _predictions(version, instrument, int(rows[0][0]), int(rows[-1][0])) if rows else []
+    return {**candles, "threshold": version.threshold, "predictions": rows_predicted}
 
 
 def _until(version: ModelVersion, instrument: Instrument) -> datetime | None:
@@ -50,7 +50,7 @@ def _until(version: ModelVersion, instrument: Instrument) -> datetime | None:
     return min(end, quote.market_time) if quote else end
 
 
-def _said(version: ModelVersion, instrument: Instrument, first: int, last: int) -> list[list[object]]:
+def _predictions(version: ModelVersion, instrument: Instrument, first: int, last: int) -> list[list[object]]:
     rows = Prediction.objects.filter(
         version=version,
         instrument=instrument,

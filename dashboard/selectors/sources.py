@@ -67,9 +67,9 @@ def figures(source_id: int | None = None) -> dict[int, Figures]:
 
 def senders() -> list[Sender]:
     """Return all sources, those that still work first, by name."""
-    found = figures()
+    by_source = figures()
     rows = Source.objects.select_related("connection").order_by("name")
-    listed = [_sender(source, found.get(source.pk)) for source in rows]
+    listed = [_sender(source, by_source.get(source.pk)) for source in rows]
     return sorted(listed, key=lambda sender: bool(sender.source.revoked_at))
 
 
@@ -79,9 +79,9 @@ def sender(source_id: int) -> Sender | None:
     return _sender(source, figures(source_id).get(source_id)) if source else None
 
 
-def _sender(source: Source, found: Figures | None) -> Sender:
-    known = found or Figures(0, 0, 0, None)
-    return Sender(source, known, silence(source, known.last_at))
+def _sender(source: Source, known: Figures | None) -> Sender:
+    recent = known or Figures(0, 0, 0, None)
+    return Sender(source, recent, silence(source, recent.last_at))
 
 
 def silence(source: Source, last_at: datetime | None) -> float | None:

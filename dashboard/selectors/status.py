@@ -29,12 +29,6 @@ class Worth:
     unrealised: Decimal
     currency: str
 
-    @property
-    def day_pct(self) -> Decimal | None:
-        """Today's P&L in percent of the equity at 00:00 UTC."""
-        start = self.equity - self.day_pnl
-        return self.day_pnl / start * 100 if start > 0 else None
-
 
 @dataclass(frozen=True, slots=True)
 class Queue:
@@ -80,8 +74,8 @@ def worth(connections: list[Connection]) -> Worth | None:
 
 def queue() -> Queue:
     """Return how many alerts wait and since when."""
-    found = Alert.objects.filter(state=Alert.State.RECEIVED).aggregate(n=Count("id"), oldest=Min("received_at"))
-    return Queue(found["n"], found["oldest"])
+    waiting = Alert.objects.filter(state=Alert.State.RECEIVED).aggregate(n=Count("id"), oldest=Min("received_at"))
+    return Queue(waiting["n"], waiting["oldest"])
 
 
 def last_alert_at() -> datetime | None:
@@ -116,7 +110,7 @@ def status() -> Status:
         worth=worth(connections),
         positions=brokers.open_positions().count(),
         alert_at=last_alert_at(),
-        candle_at=_last_candle([found.feed for found in feeds]),
-        stale=[found for found in feeds if found.stale],
+        candle_at=_last_candle([fresh.feed for fresh in feeds]),
+        stale=[fresh for fresh in feeds if fresh.stale],
         queue=queue(),
     )

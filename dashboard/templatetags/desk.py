@@ -1,83 +1,35 @@
 """How the desk writes numbers, times and states: the same on pages and in live fragments."""
 
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from decimal import Decimal
 
 from django import template
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from brokers.models import Fill
+from dashboard.formatting import (
+    DASH,
+    Number,
+    direction,
+    duration,
+    money,
+    number,
+    percent,
+    points,
+    price,
+    quantity,
+)
 from dashboard.icons import ICONS
 from dashboard.labels import STATES
-from dashboard.live import fragments
-from market.models import Instrument
+from dashboard.live import fragments, topics
+from memory.models import Decision
 
 register = template.Library()
 
-Number = Decimal | float | int
-DASH = "–"
-MINUS = "\N{MINUS SIGN}"
-
-
-def decimal_places(step: Decimal) -> int:
-    """Return how many decimal places a tick or step size asks for."""
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def write(value: Number, places: int, *, sign: bool = False) -> str:
-    """Write a number with thousands separators, a real minus sign and, if asked, a plus."""
-    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
-    if rounded == 0:
-        rounded = abs(rounded)
-    text = f"{abs(rounded):,f}"
-    if rounded < 0:
-        return MINUS + text
-    return f"+{text}" if sign and rounded > 0 else text
-
-
-@register.filter
-def money(value: Number | None, places: int = 2) -> str:
-    """Write an amount in the account's currency: 100,123.45."""
-    return DASH if value is None else write(value, int(places))
-
-
-@register.filter
-def price(value: Number | None, instrument: Instrument | None = None) -> str:
-    """Write a price with as many decimals as the instrument's tick size has."""
-    if value is None:
-        return DASH
-    return write(value, decimal_places(instrument.tick_size) if instrument else 2)
-
-
-@register.filter
-def quantity(value: Number | None, instrument: Instrument | None = None) -> str:
-    """Write a quantity to the instrument's step, without trailing zeros."""
-    if value is None:
-        return DASH
-    text = write(value, decimal_places(instrument.step_size) if instrument else 8)
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-@register.filter
-def percent(value: Number | None, places: int = 0) -> str:
-    """Write a fraction of one as percent: 0.621 → 62 %."""
-    return DASH if value is None else f"{write(Decimal(str(value)) * 100, int(places))} %"
-
-
-@register.filter
-def points(value: Number | None, places: int = 2) -> str:
-    """Write a number that is already in percent: 1.5 → +1.50 %."""
-    return DASH if value is None else f"{write(value, int(places), sign=True)} %"
-
-
-def direction(value: Number | None) -> tuple[str, str]:
-    """Return CSS class and arrow for the sign of a number."""
-    if value is None or value == 0:
-        return "", ""
-    return ("up", "▲") if value > 0 else ("down", "▼")
+for function in (money, price, quantity, percent, points, duration):
+    register.filter(function)
 
 
 @register.filter
@@ -88,7 +40,7 @@ def pnl(value: Number | None, places: int = 2) -> SafeString | str:
     # What rounds to nothing has no direction.
     shown = Decimal(str(value)).quantize(Decimal(1).scaleb(-int(places)))
     css, arrow = direction(shown)
-    return format_html('<span class="pnl {}">{} {}</span>', css, write(value, int(places), sign=True), arrow)
+    return format_html('<span class="pnl {}">{} {}</span>', css, number(value, int(places), sign=True), arrow)
 
 
 @register.filter
@@ -126,22 +78,6 @@ def utc(value: datetime | str | None, style: str = "short") -> SafeString | str:
         moment.strftime(FORMATS["full"]),
         moment.strftime(FORMATS[style]),
     )
-
-
-@register.filter
-def duration(seconds: Number | None) -> str:
-    """Write a length of time in its largest fitting unit: 12 s, 3 min, 2 h 5 min, 4 d."""
-    if seconds is None:
-        return DASH
-    total = max(0, int(seconds))
-    if total < 90:
-        return f"{total} s"
-    if total < 5400:
-        return f"{total // 60} min"
-    if total < 172_800:
-        hours, minutes = total // 3600, total % 3600 // 60
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{total // 86_400} d"
 
 
 @register.simple_tag
@@ -184,7 +120,7 @@ def icon(name: str) -> SafeString:
 
 
 @register.inclusion_tag("components/confidence.html")
-def confidence(decision: Any, text: bool = True) -> dict[str, Any]:
+def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
     """Draw confidence against break-even as a small bar with its interval."""
     value = decision.confidence
     break_even = decision.break_even
@@ -202,21 +138,21 @@ def confidence(decision: Any, text: bool = True) -> dict[str, Any]:
 
 
 @register.simple_tag
-def live(topic: str, key: Any = "", label: str = "") -> SafeString:
+def live(name: str, key: int | str = "", label: str = "") -> SafeString:
     """Render a live region: now for the page, and again whenever the topic changes."""
-    name = f"{topic}:{key}" if key != "" else topic
+    topic = topics.topic(name, key) if key != "" else name
     labelled = format_html(' role="status" aria-label="{}"', label) if label else ""
     return format_html(
         '<div class="live-region" id="{}" data-topic="{}"{}>{}</div>',
-        fragments.element_id(name),
-        name,
+        fragments.element_id(topic),
+        topic,
         labelled,
-        fragments.render(name),
+        fragments.render(topic),
     )
 
 
 @register.simple_tag(takes_context=True)
-def query(context: template.Context, **changes: Any) -> str:
+def query(context: template.Context, **changes: object) -> str:
     """Return the page's own query string with some parameters changed; None removes one."""
     parameters = context["request"].GET.copy()
     for name, value in changes.items():
@@ -228,7 +164,6 @@ def query(context: template.Context, **changes: Any) -> str:
 
 
 @register.filter
-def fill_value(fill: Any) -> Decimal:
+def fill_value(fill: Fill) -> Decimal:
     """Return what an execution was worth: quantity times price."""
-    value: Decimal = fill.quantity * fill.price
-    return value
+    return fill.quantity * fill.price

@@ -1,20 +1,18 @@
 """What only the pages of models write: timeframes, shares as lengths of bars, names of tests."""
 
-from typing import Any
-
 from django import template
 
 from dashboard.charts.svg import WIDTH, Axis
+from dashboard.formatting import humanised, whole_percent
 from market.bars import timeframe_text
 
 register = template.Library()
 SHARE = Axis(0.0, 1.0)
 
 
-@register.filter
-def timeframe(seconds: int) -> str:
-    """Write a timeframe: 300 → 5m."""
-    return timeframe_text(seconds)
+register.filter("timeframe", timeframe_text)
+for function in (whole_percent, humanised):
+    register.filter(function)
 
 
 @register.filter
@@ -30,18 +28,6 @@ def span(interval: dict[str, float]) -> float:
 
 
 @register.filter
-def whole_percent(share: float) -> int:
-    """Write a share in whole percent, rounded down: nothing is done before it is."""
-    return int(share * 100)
-
-
-@register.filter
-def humanised(name: str) -> str:
-    """Write a name of the code for people: random-walk → Random walk."""
-    return name.replace("_", " ").replace("-", " ").capitalize()
-
-
-@register.filter
-def holding(results: list[dict[str, Any]]) -> int:
+def holding(results: list[dict[str, object]]) -> int:
     """Return how many tests of a proof hold."""
     return sum(1 for row in results if row["ok"])

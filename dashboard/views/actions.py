@@ -11,6 +11,7 @@ from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Position
 from brokers.services import close_position, set_desk_state
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
@@ -24,7 +25,7 @@ def back(request: HttpRequest, fallback: str = "desk") -> HttpResponse:
     return redirect(fallback)
 
 
-@fragment("desk-state", "fragments/desk_state.html")
+@fragment(topics.DESK_STATE, "fragments/desk_state.html")
 def state_region(key: str) -> Context:
     """The desk's state: who set it, when, why, until when."""
     row = selectors.desk()

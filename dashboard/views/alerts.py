@@ -8,6 +8,7 @@ from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import person, trader, viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors
@@ -30,7 +31,7 @@ def alerts(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/alerts/list.html", context)
 
 
-@fragment("alerts", "dashboard/alerts/rows.html")
+@fragment(topics.ALERTS, "dashboard/alerts/rows.html")
 def newest(key: str) -> Context:
     """The first page of the inbox, without filters."""
     return {"page": page_of(selectors.alerts(selectors.Filters()))}
@@ -45,34 +46,34 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "dashboard/alerts/detail.html", {"pk": pk})
 
 
-@fragment("alert", "dashboard/alerts/detail_region.html", keyed=True)
+@fragment(topics.ALERT, "dashboard/alerts/detail_region.html")
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
-    found = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
-    if found is None:
+    alert = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    if alert is None:
         return None
     return {
-        "alert": found,
-        "body": selectors.body_of(found),
-        "fields": selectors.fields_of(found),
-        "advice": selectors.advice(found),
-        "replays": _replays(found),
+        "alert": alert,
+        "body": selectors.body_of(alert),
+        "fields": selectors.fields_of(alert),
+        "advice": selectors.advice(alert),
+        "replays": _replays(alert),
     }
 
 
-def _replays(found: Alert) -> QuerySet[Alert]:
-    return found.replays.only("id", "state", "received_at").order_by("-id")[:20]
+def _replays(alert: Alert) -> QuerySet[Alert]:
+    return alert.replays.only("id", "state", "received_at").order_by("-id")[:20]
 
 
 @trader
 @require_http_methods(["GET", "HEAD", "POST"])
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then take the alert in again as a new one that is decided by what is known now."""
-    found = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
+    alert = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)
     if request.method != "POST":
-        return render(request, "dashboard/alerts/replay.html", {"alert": found})
+        return render(request, "dashboard/alerts/replay.html", {"alert": alert})
     try:
-        again = replay_alert(alert=found, by=person(request))
+        again = replay_alert(alert=alert, by=person(request))
     except SourceRevoked as refusal:
         messages.error(request, f"Nothing was taken in: {refusal}.")
         return redirect("alert", pk=pk)

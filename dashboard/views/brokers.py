@@ -7,22 +7,23 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
 from brokers.models import Connection
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import accounts
 from dashboard.tasks import reconcile_one
 
 
-@fragment("brokers", "fragments/brokers.html")
+@fragment(topics.BROKERS, "fragments/brokers.html")
 def brokers_region(key: str) -> Context:
     """All connections with what they are worth."""
     return {"accounts": accounts.all_accounts()}
 
 
-@fragment("broker", "fragments/broker.html", keyed=True)
+@fragment(topics.BROKER, "fragments/broker.html")
 def broker_region(key: str) -> Context | None:
     """One connection: figures, health, settings."""
-    found = Connection.objects.filter(name=key).first()
-    return None if found is None else {"account": accounts.account_of(found)}
+    connection = Connection.objects.filter(name=key).first()
+    return None if connection is None else {"account": accounts.account_of(connection)}
 
 
 @require_safe
@@ -38,8 +39,8 @@ def broker(request: HttpRequest, name: str) -> HttpResponse:
     """Show one connection and the last comparison of books; with ?compare=1 the venue is asked anew."""
     connection = get_object_or_404(Connection.objects.select_related("reconciliation"), name=name)
     asked = "compare" in request.GET
-    found = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
-    return render(request, "dashboard/broker.html", {"connection": connection, "compared": found})
+    reconciliation = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
+    return render(request, "dashboard/broker.html", {"connection": connection, "compared": reconciliation})
 
 
 urlpatterns = [

@@ -58,10 +58,10 @@ def answer(build: Callable[[HttpRequest], dict[str, object]]) -> Callable[[HttpR
 
 def _instrument(request: HttpRequest) -> Instrument:
     symbol = request.GET.get("symbol", "")
-    found = chart.instrument_of(symbol) if symbol else None
-    if found is None:
+    instrument = chart.instrument_of(symbol) if symbol else None
+    if instrument is None:
         raise LookupError("there is no such instrument")
-    return found
+    return instrument
 
 
 @answer

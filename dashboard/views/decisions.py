@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts, decision_detail
@@ -26,8 +27,8 @@ def decisions(request: HttpRequest) -> HttpResponse:
     rows = memory.decisions(source=chosen["source"], action=chosen["action"])
     if chosen["instrument"]:
         # The id instead of a join: the index of (instrument, id) serves the order as well.
-        found = Instrument.objects.filter(symbol=chosen["instrument"]).values_list("pk", flat=True).first()
-        rows = rows.filter(instrument_id=found or 0)
+        instrument_id = Instrument.objects.filter(symbol=chosen["instrument"]).values_list("pk", flat=True).first()
+        rows = rows.filter(instrument_id=instrument_id or 0)
     page = requested_page(request, rows.defer("evidence"))
     context = {
         "page": page,
@@ -41,7 +42,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/decisions/list.html", context)
 
 
-@fragment("decisions", "dashboard/decisions/rows.html")
+@fragment(topics.DECISIONS, "dashboard/decisions/rows.html")
 def newest(key: str) -> Context:
     """The first page of decisions."""
     return {"page": page_of(memory.decisions().defer("evidence"))}
@@ -51,27 +52,27 @@ def newest(key: str) -> Context:
 @require_safe
 def decision(request: HttpRequest, pk: int) -> HttpResponse:
     """Tell one decision."""
-    found = memory.decision_detail(pk)
-    if found is None:
+    decision = memory.decision_detail(pk)
+    if decision is None:
         raise Http404("There is no such decision.")
-    alert = decision_detail.alert_of(found)
-    context = {"decision": found, "alert": alert, "body": alerts.body_of(alert) if alert else None}
+    alert = decision_detail.alert_of(decision)
+    context = {"decision": decision, "alert": alert, "body": alerts.body_of(alert) if alert else None}
     return render(request, "dashboard/decisions/detail.html", context)
 
 
-@fragment("decision", "dashboard/decisions/story.html", keyed=True)
+@fragment(topics.DECISION, "dashboard/decisions/story.html")
 def one(key: str) -> Context | None:
     """One decision with its evidence, orders and outcome as they are now."""
-    found = memory.decision_detail(int(key)) if key.isdecimal() else None
-    if found is None:
+    decision = memory.decision_detail(int(key)) if key.isdecimal() else None
+    if decision is None:
         return None
     return {
-        "decision": found,
-        "waterfall": decision_detail.waterfall(found),
-        "thin": decision_detail.is_thin(found),
-        "checks": decision_detail.checks(found),
-        "orders": decision_detail.orders_of(found),
-        "ran": decision_detail.ran(found),
+        "decision": decision,
+        "waterfall": decision_detail.waterfall(decision),
+        "thin": decision_detail.is_thin(decision),
+        "checks": decision_detail.checks(decision),
+        "orders": decision_detail.orders_of(decision),
+        "ran": decision_detail.outcome_run(decision),
     }
 
 
@@ -80,10 +81,10 @@ def one(key: str) -> Context | None:
 @require_safe
 def chart(request: HttpRequest, pk: int) -> JsonResponse:
     """Answer the candles known then and those since, with levels and fills."""
-    found = memory.decision_detail(pk)
-    if found is None:
+    decision = memory.decision_detail(pk)
+    if decision is None:
         raise Http404("There is no such decision.")
-    return JsonResponse(decision_detail.chart(found))
+    return JsonResponse(decision_detail.chart(decision))
 
 
 urlpatterns = [

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from algotrendy.permissions import viewer
 from dashboard.context import THEME_COOKIE, THEMES
+from dashboard.live import topics
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.selectors import chart, ledger, status, stream
 from market.freshness import FeedFreshness
@@ -17,25 +18,25 @@ from market.selectors import feed_freshness
 YEAR = 365 * 86_400
 
 
-@fragment("status", "fragments/status.html", pause=0.5)
+@fragment(topics.STATUS, "fragments/status.html", pause=0.5)
 def status_region(key: str) -> Context:
     """The status line of every page."""
     return {"status": status.status()}
 
 
-@fragment("positions", "fragments/positions.html")
+@fragment(topics.POSITIONS, "fragments/positions.html")
 def positions_region(key: str) -> Context:
     """The open positions."""
     return {"positions": ledger.held_positions()}
 
 
-@fragment("stream", "fragments/stream.html")
+@fragment(topics.STREAM, "fragments/stream.html")
 def stream_region(key: str) -> Context:
     """The newest decisions, one line each."""
     return {"decisions": stream.newest_decisions()}
 
 
-@fragment("desk-health", "fragments/desk_health.html")
+@fragment(topics.DESK_HEALTH, "fragments/desk_health.html")
 def health_region(key: str) -> Context:
     """Feeds, queue and connections in one strip."""
     return {
@@ -46,14 +47,14 @@ def health_region(key: str) -> Context:
     }
 
 
-@data("chart", keyed=True)
+@data(topics.CHART)
 def chart_data(key: str) -> Context | None:
     """The newest candles and marks of an open chart."""
-    found = chart.instrument_of(key)
-    return None if found is None else chart.live_chart(found)
+    instrument = chart.instrument_of(key)
+    return None if instrument is None else chart.live_chart(instrument)
 
 
-@data("equity")
+@data(topics.EQUITY)
 def equity_data(key: str) -> Context:
     """The equity now; an open curve adds it at its end."""
     worth = status.worth(status.enabled_connections()[:1])

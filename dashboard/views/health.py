@@ -6,6 +6,7 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import health as selectors
 
@@ -17,11 +18,11 @@ def health(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/health/page.html")
 
 
-@fragment("health", "dashboard/health/region.html")
+@fragment(topics.HEALTH, "dashboard/health/region.html")
 def parts(key: str) -> Context:
     """All parts and the last errors."""
-    found = selectors.parts()
-    return {"parts": found, "worst": selectors.worst(found), "troubles": selectors.troubles()}
+    parts_now = selectors.parts()
+    return {"parts": parts_now, "worst": selectors.worst(parts_now), "troubles": selectors.troubles()}
 
 
 urlpatterns = [path("health", health, name="health")]

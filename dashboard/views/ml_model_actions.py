@@ -1,7 +1,6 @@
 """What people do about models: train, cancel, promote, roll back, take out. Each says first what will happen."""
 
 from collections.abc import Callable
-from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -43,39 +42,39 @@ def train(request: HttpRequest) -> HttpResponse:
 @trader
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling does, then cancel a training."""
-    found = ml_models.run_detail(pk)
-    if found is None:
+    run = ml_models.run_detail(pk)
+    if run is None:
         raise Http404("There is no such training run.")
     if request.method != "POST":
-        return render(request, "dashboard/models/cancel.html", {"run": found})
-    if runs.cancel(found, person(request)):
+        return render(request, "dashboard/models/cancel.html", {"run": run})
+    if runs.cancel(run, person(request)):
         messages.success(request, "Cancelled. A running training stops at its next step.")
     else:
-        messages.info(request, f"Training #{pk} had ended: {found.get_state_display().lower()}.")
+        messages.info(request, f"Training #{pk} had ended: {run.get_state_display().lower()}.")
     return redirect("model_run", pk=pk)
 
 
 def _version(name: str) -> ModelVersion:
-    found = ml_models.version_named(name)
-    if found is None:
+    version = ml_models.version_named(name)
+    if version is None:
         raise Http404("There is no such version of a model.")
-    return found
+    return version
 
 
 def _ask(
     request: HttpRequest,
     template: str,
-    context: dict[str, Any],
-    act: Callable[[str], Any],
+    version: ModelVersion,
+    act: Callable[[str], object],
     done: str,
     reason: str = "",
+    **context: object,
 ) -> HttpResponse:
-    """Ask for a reason, then `act` on it; what the registry refuses is told and nothing is changed."""
+    """Ask for a reason, then `act` on it; what the registry refuses is shown and nothing is changed."""
     form = forms.ReasonForm(request.POST or None, initial={"reason": reason})
-    version: ModelVersion = context["version"]
     if request.method != "POST" or not form.is_valid():
         status = 422 if request.method == "POST" else 200
-        return render(request, template, {**context, "form": form}, status=status)
+        return render(request, template, {**context, "version": version, "form": form}, status=status)
     try:
         act(form.cleaned_data["reason"])
     except versions.CannotPromote as refusal:
@@ -95,9 +94,10 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(
         request,
         "dashboard/models/promote.html",
-        {"version": version, "champion": champion},
+        version,
         lambda reason: versions.promote(version=version, by=person(request), reason=reason),
         f"{version.name} speaks from now on.",
+        champion=champion,
     )
 
 
@@ -113,10 +113,11 @@ def roll_back(request: HttpRequest, family: str) -> HttpResponse:
     return _ask(
         request,
         "dashboard/models/roll_back.html",
-        {"version": target, "champion": versions.champion(family)},
+        target,
         lambda reason: versions.roll_back(family=family, by=person(request), reason=reason),
         f"Rolled back: {target.name} speaks again.",
         reason=f"rolled back by {request.user.get_username()}",
+        champion=versions.champion(family),
     )
 
 
@@ -129,7 +130,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     return _ask(
         request,
         "dashboard/models/retire.html",
-        {"version": version},
+        version,
         lambda reason: versions.retire(version=version, by=person(request), reason=reason),
         f"{version.name} is taken out: nobody speaks until another model is promoted.",
     )

@@ -6,6 +6,7 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
+from dashboard.live import topics
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import chart, ml_models, model_report, predictions
@@ -17,7 +18,7 @@ from mlmodels.training import schedule
 NEWEST = 25
 
 
-@fragment("training", "fragments/training.html", pause=0.5)
+@fragment(topics.TRAINING, "fragments/training.html", pause=0.5)
 def training_region(key: str) -> Context:
     """The trainings that run or wait, with step, bar and the end of the log."""
     return {"runs": [progress(run) for run in ml_models.live_runs()]}
@@ -28,7 +29,7 @@ def progress(run: TrainingRun) -> Context:
     return {"run": run, "doing": ml_models.detail_text(run), "log": ml_models.log_tail(run)}
 
 
-@fragment("models", "fragments/models.html", pause=2.0)
+@fragment(topics.MODELS, "fragments/models.html", pause=2.0)
 def models_region(key: str) -> Context:
     """Everything about models but the training's progress."""
     task = schedule.retrain_task()
@@ -43,52 +44,52 @@ def models_region(key: str) -> Context:
     }
 
 
-@fragment("desk-models", "fragments/model_line.html", pause=0.5)
+@fragment(topics.DESK_MODELS, "fragments/model_line.html", pause=0.5)
 def line_region(key: str) -> Context:
     """One line for the desk: the training in progress, or who speaks."""
     return {"line": ml_models.desk_line()}
 
 
-@fragment("model", "fragments/model.html", keyed=True, pause=2.0)
+@fragment(topics.MODEL, "fragments/model.html", pause=2.0)
 def model_region(key: str) -> Context | None:
     """What changes about a version: its state, what became of it, and how it does."""
-    found = ml_models.version_named(key)
-    if found is None:
+    version = ml_models.version_named(key)
+    if version is None:
         return None
-    champion = found.state == ModelVersion.State.CHAMPION
+    champion = version.state == ModelVersion.State.CHAMPION
     return {
-        "version": found,
-        "silent_because": ml_models.why_silent(versions.champion_status(found.family)) if champion else "",
-        "previous": versions.previous_champion(found.family) if champion else None,
-        "promotions": ml_models.promotions(found),
-        "run": TrainingRun.objects.filter(version=found).only("id").first(),
-        **model_report.live(found),
+        "version": version,
+        "silent_because": ml_models.why_silent(versions.champion_status(version.family)) if champion else "",
+        "previous": versions.previous_champion(version.family) if champion else None,
+        "promotions": ml_models.promotions(version),
+        "run": TrainingRun.objects.filter(version=version).only("id").first(),
+        **model_report.live(version),
     }
 
 
-@fragment("training-run", "fragments/training_run.html", keyed=True, pause=0.5)
+@fragment(topics.TRAINING_RUN, "fragments/training_run.html", pause=0.5)
 def run_region(key: str) -> Context | None:
     """One training with its steps and its log."""
-    found = ml_models.run_detail(int(key)) if key.isdecimal() else None
-    if found is None:
+    run = ml_models.run_detail(int(key)) if key.isdecimal() else None
+    if run is None:
         return None
     return {
-        "run": found,
-        "doing": ml_models.detail_text(found),
-        "steps": ml_models.steps_of(found),
-        "recipe": model_report.recipe(found.recipe),
-        "next": getattr(found, "successor", None),
+        "run": run,
+        "doing": ml_models.detail_text(run),
+        "steps": ml_models.steps_of(run),
+        "recipe": model_report.recipe(run.recipe),
+        "next": getattr(run, "successor", None),
     }
 
 
-@fragment("proof", "fragments/model_proof.html", pause=0.5)
+@fragment(topics.PROOF, "fragments/model_proof.html", pause=0.5)
 def proof_region(key: str) -> Context:
     """The newest run of the honesty suite, and the earlier ones."""
-    found = ml_models.proofs()
-    return {"proof": found[0] if found else None, "earlier": found[1:]}
+    proofs = ml_models.proofs()
+    return {"proof": proofs[0] if proofs else None, "earlier": proofs[1:]}
 
 
-@data("predictions", keyed=True)
+@data(topics.PREDICTIONS)
 def predictions_data(key: str) -> Context | None:
     """The newest predictions on an open chart; the key is NAME.SYMBOL."""
     name, _, symbol = key.partition(".")
@@ -113,13 +114,18 @@ def models_page(request: HttpRequest) -> HttpResponse:
 @viewer
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """Show one version with its report."""
-    found = ml_models.version_named(name)
-    if found is None:
+    version = ml_models.version_named(name)
+    if version is None:
         raise Http404("There is no such version of a model.")
-    instruments = predictions.instruments_of(found)
+    instruments = predictions.instruments_of(version)
     asked = request.GET.get("instrument", "").upper()
     chosen = next((row for row in instruments if row.symbol == asked), instruments[0] if instruments else None)
-    context = {"version": found, "instruments": instruments, "instrument": chosen, **model_report.report(found)}
+    context = {
+        "version": version,
+        "instruments": instruments,
+        "instrument": chosen,
+        **model_report.report(version),
+    }
     return render(request, "dashboard/models/version.html", context)
 
 
@@ -127,10 +133,10 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
 @viewer
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one training run."""
-    found = TrainingRun.objects.defer("log", "recipe").filter(pk=pk).first()
-    if found is None:
+    training = TrainingRun.objects.defer("log", "recipe").filter(pk=pk).first()
+    if training is None:
         raise Http404("There is no such training run.")
-    return render(request, "dashboard/models/run.html", {"run": found})
+    return render(request, "dashboard/models/run.html", {"run": training})
 
 
 @require_safe

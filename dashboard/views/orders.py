@@ -11,39 +11,40 @@ from brokers.contract import VenueUnavailable
 from brokers.models import Order
 from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
-from dashboard.selectors.order_timeline import order_life
+from dashboard.selectors.order_timeline import order_timeline
 
 CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
 
 
-@fragment("order-trouble", "fragments/order_trouble.html")
+@fragment(topics.ORDER_TROUBLE, "fragments/order_trouble.html")
 def trouble_region(key: str) -> Context:
     """Orders whose fate is not known, with what to do."""
     return {"orders": ledger.orders_in_doubt()}
 
 
-@fragment("orders", "fragments/orders.html")
+@fragment(topics.ORDERS, "fragments/orders.html")
 def orders_region(key: str) -> Context:
     """Open orders and the newest of all."""
     return {"open": ledger.open_orders(), "orders": page_of(ledger.orders()).rows}
 
 
-@fragment("order", "fragments/order.html", keyed=True)
+@fragment(topics.ORDER, "fragments/order.html")
 def order_region(key: str) -> Context | None:
     """The life of one order."""
-    found = ledger.order_detail(int(key)) if key.isdigit() else None
-    if found is None:
+    order = ledger.order_detail(int(key)) if key.isdigit() else None
+    if order is None:
         return None
-    fills = sorted(found.fills.all(), key=lambda fill: fill.pk)
+    fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
     return {
-        "order": found,
+        "order": order,
         "fills": fills,
-        "life": order_life(found, fills),
-        "decision_id": found.decision_link.decision_id if hasattr(found, "decision_link") else None,
-        "can_cancel": found.state in CANCELLABLE and not (found.parent_id and found.state == Order.State.PENDING),
+        "life": order_timeline(order, fills),
+        "decision_id": order.decision_link.decision_id if hasattr(order, "decision_link") else None,
+        "can_cancel": order.state in CANCELLABLE and not (order.parent_id and order.state == Order.State.PENDING),
     }
 
 
@@ -63,23 +64,23 @@ def orders(request: HttpRequest) -> HttpResponse:
 @viewer
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the life of one order."""
-    found = Order.objects.select_related("instrument").filter(pk=pk).first()
-    if found is None:
+    order = Order.objects.select_related("instrument").filter(pk=pk).first()
+    if order is None:
         raise Http404("no such order")
-    return render(request, "dashboard/order.html", {"order": found})
+    return render(request, "dashboard/order.html", {"order": order})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @trader
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling will do, then cancel what is left of the order."""
-    found = ledger.order_detail(pk)
-    if found is None:
+    order = ledger.order_detail(pk)
+    if order is None:
         raise Http404("no such order")
     if request.method != "POST":
-        return render(request, "dashboard/confirm/cancel.html", {"order": found})
+        return render(request, "dashboard/confirm/cancel.html", {"order": order})
     try:
-        done = cancel_order(order=found, by=person(request))
+        done = cancel_order(order=order, by=person(request))
     except CannotCancel as refusal:
         messages.error(request, f"Not cancelled: {refusal}.")
     else:
@@ -91,16 +92,16 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @trader
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the venue once more about an order in review; if it has none, reject it in the person's name."""
-    found = ledger.order_detail(pk)
-    if found is None:
+    order = ledger.order_detail(pk)
+    if order is None:
         raise Http404("no such order")
     if request.method != "POST":
-        return render(request, "dashboard/confirm/settle.html", {"order": found})
-    if found.state != Order.State.NEEDS_REVIEW:
-        messages.info(request, f"Order #{pk} needs no review: it is {found.get_state_display().lower()}.")
+        return render(request, "dashboard/confirm/settle.html", {"order": order})
+    if order.state != Order.State.NEEDS_REVIEW:
+        messages.info(request, f"Order #{pk} needs no review: it is {order.get_state_display().lower()}.")
         return redirect("order", pk=pk)
     try:
-        settled = resolve_by_hand(order=found, by=request.user.get_username())
+        settled = resolve_by_hand(order=order, by=request.user.get_username())
     except VenueUnavailable as trouble:
         messages.error(request, f"Not settled: {trouble}.")
     else:

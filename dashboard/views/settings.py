@@ -14,9 +14,9 @@ from algotrendy.permissions import ROLES, Role, admin, has_role, password_again,
 from brokers import selectors as brokers
 from brokers.desk_state import save_limits
 from brokers.models import Desk
-from dashboard import forms
+from dashboard import audit, forms
 from dashboard.accounts import sign_in
-from dashboard.selectors import audit
+from dashboard.selectors import audit as history
 from webhooks import services as webhooks
 from webhooks.models import ApiKey
 
@@ -36,7 +36,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         "is_admin": is_admin,
         "people": people() if is_admin else [],
         "keys": ApiKey.objects.order_by("revoked_at", "name")[:100] if is_admin else [],
-        "history": audit.newest() if is_admin else [],
+        "history": history.newest() if is_admin else [],
     }
     return render(request, "dashboard/settings/page.html", context)
 
@@ -87,9 +87,9 @@ def key_new(request: HttpRequest) -> HttpResponse:
     """Make a key of the JSON API and show it, once."""
     form = forms.KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        made, key = webhooks.create_key(**form.cleaned_data)
-        audit.note(person(request), made, f"made the key with scope {made.scope}")
-        return render(request, "dashboard/settings/key_made.html", {"key": key, "made": made})
+        api_key, key = webhooks.create_key(**form.cleaned_data)
+        audit.note(person(request), api_key, f"made the key with scope {api_key.scope}")
+        return render(request, "dashboard/settings/key_made.html", {"key": key, "made": api_key})
     return render(request, "dashboard/settings/key.html", {"form": form})
 
 
@@ -98,12 +98,12 @@ def key_new(request: HttpRequest) -> HttpResponse:
 @password_again
 def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then end a key for good."""
-    found = get_object_or_404(ApiKey, pk=pk, revoked_at=None)
+    key = get_object_or_404(ApiKey, pk=pk, revoked_at=None)
     if request.method != "POST":
-        return render(request, "dashboard/settings/key_revoke.html", {"key": found})
-    webhooks.revoke_key(key=found)
-    audit.note(person(request), found, "revoked the key")
-    messages.success(request, f"The key {found.name} is revoked.")
+        return render(request, "dashboard/settings/key_revoke.html", {"key": key})
+    webhooks.revoke_key(key=key)
+    audit.note(person(request), key, "revoked the key")
+    messages.success(request, f"The key {key.name} is revoked.")
     return redirect("settings")
 
 
@@ -115,23 +115,23 @@ def person_new(request: HttpRequest) -> HttpResponse:
     """Make an account and show its one-time link."""
     form = forms.PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        made = _make_person(**form.cleaned_data)
-        audit.note(person(request), made, f"made the account with the role {form.cleaned_data['role']}")
-        return _link_page(request, made)
+        user = _make_person(**form.cleaned_data)
+        audit.note(person(request), user, f"made the account with the role {form.cleaned_data['role']}")
+        return _link_page(request, user)
     return render(request, "dashboard/settings/person.html", {"form": form})
 
 
 @transaction.atomic
 def _make_person(username: str, role: str) -> User:
-    made = User(username=username, is_staff=role == Role.ADMIN.group)
-    made.set_unusable_password()
-    made.save()
-    made.groups.add(Group.objects.get(name=role))
-    return made
+    user = User(username=username, is_staff=role == Role.ADMIN.group)
+    user.set_unusable_password()
+    user.save()
+    user.groups.add(Group.objects.get(name=role))
+    return user
 
 
-def _link_page(request: HttpRequest, made: User) -> HttpResponse:
-    context = {"person": made, "link": sign_in.link_for(made, request.build_absolute_uri("/"))}
+def _link_page(request: HttpRequest, user: User) -> HttpResponse:
+    context = {"person": user, "link": sign_in.link_for(user, request.build_absolute_uri("/"))}
     return render(request, "dashboard/settings/link.html", context)
 
 
@@ -141,14 +141,14 @@ def _link_page(request: HttpRequest, made: User) -> HttpResponse:
 @password_again
 def person_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then show a one-time link for somebody who can't sign in."""
-    found = get_object_or_404(User, pk=pk, is_active=True)
-    if role_of(found) > role_of(request.user) or (found.is_superuser and not request.user.is_superuser):
+    user = get_object_or_404(User, pk=pk, is_active=True)
+    if role_of(user) > role_of(request.user) or (user.is_superuser and not request.user.is_superuser):
         messages.error(request, "Only a superuser can make a link for a superuser.")
         return redirect("settings")
     if request.method != "POST":
-        return render(request, "dashboard/settings/person_link.html", {"person": found})
-    audit.note(person(request), found, "made a one-time sign-in link")
-    return _link_page(request, found)
+        return render(request, "dashboard/settings/person_link.html", {"person": user})
+    audit.note(person(request), user, "made a one-time sign-in link")
+    return _link_page(request, user)
 
 
 urlpatterns = [

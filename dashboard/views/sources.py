@@ -1,7 +1,5 @@
 """Sources: who may send alerts. Made, changed, given a new token, revoked; and the set-up page."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -11,6 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.selectors import sources as selectors
 from webhooks import services
@@ -27,7 +26,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/sources/list.html")
 
 
-@fragment("sources", "dashboard/sources/rows.html")
+@fragment(topics.SOURCES, "dashboard/sources/rows.html")
 def all_sources(key: str) -> Context:
     """All sources with their last alert, failures and silence."""
     return {"senders": selectors.senders()}
@@ -37,20 +36,20 @@ def all_sources(key: str) -> Context:
 @viewer
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one source and what can be done with it."""
-    found = get_object_or_404(Source, pk=pk)
-    return render(request, "dashboard/sources/detail.html", {"source": found, "live": live_money(found)})
+    source = get_object_or_404(Source, pk=pk)
+    return render(request, "dashboard/sources/detail.html", {"source": source, "live": live_money(source)})
 
 
-@fragment("source", "dashboard/sources/region.html", keyed=True)
+@fragment(topics.SOURCE, "dashboard/sources/region.html")
 def one(key: str) -> Context | None:
     """One source with its newest alerts."""
-    found = selectors.sender(int(key)) if key.isdecimal() else None
-    if found is None:
+    sender = selectors.sender(int(key)) if key.isdecimal() else None
+    if sender is None:
         return None
-    return {"sender": found, "source": found.source, "alerts": selectors.newest_alerts(found.source.pk)}
+    return {"sender": sender, "source": sender.source, "alerts": selectors.newest_alerts(sender.source.pk)}
 
 
-@fragment("source-setup", "dashboard/sources/first_alert.html", keyed=True)
+@fragment(topics.SOURCE_SETUP, "dashboard/sources/first_alert.html")
 def first_alert(key: str) -> Context | None:
     """The newest alerts of a source as the set-up page waits for them."""
     if not key.isdecimal():
@@ -65,12 +64,12 @@ def new(request: HttpRequest) -> HttpResponse:
     """Make a source and show its address, once."""
     form = forms.SourceForm(request.POST or None, initial=_initial())
     if request.method == "POST" and form.is_valid():
-        made, token = services.create_source(**form.settings(), by=person(request))
-        return setup_page(request, made, token)
+        source, token = services.create_source(**form.settings(), by=person(request))
+        return setup_page(request, source, token)
     return render(request, "dashboard/sources/form.html", {"form": form})
 
 
-def _initial() -> dict[str, Any]:
+def _initial() -> dict[str, object]:
     """Return what a new source starts with: the only connection, if there is but one."""
     field = forms.SourceForm.base_fields["connection"]
     known = list(field.queryset.filter(enabled=True)[:2])  # type: ignore[attr-defined]
@@ -82,27 +81,27 @@ def _initial() -> dict[str, Any]:
 @password_again
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a source. What it may do with money changes at once, for alerts decided from now on."""
-    found = get_object_or_404(Source, pk=pk)
-    form = forms.SourceForm(request.POST or None, instance=found)
+    source = get_object_or_404(Source, pk=pk)
+    form = forms.SourceForm(request.POST or None, instance=source)
     if request.method == "POST" and form.is_valid():
-        services.update_source(source=found, by=person(request), **form.settings())
-        messages.success(request, f"{found.name} is changed.")
+        services.update_source(source=source, by=person(request), **form.settings())
+        messages.success(request, f"{source.name} is changed.")
         return redirect("source", pk=pk)
-    return render(request, "dashboard/sources/form.html", {"form": form, "source": found})
+    return render(request, "dashboard/sources/form.html", {"form": form, "source": source})
 
 
-def setup_page(request: HttpRequest, found: Source, token: str | None = None) -> HttpResponse:
+def setup_page(request: HttpRequest, source: Source, token: str | None = None) -> HttpResponse:
     """Show how to connect a source; `token` only in the answer to the request that made it."""
     url = webhook_url(token or "…")
     context = {
-        "source": found,
+        "source": source,
         "url": url,
         "token": token,
         "is_public": url.startswith("https://"),
         "templates": message_templates.TEMPLATES,
         "addresses": TRADINGVIEW_ADDRESSES,
         "test_message": message_templates.TEST_MESSAGE,
-        "live_money": live_money(found),
+        "live_money": live_money(source),
     }
     response = render(request, "dashboard/sources/setup.html", context)
     response["Cache-Control"] = "no-store"
@@ -117,25 +116,25 @@ def setup(request: HttpRequest, pk: int) -> HttpResponse:
     return setup_page(request, get_object_or_404(Source.objects.select_related("connection"), pk=pk))
 
 
-def live_money(found: Source) -> bool:
+def live_money(source: Source) -> bool:
     """Return whether alerts of this source can move real money."""
-    return found.connection.mode == "live" and found.policy != "shadow"
+    return source.connection.mode == "live" and source.policy != "shadow"
 
 
 def _working(pk: int) -> Source:
     """Return a source that is not revoked."""
-    found = get_object_or_404(Source.objects.select_related("connection"), pk=pk)
-    if found.revoked_at:
+    source = get_object_or_404(Source.objects.select_related("connection"), pk=pk)
+    if source.revoked_at:
         raise Http404("This source is revoked for good.")
-    return found
+    return source
 
 
 def _own(pk: int) -> Source:
     """Return a source whose token and secret can be changed: the demo's are the desk's own."""
-    found = _working(pk)
-    if found.is_demo:
+    source = _working(pk)
+    if source.is_demo:
         raise Http404("The demo's address is not for anybody else.")
-    return found
+    return source
 
 
 @require_http_methods(READ_AND_POST)
@@ -143,10 +142,10 @@ def _own(pk: int) -> Source:
 @password_again
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then give the source a new token; the old one goes on for a while."""
-    found = _own(pk)
+    source = _own(pk)
     if request.method != "POST":
-        return render(request, "dashboard/sources/rotate.html", {"source": found})
-    return setup_page(request, found, services.rotate_token(source=found, by=person(request)))
+        return render(request, "dashboard/sources/rotate.html", {"source": source})
+    return setup_page(request, source, services.rotate_token(source=source, by=person(request)))
 
 
 @require_http_methods(READ_AND_POST)
@@ -154,15 +153,15 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 @password_again
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a secret in the body of every message of this source, or no longer."""
-    found = _own(pk)
+    source = _own(pk)
     form = forms.SecretForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         value = form.cleaned_data["secret"]
-        services.set_body_secret(source=found, secret=value, by=person(request))
+        services.set_body_secret(source=source, secret=value, by=person(request))
         what = "Every message must carry the new secret from now on." if value else "No body secret is asked for."
         messages.success(request, what)
         return redirect("source", pk=pk)
-    return render(request, "dashboard/sources/secret.html", {"form": form, "source": found})
+    return render(request, "dashboard/sources/secret.html", {"form": form, "source": source})
 
 
 @require_http_methods(READ_AND_POST)
@@ -170,11 +169,11 @@ def secret(request: HttpRequest, pk: int) -> HttpResponse:
 @password_again
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what revoking does, then end the source's tokens for good."""
-    found = _working(pk)
+    source = _working(pk)
     if request.method != "POST":
-        return render(request, "dashboard/sources/revoke.html", {"source": found})
-    services.revoke(source=found, by=person(request))
-    messages.success(request, f"{found.name} is revoked: its address answers 404 from now on.")
+        return render(request, "dashboard/sources/revoke.html", {"source": source})
+    services.revoke(source=source, by=person(request))
+    messages.success(request, f"{source.name} is revoked: its address answers 404 from now on.")
     return redirect("sources")
 
 
@@ -182,13 +181,13 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 @trader
 def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
     """Take in an alert as if the source had sent it."""
-    found = _working(pk)
+    source = _working(pk)
     form = forms.TestAlertForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        taken = services.send_test(source=found, by=person(request), **form.cleaned_data)
+        taken = services.send_test(source=source, by=person(request), **form.cleaned_data)
         messages.success(request, f"Test alert #{taken.pk} was taken in.")
         return redirect("alert", pk=taken.pk)
-    context = {"form": form, "source": found, "live_money": live_money(found)}
+    context = {"form": form, "source": source, "live_money": live_money(source)}
     return render(request, "dashboard/sources/test.html", context)
 
 
@@ -196,12 +195,12 @@ def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
 @admin
 def remove_demo(request: HttpRequest) -> HttpResponse:
     """Say what goes with the demo, then take it away."""
-    found = demo.footprint()
-    if found is None:
+    footprint = demo.footprint()
+    if footprint is None:
         messages.info(request, "There is no demo on this desk.")
         return redirect("sources")
     if request.method != "POST":
-        return render(request, "dashboard/sources/remove_demo.html", {"footprint": found})
+        return render(request, "dashboard/sources/remove_demo.html", {"footprint": footprint})
     demo.remove(by=person(request))
     messages.success(request, "The demo is gone, with everything it left. It does not come back by itself.")
     return redirect("sources")

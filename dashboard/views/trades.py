@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 
 from algotrendy.permissions import viewer
 from brokers.models import Trade
+from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.paging import Page, page_of, requested_page
 from dashboard.selectors import ledger
@@ -20,21 +21,21 @@ def with_decisions(page: Page[Trade]) -> Context:
     return {"rows": [(row, opened_by.get(row.pk)) for row in page.rows], "page": page}
 
 
-@fragment("trades", "fragments/trades.html")
+@fragment(topics.TRADES, "fragments/trades.html")
 def trades_region(key: str) -> Context:
     """The newest trades."""
     return {**with_decisions(page_of(ledger.trades())), "record": ledger.record()}
 
 
-@fragment("trade", "fragments/trade.html", keyed=True)
+@fragment(topics.TRADE, "fragments/trade.html")
 def trade_region(key: str) -> Context | None:
     """One round trip: figures, fills, orders."""
-    found = ledger.trade_detail(int(key)) if key.isdigit() else None
-    if found is None:
+    trade = ledger.trade_detail(int(key)) if key.isdigit() else None
+    if trade is None:
         return None
-    fills = sorted(found.fills.all(), key=lambda fill: fill.pk)
+    fills = sorted(trade.fills.all(), key=lambda fill: fill.pk)
     order_ids = list(dict.fromkeys(fill.order_id for fill in fills))
-    return {"trade": found, "fills": fills, "decision_ids": ledger.decision_ids_of_orders(order_ids)}
+    return {"trade": trade, "fills": fills, "decision_ids": ledger.decision_ids_of_orders(order_ids)}
 
 
 @require_safe
@@ -56,10 +57,10 @@ def trades(request: HttpRequest) -> HttpResponse:
 @viewer
 def trade(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one round trip."""
-    found = Trade.objects.select_related("instrument").filter(pk=pk).first()
-    if found is None:
+    trade = Trade.objects.select_related("instrument").filter(pk=pk).first()
+    if trade is None:
         raise Http404("no such trade")
-    return render(request, "dashboard/trade.html", {"trade": found})
+    return render(request, "dashboard/trade.html", {"trade": trade})
 
 
 urlpatterns = [

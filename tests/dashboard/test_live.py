@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
-from unittest import mock
 
 import pytest
 import redis
@@ -30,8 +29,6 @@ from dashboard.live.updates import MAX_PENDING, Subscriber, Update, changes, nex
 from tests.support import pages as make
 
 Json = dict[str, Any]
-SIGNAL_FIELDS = ("instrument_id", "timeframe", "open_time", "feed_id", "order_id", "fill_id", "trade_id",
-                 "connection_id", "decision_id", "alert_id", "run_id", "proof_id", "family")  # fmt: skip
 
 
 def message(topic: str, content: str) -> FragmentMessage:
@@ -410,19 +407,7 @@ def test_a_change_reaches_the_pages_that_it_concerns() -> None:
     assert related({"brokers"}, {"broker:paper", "chart:BTCUSDT"}) == {"broker:paper"}
 
 
-def test_every_hinted_topic_is_a_region_of_some_page() -> None:
-    fragments.load()
-    sent: set[str] = set()
-    chart = mock.patch.object(publisher, "chart_topic", return_value="chart:BTCUSDT")
-    with chart, mock.patch.object(publisher, "send", lambda *topics: sent.update(topics)):
-        for _, receiver in publisher.RECEIVERS:
-            receiver(**dict.fromkeys(SIGNAL_FIELDS, 1), decision_ids=[1], state="filled")
-    for topic in sent - {"marks", "registry", "predicted"}:
-        fragments.find(topic)
-
-
 def test_topics_that_do_not_exist_are_left_out() -> None:
-    fragments.load()
     asked = b"topics=status,nosuch,order,order%3A7,chart%3ABTCUSDT,status%3A1"
     assert consumers.topics_of(asked) == {"status", "order:7", "chart:BTCUSDT"}
     assert consumers.topics_of(b"") == frozenset()
@@ -431,7 +416,6 @@ def test_topics_that_do_not_exist_are_left_out() -> None:
 
 
 def test_the_page_and_the_socket_show_the_same(db: None) -> None:
-    fragments.load()
     html = make.signed_in(make.person("viewer")).get("/trades").content.decode()
     found = produce("trades")
     assert found is not None

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
+import dashboard.urls  # noqa: F401 (registers the live regions, as `algotrendy.asgi` does)
 from brokers.models import Connection, Fill, Order, Trade
 from market.models import Candle, Feed, Instrument, Quote
 from memory.models import Decision

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         """Take whether to do without the demo."""
         parser.add_argument("--clean", action="store_true", help="No demo source.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Prepare; a desk that has everything stays as it is.
 
         Steps go to standard error, one JSON line with the sign-in link (or null) to standard output.

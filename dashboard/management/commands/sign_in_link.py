@@ -22,7 +22,7 @@ class Command(BaseCommand):
             help="Also remove the user's authenticator app, passkeys and recovery codes.",
         )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Print the link alone, so that scripts can read it."""
         user = User.objects.filter(username=options["username"], is_active=True).first()
         if user is None:

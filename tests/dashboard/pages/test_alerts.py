@@ -13,11 +13,6 @@ from webhooks.models import Alert
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _regions() -> None:
-    fragments.load()
-
-
 @pytest.fixture
 def viewer():
     return signed_in(person("viewer"))

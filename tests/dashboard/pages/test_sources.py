@@ -24,11 +24,6 @@ FORM = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _regions() -> None:
-    fragments.load()
-
-
 @pytest.fixture
 def admin():
     cache.clear()
