@@ -9,9 +9,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 
+# How long an example may take says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.load_profile("desk")
 _folder = tempfile.TemporaryDirectory(prefix="desk-tests-", ignore_cleanup_errors=True)
 DATA = Path(_folder.name).resolve()
 for _name in [name for name in os.environ if name.startswith("ALGOTRENDY_")]:
@@ -32,6 +36,12 @@ def pytest_configure() -> None:
         )
     # Hashing that is slow on purpose would be most of what the tests do.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Let each worker of pytest-xdist choose a folder of its own: it must not begin with settings of ours."""
+    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session")

@@ -7,66 +7,22 @@ from collections.abc import Iterator
 import psutil
 import pytest
 import redis
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from algotrendy import paths
-from algotrendy.testing import find_chromium, running_desk
 from benchmarks._desk import Bench
 from dashboard.live.messages import HINTS_CHANNEL
-from tests.support.browser import ARGUMENTS, PATIENCE, PHONE, WIDE, Complaints, Visit, not_reloaded, wait_for
+from tests.support.browser import WIDE, Complaints, Visit, not_reloaded, wait_for
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE)
 
 PAGES = ["/", "/alerts", "/decisions", "/trades", "/orders", "/brokers", "/sources", "/health", "/settings",
          "/desk/state", "/brokers/paper"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with running_desk(tmp_path_factory.mktemp("browser") / "var") as desk:
-        running = Bench(desk)
-        running.wait_for_prices()
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
 def webhook(bench: Bench) -> str:
     return bench.source("Browser")
-
-
-@pytest.fixture(scope="module")
-def cookie(bench: Bench) -> str:
-    return bench.session()
-
-
-@pytest.fixture
-def visit(bench: Bench, chromium: Browser, cookie: str) -> Iterator[Visit]:
-    """Somebody signed in, at a wide screen. Errors of the browser fail the test."""
-    yield from _visit(bench, chromium, cookie, WIDE)
-
-
-@pytest.fixture
-def phone(bench: Bench, chromium: Browser, cookie: str) -> Iterator[Visit]:
-    yield from _visit(bench, chromium, cookie, PHONE)
-
-
-def _visit(bench: Bench, chromium: Browser, cookie: str, size: dict[str, int]) -> Iterator[Visit]:
-    context = chromium.new_context(viewport=size)  # type: ignore[arg-type]
-    context.add_cookies([{"name": "sessionid", "value": cookie, "url": bench.desk.url}])
-    visit = Visit(bench, context)
-    yield visit
-    context.close()
-    assert not visit.complaints, visit.complaints
 
 
 def test_the_first_person_signs_in_by_the_link_and_chooses_a_password(bench: Bench, chromium: Browser) -> None:

@@ -1,18 +1,15 @@
 """The pages of models in a real browser: a training moves live, who speaks changes, predictions are drawn."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import expect
 
 from algotrendy.locks import key
-from algotrendy.testing import find_chromium, running_desk
 from benchmarks._desk import Bench
-from tests.support.browser import ARGUMENTS, PATIENCE, PHONE, WIDE, Visit, not_reloaded
+from tests.support.browser import PHONE, Visit, not_reloaded
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE)
 LOCK = "mlmodels.training"
 NAME = "20250101_000000"
 FAMILY = "reversal-5m-real"
@@ -46,33 +43,10 @@ make.predictions(made, Instrument.objects.get(symbol="BTCUSDT"), 30)
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with running_desk(tmp_path_factory.mktemp("models") / "var") as desk:
-        running = Bench(desk)
-        running.wait_for_prices()
-        # As if a training ran: the desk takes a running row for dead once this lock is free.
-        running.rows("SELECT pg_advisory_lock(%s)", [key(LOCK)])
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(bench: Bench, chromium: Browser) -> Iterator[Visit]:
-    """An admin at a wide screen. Errors of the browser fail the test."""
-    context = chromium.new_context(viewport=WIDE)
-    context.add_cookies([{"name": "sessionid", "value": bench.session(), "url": bench.desk.url}])
-    found = Visit(bench, context)
-    yield found
-    context.close()
-    assert not found.complaints, found.complaints
+def bench(bench: Bench) -> Bench:
+    """A desk as if a training ran: it takes a running row for dead once this lock is free."""
+    bench.rows("SELECT pg_advisory_lock(%s)", [key(LOCK)])
+    return bench
 
 
 def run(bench: Bench, code: str, **names: Any) -> str:

@@ -1,64 +1,29 @@
 """The way in and the set-up of a source in a real browser: link, password, second factor, passkey, first alert."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, StorageState, expect
 
-from algotrendy.testing import find_chromium, running_desk
 from benchmarks._desk import Bench
-from tests.support.browser import ARGUMENTS, PATIENCE, PHONE, WIDE, Complaints, Visit, not_reloaded
+from tests.support.browser import (
+    PASSWORD,
+    PHONE,
+    WIDE,
+    Complaints,
+    Visit,
+    choose_password,
+    not_reloaded,
+    visiting,
+)
 
 pytestmark = pytest.mark.browser
-expect.set_options(timeout=PATIENCE)
-PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with running_desk(tmp_path_factory.mktemp("pages") / "var") as desk:
-        running = Bench(desk)
-        running.wait_for_prices()
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def signed_in(bench: Bench, chromium: Browser) -> Any:
-    """The first admin's browser, after the one-time link and the choice of a password."""
-    context = chromium.new_context(viewport=WIDE)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(bench.desk.manage("sign_in_link").strip())
-    page.get_by_role("button", name="Sign in as admin").click()
-    page.fill("input[name=new_password1]", PASSWORD)
-    page.fill("input[name=new_password2]", PASSWORD)
-    page.get_by_role("button", name="Set password").click()
-    expect(page.locator(".statusbar")).to_contain_text("Equity")
-    state = context.storage_state()
-    context.close()
-    return state
 
 
 @pytest.fixture
-def visit(bench: Bench, chromium: Browser, signed_in: Any) -> Iterator[Visit]:
-    """The first admin at a wide screen. Errors of the browser fail the test."""
-    context = chromium.new_context(viewport=WIDE, storage_state=signed_in)
-    found = Visit(bench, context)
-    yield found
-    context.close()
-    assert not found.complaints, found.complaints
+def visit(admin: Visit) -> Visit:
+    return admin
 
 
 def confirm(page: Page) -> None:
@@ -124,7 +89,7 @@ def test_a_second_factor_is_added_and_then_asked_for(bench: Bench, chromium: Bro
     context = chromium.new_context(viewport=WIDE)
     page, complaints = context.new_page(), Complaints()
     complaints.watch(page)
-    _enter(page, link)
+    choose_password(page, link)
     page.goto(f"{bench.desk.url}/settings")
     page.get_by_role("link", name="Add an authenticator app").click()
     confirm(page)
@@ -153,7 +118,7 @@ def test_a_passkey_signs_in_without_a_password(bench: Bench, chromium: Browser) 
     page, complaints = context.new_page(), Complaints()
     complaints.watch(page)
     _authenticator(page)
-    _enter(page, _new_person(bench, "pia").replace("127.0.0.1", "localhost"))
+    choose_password(page, _new_person(bench, "pia").replace("127.0.0.1", "localhost"))
     page.goto(f"{named}/accounts/2fa/webauthn/add/")
     confirm(page)
     page.check("input[name=passwordless]")
@@ -205,20 +170,17 @@ PHONE_PAGES = ("/sources/1", "/sources/1/setup", "/sources/new", "/settings/keys
 
 
 def test_set_up_and_account_pages_do_not_scroll_sideways_on_a_phone(
-    bench: Bench, chromium: Browser, signed_in: Any
+    bench: Bench, chromium: Browser, signed_in: StorageState
 ) -> None:
     bench.source("Narrow")
-    context = chromium.new_context(viewport=PHONE, storage_state=signed_in)
-    visit = Visit(bench, context)
-    page = visit.open("/sources")
-    for path in PHONE_PAGES:
-        page.goto(bench.desk.url + path)
-        confirm(page)
-        expect(page.locator("h1").first).to_be_attached()
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, path
-    context.close()
-    assert not visit.complaints, visit.complaints
+    with visiting(bench, chromium, PHONE, state=signed_in) as visit:
+        page = visit.open("/sources")
+        for path in PHONE_PAGES:
+            page.goto(bench.desk.url + path)
+            confirm(page)
+            expect(page.locator("h1").first).to_be_attached()
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, path
 
 
 def code_of(secret: str) -> str:
@@ -236,15 +198,6 @@ def _new_person(bench: Bench, name: str) -> str:
     )
     bench.desk.manage("shell", "-v", "0", "-c", code)
     return bench.desk.manage("sign_in_link", name).strip()
-
-
-def _enter(page: Page, link: str) -> None:
-    page.goto(link)
-    page.get_by_role("button", name="Sign in as").click()
-    page.fill("input[name=new_password1]", PASSWORD)
-    page.fill("input[name=new_password2]", PASSWORD)
-    page.get_by_role("button", name="Set password").click()
-    expect(page.locator(".statusbar")).to_contain_text("Equity")
 
 
 def _password(page: Page, bench: Bench, name: str) -> None:

@@ -1,58 +1,28 @@
 """A desk that trains by itself: the first model, the schedule edited in the admin, and a worker that is killed."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from algotrendy.testing import find_chromium, running_desk, wait_until
+from algotrendy.testing import wait_until
 from benchmarks._desk import Bench
-from tests.support.browser import ARGUMENTS, PATIENCE, WIDE, Visit, not_reloaded
+from tests.support.browser import Visit, not_reloaded
 
 pytestmark = [pytest.mark.browser, pytest.mark.spine]
-expect.set_options(timeout=PATIENCE)
-PASSWORD = "correct horse battery staple"
 FAMILY = "reversal-5s-simulated"
 TRAINING_SECONDS = 180.0  # on a busy machine; a quiet one takes ten
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    env = {"ALGOTRENDY_SIMULATED_HISTORY": "11520"}
-    with running_desk(tmp_path_factory.mktemp("training") / "var", env=env) as desk:
-        running = Bench(desk)
-        running.wait_for_prices()
-        yield running
-        running.close()
-
-
-@pytest.fixture(scope="module")
-def signed_in(bench: Bench) -> Iterator[tuple[Browser, Any]]:
-    """A browser, and the state of the first admin's session with a password given just now."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        page = browser.new_context(viewport=WIDE).new_page()
-        page.set_default_timeout(PATIENCE)
-        page.goto(bench.desk.manage("sign_in_link").strip())
-        page.get_by_role("button", name="Sign in as admin").click()
-        page.fill("input[name=new_password1]", PASSWORD)
-        page.fill("input[name=new_password2]", PASSWORD)
-        page.get_by_role("button", name="Set password").click()
-        expect(page.locator(".statusbar")).to_contain_text("Equity")
-        yield browser, page.context.storage_state()
-        browser.close()
+def desk_environment() -> dict[str, str]:
+    return {"ALGOTRENDY_SIMULATED_HISTORY": "11520"}
 
 
 @pytest.fixture
-def visit(bench: Bench, signed_in: tuple[Browser, Any]) -> Iterator[Visit]:
-    browser, state = signed_in
-    context = browser.new_context(viewport=WIDE, storage_state=state)
-    found = Visit(bench, context)
-    yield found
-    context.close()
-    assert not found.complaints, found.complaints
+def visit(admin: Visit) -> Visit:
+    return admin
 
 
 def runs(bench: Bench, *, trigger: str = "", state: str = "") -> list[int]:

@@ -1,10 +1,12 @@
 """A real browser on a real desk. What it complains about (errors, a violated policy) fails the test."""
 
+import contextlib
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, StorageState, expect
 
 from algotrendy.testing import wait_until
 from benchmarks._desk import Bench, post
@@ -20,6 +22,7 @@ ARGUMENTS = [
 ]
 WIDE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+PASSWORD = "correct horse battery staple"
 PATIENCE = 45_000  # milliseconds; on a quiet machine everything takes a fraction of a second
 # What Chromium says when a page is left while its socket still opens: nothing is wrong with either.
 LEFT_EARLY = "WebSocket is closed before the connection is established"
@@ -66,6 +69,35 @@ class Visit:
         status, answer = post(url, json.dumps({"id": f"browser-{next(_numbers)}"} | fields))
         assert status in (200, 202), answer
         return int(answer["alert"])
+
+
+@contextlib.contextmanager
+def visiting(
+    bench: Bench,
+    chromium: Browser,
+    size: dict[str, int],
+    *,
+    cookie: str = "",
+    state: StorageState | None = None,
+) -> Iterator[Visit]:
+    """Open a window, signed in by a session's cookie or a browser's state; its complaints fail the test."""
+    context = chromium.new_context(viewport=size, storage_state=state)
+    if cookie:
+        context.add_cookies([{"name": "sessionid", "value": cookie, "url": bench.desk.url}])
+    visit = Visit(bench, context)
+    yield visit
+    context.close()
+    assert not visit.complaints, visit.complaints
+
+
+def choose_password(page: Page, link: str) -> None:
+    """Sign in by a one-time link and choose PASSWORD."""
+    page.goto(link)
+    page.get_by_role("button", name="Sign in as").click()
+    page.fill("input[name=new_password1]", PASSWORD)
+    page.fill("input[name=new_password2]", PASSWORD)
+    page.get_by_role("button", name="Set password").click()
+    expect(page.locator(".statusbar")).to_contain_text("Equity")
 
 
 def wait_for(page: Page, condition: Any, what: str) -> None:
