@@ -1,4 +1,4 @@
-"""Taking the demo away: all of it where nobody else traded beside it, else only its voice."""
+"""Taking the demo away: all of it where nobody else traded beside it, else only its access."""
 
 from dataclasses import dataclass
 
@@ -86,7 +86,7 @@ def _remove(by: AbstractBaseUser | None) -> None:
         if source is None:
             return
         if _is_shared(source):
-            _silence(source)
+            _revoke(source)
         else:
             _erase(source)
         setup, _ = Setup.objects.get_or_create(id=1)
@@ -112,7 +112,7 @@ def _stop_everybody() -> None:
         cursor.execute(f"LOCK TABLE {', '.join(tables)} IN EXCLUSIVE MODE")
 
 
-def _silence(source: Source) -> None:
+def _revoke(source: Source) -> None:
     Source.objects.filter(pk=source.pk).update(revoked_at=timezone.now())
     Tally.objects.filter(source=source.slug).delete()
 

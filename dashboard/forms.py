@@ -25,7 +25,7 @@ class DeskForm(forms.Form):
 
 
 class SourceForm(forms.ModelForm[Source]):
-    """What may be said about a source, without its secrets."""
+    """What can be set of a source, without its secrets."""
 
     networks = forms.CharField(
         required=False,
@@ -195,7 +195,7 @@ class KeyForm(DeskForm):
     )
 
     def clean_name(self) -> str:
-        """Keep names apart, so that a key can be told in the log."""
+        """Keep names apart, so that a key can be recognised in the log."""
         name: str = self.cleaned_data["name"].strip()
         if ApiKey.objects.filter(name=name).exists():
             raise forms.ValidationError("There is a key of this name already.")

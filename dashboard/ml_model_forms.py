@@ -42,8 +42,8 @@ class TrainForm(DeskForm):
         self._offer("family", [(name, market_text(key)) for name, key in self.keys.items()])
         self._offer("profile", [row[:2] for row in self.PROFILES])
         self._offer("estimator", [(name, name) for name in NAMES])
-        asked = next((key for key in keys if key.slug == self.initial.get("family")), None)
-        self.initial["family"] = market_name(asked) if asked else ""
+        preset = next((key for key in keys if key.slug == self.initial.get("family")), None)
+        self.initial["family"] = market_name(preset) if preset else ""
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         self.fields[name].choices = choices  # type: ignore[attr-defined]

@@ -77,7 +77,7 @@ class Dot:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """What was said against what came true; on the diagonal both are equal."""
+    """Predicted probability against observed frequency; on the diagonal both are equal."""
 
     frame: Frame
     dots: tuple[Dot, ...]

@@ -26,10 +26,10 @@ BAD_TOPICS = 4400
 
 
 def topics_of(query: bytes) -> frozenset[str]:
-    """Return the topics that "topics=a,b:1" asks for; those that don't exist are left out."""
-    asked = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
+    """Return the topics that "topics=a,b:1" names; those that don't exist are left out."""
+    requested = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
     topics = set()
-    for topic in asked[:MAX_TOPICS]:
+    for topic in requested[:MAX_TOPICS]:
         with contextlib.suppress(fragments.UnknownTopic):
             fragments.find(topic)
             topics.add(topic)
@@ -37,7 +37,7 @@ def topics_of(query: bytes) -> frozenset[str]:
 
 
 class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Sends the regions that a page shows to signed-in viewers, and asks again who they are every minute."""
+    """Sends the regions that a page shows to signed-in viewers, and checks again who they are every minute."""
 
     # Messages come from the hub: no subscription of its own in Valkey, which may be away.
     channel_layer_alias = "none"

@@ -3,7 +3,7 @@
 A hint makes topics dirty. The hub gathers them for a moment, renders each changed region once, whoever looks at
 it, and hands the message to every socket that asked for the topic. A socket keeps only the newest message of each
 topic, so a slow reader skips states instead of falling behind. Hints may be lost (Valkey restarts) and the
-database may be away: everything watched is asked for again every few seconds, and the sockets are told while it
+database may be away: everything watched is read again every few seconds, and the sockets are notified while it
 can't be.
 """
 
@@ -34,7 +34,7 @@ from dashboard.live.updates import Subscriber, Update, next_update
 logger = logging.getLogger(__name__)
 GATHER_SECONDS = 0.05
 REFETCH_SECONDS = 10.0
-# Without hints the pages live on asking alone.
+# Without hints the pages live on reading alone.
 REFETCH_WITHOUT_HINTS = 2.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 AWAY_SECONDS = 1.0
@@ -83,7 +83,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._version = 0
-        self._hearing = False
+        self._has_hints = False
         self._stale_since: str | None = None
         self._last_good = _now()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="desk-live")
@@ -95,15 +95,15 @@ class Hub:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the sockets were told that the database does not answer."""
+        """Whether the sockets were notified that the database does not answer."""
         return self._stale_since is not None
 
     def join(self, subscriber: Subscriber) -> None:
         """Start sending to `subscriber`: what is known at once, the rest as soon as it is rendered."""
         hello = Hello(type="hello", epoch=self.epoch, now=_now())
-        subscriber.say("hello", json.dumps(hello))
+        subscriber.put("hello", json.dumps(hello))
         if self._stale_since:
-            subscriber.say("state", self._state_text())
+            subscriber.put("state", self._state_text())
         for topic in sorted(subscriber.topics):
             self._watchers.setdefault(topic, set()).add(subscriber)
             if topic in self._latest:
@@ -154,20 +154,20 @@ class Hub:
             try:
                 async with client.pubsub() as pubsub:
                     await pubsub.subscribe(HINTS_CHANNEL)
-                    self._hearing, attempt = True, 0
+                    self._has_hints, attempt = True, 0
                     self.mark(self._watchers)
                     async for message in pubsub.listen():
-                        self._hear(message)
+                        self._take_hint(message)
             except (redis.RedisError, OSError) as error:
                 logger.info("no hints: %s", error)
             finally:
-                self._hearing = False
+                self._has_hints = False
                 with contextlib.suppress(Exception):
                     await client.aclose()
             await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
             attempt += 1
 
-    def _hear(self, message: dict[str, object]) -> None:
+    def _take_hint(self, message: dict[str, object]) -> None:
         if message["type"] != "message":
             return
         with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -175,7 +175,7 @@ class Hub:
 
     async def _refetch(self) -> None:
         while True:
-            await asyncio.sleep(REFETCH_SECONDS if self._hearing else REFETCH_WITHOUT_HINTS)
+            await asyncio.sleep(REFETCH_SECONDS if self._has_hints else REFETCH_WITHOUT_HINTS)
             self.mark(self._watchers)
 
     async def _watch(self) -> None:
@@ -254,18 +254,18 @@ class Hub:
         self._last_good = _now()
         if self._stale_since is not None:
             self._stale_since = None
-            self._tell_state()
+            self._broadcast_state()
 
     def _away(self, reason: str) -> None:
         if self._stale_since is None:
             logger.warning("the database did not answer: %s", reason)
             self._stale_since = self._last_good
-            self._tell_state()
+            self._broadcast_state()
 
-    def _tell_state(self) -> None:
+    def _broadcast_state(self) -> None:
         everyone = {subscriber for watchers in self._watchers.values() for subscriber in watchers}
         for subscriber in everyone:
-            subscriber.say("state", self._state_text())
+            subscriber.put("state", self._state_text())
 
     def _state_text(self) -> str:
         state: StateMessage = {

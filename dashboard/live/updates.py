@@ -104,7 +104,7 @@ class Subscriber:
             del self._pending[next(iter(self._pending))]
         self._ready.set()
 
-    def say(self, name: str, text: str) -> None:
+    def put(self, name: str, text: str) -> None:
         """Keep a message that is no topic: hello, or the state of the connection."""
         self.offer(f"!{name}", Update(0, text))
 

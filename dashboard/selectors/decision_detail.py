@@ -57,13 +57,13 @@ def level_name(decision: Decision, name: str) -> str:
     named = {
         "desk": "The whole desk",
         "source": f"Source {decision.source}",
-        "instrument and side": f"{decision.source}, {decision.instrument.symbol} {asked_side(decision)}",
+        "instrument and side": f"{decision.source}, {decision.instrument.symbol} {weighed_side(decision)}",
     }
     return named.get(name, name.capitalize())
 
 
-def asked_side(decision: Decision) -> str:
-    """Return the side whose odds were weighed: the one asked for, or the one held when closing."""
+def weighed_side(decision: Decision) -> str:
+    """Return the side whose odds were weighed: the signal's own, or the one held when closing."""
     outcome = outcome_of(decision)
     return decision.intent if decision.intent != Intent.FLAT or outcome is None else outcome.side
 

@@ -208,18 +208,16 @@ def memory_part() -> Part:
 
 
 def model_parts() -> list[Part]:
-    """Each market with who speaks about it, whether that is out of date, and how the last training went."""
+    """Each market with its champion, whether that is expired, and how the last training went."""
     return [_model(family) for family in ml_models.family_states()]
 
 
 def _model(family: ml_models.FamilyState) -> Part:
-    name, speaking, last = f"Model {family.key.slug}", family.speaking, family.last
+    name, current, last = f"Model {family.key.slug}", family.speaking, family.last
     link = reverse("models")
-    champion = speaking.champion
+    champion = current.champion
     if last is not None and last.state == TrainingRun.State.FAILED:
-        safe = (
-            f"{champion.name} still speaks." if champion and not speaking.expired else "Decisions go on without."
-        )
+        safe = f"{champion.name} still speaks." if champion and not current.expired else "Decisions go on without."
         todo = f"{safe} The training's page says what to do; the next one runs by itself."
         return Part(name, "warn", "Training failed", last.error[:300], todo, reverse("model_run", args=[last.pk]))
     if champion is None:

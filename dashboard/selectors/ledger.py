@@ -92,6 +92,13 @@ def order_detail(pk: int) -> Order | None:
     )
 
 
+def can_cancel(order: Order) -> bool:
+    """Return whether cancelling an order is offered: it waits or works, and is no leg that waits for its entry."""
+    if order.state == Order.State.PENDING:
+        return not order.parent_id
+    return order.state in Order.AT_VENUE
+
+
 def trades(*, symbol: str = "", side: str = "", result: str = "") -> QuerySet[Trade]:
     """Return trades with instrument and connection; or only some; `result` is won, lost or open."""
     rows = Trade.objects.select_related("instrument", "connection")

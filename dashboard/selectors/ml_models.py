@@ -1,4 +1,4 @@
-"""Who speaks about which market, what is being trained, and what was decided about models."""
+"""Which model is champion of which market, what is being trained, and what was decided about models."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -30,7 +30,7 @@ SCORES = {
 
 @dataclass(frozen=True, slots=True)
 class FamilyState:
-    """A market of the desk: who speaks about it or why nobody does, and how training stands."""
+    """A market of the desk: its champion, why none is active, and how training stands."""
 
     key: FamilyKey
     speaking: ChampionStatus
@@ -40,13 +40,13 @@ class FamilyState:
 
     @property
     def champion(self) -> ModelVersion | None:
-        """Who was promoted last, whether it still speaks or not."""
+        """Who was promoted last, whether it is active or expired."""
         return self.speaking.champion
 
     @property
     def silent_because(self) -> str:
-        """Why nobody speaks; empty when somebody does."""
-        return why_silent(self.speaking)
+        """Why no champion is active; empty when one is."""
+        return why_inactive(self.speaking)
 
     @property
     def holdout(self) -> Holdout | None:
@@ -86,11 +86,11 @@ STEPS: dict[str, str] = {
 }
 
 
-def why_silent(speaking: ChampionStatus) -> str:
-    """Return why a family is silent: nobody was promoted, it expired, or its stored model can't be opened."""
-    if speaking.inactive_reason or speaking.champion is None:
-        return speaking.inactive_reason
-    return speaking.champion.load_error
+def why_inactive(status: ChampionStatus) -> str:
+    """Return why no champion is active: none was promoted, it expired, or its stored model can't be opened."""
+    if status.inactive_reason or status.champion is None:
+        return status.inactive_reason
+    return status.champion.load_error
 
 
 def market_text(key: FamilyKey) -> str:
@@ -113,8 +113,8 @@ def family_states() -> list[FamilyState]:
 
 
 def _state(key: FamilyKey, live: TrainingRun | None, last: TrainingRun | None) -> FamilyState:
-    speaking = versions.champion_status(key.slug)
-    return FamilyState(key, speaking, live, last, versions.previous_champion(key.slug))
+    status = versions.champion_status(key.slug)
+    return FamilyState(key, status, live, last, versions.previous_champion(key.slug))
 
 
 def _last_runs(slugs: list[str]) -> dict[str, TrainingRun]:
@@ -172,7 +172,7 @@ def version_named(name: str) -> ModelVersion | None:
 
 
 def promotions(version: ModelVersion | None = None) -> list[Promotion]:
-    """Return the newest changes of champions, of one version if asked."""
+    """Return the newest changes of champions, of one version if given."""
     rows = Promotion.objects.select_related("by").defer("verdict")
     if version is not None:
         rows = rows.filter(version=version)
@@ -192,7 +192,7 @@ def run_detail(pk: int) -> TrainingRun | None:
 
 @dataclass(frozen=True, slots=True)
 class DeskLine:
-    """What the desk says about models in one line: a training in progress, or who speaks (and why not)."""
+    """The line about models on the desk: a training in progress, or the champions (and why one is inactive)."""
 
     run: TrainingRun | None
     first: bool
@@ -213,7 +213,7 @@ def desk_line() -> DeskLine:
     if running:
         return DeskLine(running[0], running[0].family not in champions, [])
     statuses = [versions.champion_status(family) for family in sorted(champions)]
-    return DeskLine(None, False, [(one.champion, why_silent(one)) for one in statuses if one.champion])
+    return DeskLine(None, False, [(one.champion, why_inactive(one)) for one in statuses if one.champion])
 
 
 def detail_text(run: TrainingRun) -> str:

@@ -234,7 +234,7 @@ def _plain(value: object) -> str:
 
 
 def live(version: ModelVersion) -> Row:
-    """Return how a version does since it speaks: weekly skill, calibration and drift."""
+    """Return how a version does since its promotion: weekly skill, calibration and drift."""
     weeks = monitoring.weekly(version.pk)
     holdout = cast(Report, version.report).get("holdout") if version.report else None
     promised = holdout["model"]["skill"] if holdout else None

@@ -41,7 +41,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A source with its figures and, where it should have spoken, how long it has been silent."""
+    """A source with its figures and, where an alert is overdue, how long it has sent none."""
 
     source: Source
     figures: Figures
@@ -49,7 +49,7 @@ class Sender:
 
     @property
     def state(self) -> str:
-        """revoked, silent, waiting (never heard) or ok."""
+        """revoked, silent, waiting (no alert yet) or ok."""
         if self.source.revoked_at:
             return "revoked"
         if self.silent_seconds is not None:
@@ -96,3 +96,8 @@ def newest_alerts(source_id: int, count: int = 10) -> Sequence[Alert]:
     """Return the newest alerts of a source without their bodies."""
     alerts = Alert.objects.filter(source_id=source_id).defer("body").order_by("-id")
     return list(alerts.select_related("instrument", "decision__instrument", "source")[:count])
+
+
+def moves_real_money(source: Source) -> bool:
+    """Return whether alerts of this source can move real money."""
+    return source.connection.mode == "live" and source.policy != "shadow"

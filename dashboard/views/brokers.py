@@ -36,10 +36,10 @@ def brokers(request: HttpRequest) -> HttpResponse:
 @require_safe
 @viewer
 def broker(request: HttpRequest, name: str) -> HttpResponse:
-    """Show one connection and the last comparison of books; with ?compare=1 the venue is asked anew."""
+    """Show one connection and the last comparison of books; with ?compare=1 the venue is read anew."""
     connection = get_object_or_404(Connection.objects.select_related("reconciliation"), name=name)
-    asked = "compare" in request.GET
-    reconciliation = reconcile_one(connection) if asked else getattr(connection, "reconciliation", None)
+    compare = "compare" in request.GET
+    reconciliation = reconcile_one(connection) if compare else getattr(connection, "reconciliation", None)
     return render(request, "dashboard/broker.html", {"connection": connection, "compared": reconciliation})
 
 

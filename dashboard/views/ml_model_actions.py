@@ -88,7 +88,7 @@ def _ask(
 @admin
 @password_again
 def promote(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask, then make a version the champion of its family whatever the gate said."""
+    """Ask, then make a version the champion of its family whatever the gate decided."""
     version = _version(name)
     champion = versions.champion(version.family)
     return _ask(
@@ -105,7 +105,7 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
 @admin
 @password_again
 def roll_back(request: HttpRequest, family: str) -> HttpResponse:
-    """Ask once, then return to the champion before the one that speaks now."""
+    """Ask once, then return to the champion before the current one."""
     target = versions.previous_champion(family)
     if target is None:
         messages.error(request, "Nothing was changed: there is no earlier champion to go back to.")
@@ -125,7 +125,7 @@ def roll_back(request: HttpRequest, family: str) -> HttpResponse:
 @admin
 @password_again
 def retire(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask, then take the champion out: nobody speaks until another is promoted."""
+    """Ask, then retire the champion: none is active until another is promoted."""
     version = _version(name)
     return _ask(
         request,

@@ -1,4 +1,4 @@
-"""Models: who speaks and why, one version with its report, one training run, and the proof of honesty."""
+"""Models: the champions and why, one version with its report, one training run, and the proof of honesty."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -46,7 +46,7 @@ def models_region(key: str) -> Context:
 
 @fragment(topics.DESK_MODELS, "fragments/model_line.html", pause=0.5)
 def line_region(key: str) -> Context:
-    """One line for the desk: the training in progress, or who speaks."""
+    """One line for the desk: the training in progress, or the champions."""
     return {"line": ml_models.desk_line()}
 
 
@@ -59,7 +59,7 @@ def model_region(key: str) -> Context | None:
     champion = version.state == ModelVersion.State.CHAMPION
     return {
         "version": version,
-        "silent_because": ml_models.why_silent(versions.champion_status(version.family)) if champion else "",
+        "silent_because": ml_models.why_inactive(versions.champion_status(version.family)) if champion else "",
         "previous": versions.previous_champion(version.family) if champion else None,
         "promotions": ml_models.promotions(version),
         "run": TrainingRun.objects.filter(version=version).only("id").first(),
@@ -118,8 +118,8 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     if version is None:
         raise Http404("There is no such version of a model.")
     instruments = predictions.instruments_of(version)
-    asked = request.GET.get("instrument", "").upper()
-    chosen = next((row for row in instruments if row.symbol == asked), instruments[0] if instruments else None)
+    symbol = request.GET.get("instrument", "").upper()
+    chosen = next((row for row in instruments if row.symbol == symbol), instruments[0] if instruments else None)
     context = {
         "version": version,
         "instruments": instruments,
@@ -148,7 +148,7 @@ def proof(request: HttpRequest) -> HttpResponse:
 
 @answer
 def predictions_json(request: HttpRequest) -> dict[str, object]:
-    """Candles of `symbol` and what `version` said about them."""
+    """Candles of `symbol` and the predictions of `version`."""
     version = ml_models.version_named(request.GET.get("version", "")[:24])
     instrument = chart.instrument_of(request.GET.get("symbol", ""))
     if version is None or instrument is None:

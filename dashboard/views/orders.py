@@ -17,8 +17,6 @@ from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
 from dashboard.selectors.order_timeline import order_timeline
 
-CANCELLABLE = frozenset({Order.State.PENDING, *Order.AT_VENUE})
-
 
 @fragment(topics.ORDER_TROUBLE, "fragments/order_trouble.html")
 def trouble_region(key: str) -> Context:
@@ -44,7 +42,7 @@ def order_region(key: str) -> Context | None:
         "fills": fills,
         "life": order_timeline(order, fills),
         "decision_id": order.decision_link.decision_id if hasattr(order, "decision_link") else None,
-        "can_cancel": order.state in CANCELLABLE and not (order.parent_id and order.state == Order.State.PENDING),
+        "can_cancel": ledger.can_cancel(order),
     }
 
 

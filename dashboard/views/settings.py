@@ -2,7 +2,7 @@
 
 from allauth.mfa.models import Authenticator
 from django.contrib import messages
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -10,13 +10,15 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from algotrendy.permissions import ROLES, Role, admin, has_role, password_again, person, role_of, viewer
+from algotrendy.permissions import Role, admin, has_role, password_again, person, viewer
 from brokers import selectors as brokers
 from brokers.desk_state import save_limits
 from brokers.models import Desk
 from dashboard import audit, forms
 from dashboard.accounts import sign_in
+from dashboard.accounts.people import create_person, may_sign_in_as
 from dashboard.selectors import audit as history
+from dashboard.selectors import people
 from webhooks import services as webhooks
 from webhooks.models import ApiKey
 
@@ -34,26 +36,11 @@ def settings(request: HttpRequest) -> HttpResponse:
         "limits": forms.LimitsForm(instance=desk),
         "factors": list(Authenticator.objects.filter(user=request.user).values_list("type", flat=True)),
         "is_admin": is_admin,
-        "people": people() if is_admin else [],
+        "people": people.people() if is_admin else [],
         "keys": ApiKey.objects.order_by("revoked_at", "name")[:100] if is_admin else [],
         "history": history.newest() if is_admin else [],
     }
     return render(request, "dashboard/settings/page.html", context)
-
-
-def people() -> list[dict[str, object]]:
-    """Return everybody with their role and whether they have a second factor."""
-    protected = set(Authenticator.objects.exclude(type="recovery_codes").values_list("user_id", flat=True))
-    rows = User.objects.prefetch_related("groups").order_by("username")[:200]
-    return [{"user": user, "role": _role(user), "second_factor": user.pk in protected} for user in rows]
-
-
-def _role(user: User) -> str:
-    """Return the role by the groups that were fetched along, whether the account is switched on or not."""
-    if user.is_superuser:
-        return Role.ADMIN.group
-    names = {group.name for group in user.groups.all()}
-    return max((role for role in ROLES if role.group in names), default=Role.NONE).group
 
 
 @require_http_methods(["POST"])
@@ -115,19 +102,10 @@ def person_new(request: HttpRequest) -> HttpResponse:
     """Make an account and show its one-time link."""
     form = forms.PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        user = _make_person(**form.cleaned_data)
+        user = create_person(**form.cleaned_data)
         audit.note(person(request), user, f"made the account with the role {form.cleaned_data['role']}")
         return _link_page(request, user)
     return render(request, "dashboard/settings/person.html", {"form": form})
-
-
-@transaction.atomic
-def _make_person(username: str, role: str) -> User:
-    user = User(username=username, is_staff=role == Role.ADMIN.group)
-    user.set_unusable_password()
-    user.save()
-    user.groups.add(Group.objects.get(name=role))
-    return user
 
 
 def _link_page(request: HttpRequest, user: User) -> HttpResponse:
@@ -142,7 +120,7 @@ def _link_page(request: HttpRequest, user: User) -> HttpResponse:
 def person_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then show a one-time link for somebody who can't sign in."""
     user = get_object_or_404(User, pk=pk, is_active=True)
-    if role_of(user) > role_of(request.user) or (user.is_superuser and not request.user.is_superuser):
+    if not may_sign_in_as(person(request), user):
         messages.error(request, "Only a superuser can make a link for a superuser.")
         return redirect("settings")
     if request.method != "POST":

@@ -37,7 +37,9 @@ def all_sources(key: str) -> Context:
 def source(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one source and what can be done with it."""
     source = get_object_or_404(Source, pk=pk)
-    return render(request, "dashboard/sources/detail.html", {"source": source, "live": live_money(source)})
+    return render(
+        request, "dashboard/sources/detail.html", {"source": source, "live": selectors.moves_real_money(source)}
+    )
 
 
 @fragment(topics.SOURCE, "dashboard/sources/region.html")
@@ -101,7 +103,7 @@ def setup_page(request: HttpRequest, source: Source, token: str | None = None) -
         "templates": message_templates.TEMPLATES,
         "addresses": TRADINGVIEW_ADDRESSES,
         "test_message": message_templates.TEST_MESSAGE,
-        "live_money": live_money(source),
+        "live_money": selectors.moves_real_money(source),
     }
     response = render(request, "dashboard/sources/setup.html", context)
     response["Cache-Control"] = "no-store"
@@ -114,11 +116,6 @@ def setup_page(request: HttpRequest, source: Source, token: str | None = None) -
 def setup(request: HttpRequest, pk: int) -> HttpResponse:
     """Show how to connect a source, without its token."""
     return setup_page(request, get_object_or_404(Source.objects.select_related("connection"), pk=pk))
-
-
-def live_money(source: Source) -> bool:
-    """Return whether alerts of this source can move real money."""
-    return source.connection.mode == "live" and source.policy != "shadow"
 
 
 def _working(pk: int) -> Source:
@@ -187,7 +184,7 @@ def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
         taken = services.send_test(source=source, by=person(request), **form.cleaned_data)
         messages.success(request, f"Test alert #{taken.pk} was taken in.")
         return redirect("alert", pk=taken.pk)
-    context = {"form": form, "source": source, "live_money": live_money(source)}
+    context = {"form": form, "source": source, "live_money": selectors.moves_real_money(source)}
     return render(request, "dashboard/sources/test.html", context)
 
 
