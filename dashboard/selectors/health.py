@@ -221,10 +221,10 @@ def _model(family: ml_models.FamilyState) -> Part:
         todo = f"{safe} The training's page says what to do; the next one runs by itself."
         return Part(name, "warn", "Training failed", last.error[:300], todo, reverse("model_run", args=[last.pk]))
     if champion is None:
-        return Part(name, "off", "Nobody speaks", family.silent_because, link=link)
-    if family.silent_because:
+        return Part(name, "off", "Nobody speaks", family.inactive_reason, link=link)
+    if family.inactive_reason:
         todo = "Decisions go on without a model. A retrain that passes the gate speaks at once: Models → Train."
-        return Part(name, "warn", "Silent", family.silent_because, todo, link, champion.promoted_at)
+        return Part(name, "warn", "Silent", family.inactive_reason, todo, link, champion.promoted_at)
     return Part(name, "ok", "Speaks", champion.name, link=link, at=champion.promoted_at)
 
 

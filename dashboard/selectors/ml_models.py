@@ -44,7 +44,7 @@ class FamilyState:
         return self.speaking.champion
 
     @property
-    def silent_because(self) -> str:
+    def inactive_reason(self) -> str:
         """Why no champion is active; empty when one is."""
         return why_inactive(self.speaking)
 
@@ -162,7 +162,7 @@ def _step(title: str, index: int, at: int, state: str, done: bool) -> StepState:
 def all_versions() -> QuerySet[ModelVersion]:
     """Return all versions for a list, newest first, with the few scores that the list shows."""
     scores = {name: F(f"report__holdout__{path}") for name, path in SCORES.items()}
-    verdicts = {"outcome": F("verdict__outcome"), "said": F("verdict__text"), "label": F("report__label")}
+    verdicts = {"outcome": F("verdict__outcome"), "verdict_text": F("verdict__text"), "label": F("report__label")}
     return ModelVersion.objects.defer(*HEAVY).annotate(**scores, **verdicts)
 
 

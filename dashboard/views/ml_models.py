@@ -59,7 +59,7 @@ def model_region(key: str) -> Context | None:
     champion = version.state == ModelVersion.State.CHAMPION
     return {
         "version": version,
-        "silent_because": ml_models.why_inactive(versions.champion_status(version.family)) if champion else "",
+        "inactive_reason": ml_models.why_inactive(versions.champion_status(version.family)) if champion else "",
         "previous": versions.previous_champion(version.family) if champion else None,
         "promotions": ml_models.promotions(version),
         "run": TrainingRun.objects.filter(version=version).only("id").first(),

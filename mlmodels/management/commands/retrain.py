@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from market.bars import parse_timeframe
 from mlmodels.models import TrainingRun
 from mlmodels.pipeline import estimators
+from mlmodels.pipeline.config import Recipe
+from mlmodels.pipeline.feature_schemas import SCHEMAS
 from mlmodels.pipeline.labels import PROFILES
 from mlmodels.pipeline.progress import Step
 from mlmodels.registry import families
@@ -35,7 +37,7 @@ class Command(BaseCommand):
             "--label", choices=sorted(PROFILES), default="default", help="what counts as a reversal"
         )
         parser.add_argument("--estimator", choices=estimators.NAMES, default="HistGradientBoosting")
-        parser.add_argument("--schema", choices=["desk-1", "v25"], default="desk-1", help="which features")
+        parser.add_argument("--schema", choices=sorted(SCHEMAS), default=Recipe.schema, help="which features")
         parser.add_argument("--symbols", default="", help="BTCUSDT,ETHUSDT: learn from these only")
         parser.add_argument("--seed", type=int, default=42)
         parser.add_argument("--days", type=int, default=365, help="of history, the newest")
