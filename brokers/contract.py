@@ -43,7 +43,7 @@ class VenueUnavailable(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """One order as the venue is asked for it. `legs` are its attached stop and target (one cancels the other)."""
+    """One order as it is sent to the venue. `legs` are its attached stop and target (one cancels the other)."""
 
     client_order_id: str
     symbol: str
@@ -72,7 +72,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """What the venue says about one order, with all executions it has had so far."""
+    """The venue's report of one order, with all executions it has had so far."""
 
     client_order_id: str
     venue_order_id: str

@@ -1,7 +1,6 @@
-"""What brokers listen to from the market below. Quick, and never in the feed's way."""
+"""What brokers receive from the market below. Quick, and never in the feed's way."""
 
 import logging
-from typing import Any
 
 from django.db import DatabaseError
 
@@ -11,7 +10,7 @@ from brokers.task_names import MATCH
 logger = logging.getLogger(__name__)
 
 
-def match_soon(instrument_id: int, **_: Any) -> None:
+def match_soon(instrument_id: int, **_: object) -> None:
     """Nudge local venues about a new candle, if any of their orders waits for this instrument."""
     from brokers.venues import registry
 
@@ -22,7 +21,7 @@ def match_soon(instrument_id: int, **_: Any) -> None:
         logger.warning("waiting orders of instrument %s are left to the sweep: %s", instrument_id, error)
 
 
-def forbid_switch_while_in_use(instrument_id: int, **_: Any) -> None:
+def forbid_switch_while_in_use(instrument_id: int, **_: object) -> None:
     """Raise FeedBusy while an instrument is held or has open orders: its price would jump to another market's."""
     from brokers.models import Order, Position
     from brokers.orders.states import OPEN

@@ -29,7 +29,7 @@ class Equity:
 
 
 class Held(NamedTuple):
-    """A position as arithmetic wants it. `price` is None while the market has said nothing."""
+    """A position as arithmetic wants it. `price` is None while there is none."""
 
     instrument_id: int
     quantity: Decimal
@@ -137,7 +137,7 @@ def _after_orders(quantity: Decimal, orders: Sequence[OpenOrder]) -> Decimal:
 
 
 def price_of(held: Position) -> Decimal:
-    """Return the last price of what is held; its average price when the market has said nothing yet."""
+    """Return the last price of what is held; its average price when there is none yet."""
     return Held.of(held).last_price
 
 

@@ -6,45 +6,55 @@ few statements anew for every order. What runs for every order is written as SQL
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from django.db import connection
 from django.db.models import Model
 
 M = TypeVar("M", bound=Model)
+Row = tuple[Any, ...]  # as the driver reads or writes it: its types are the query's
 
 
-def values(query: str, *params: Any) -> list[tuple[Any, ...]]:
+@runtime_checkable
+class _ConvertedField(Protocol):
+    """A field whose values are not what the driver reads."""
+
+    def from_db_value(self, value: object, expression: None, connection: object) -> object: ...
+
+
+def values(query: str, *params: object) -> list[Row]:
     """Return the rows of a query."""
+    bound: Row = params
     with connection.cursor() as cursor:
-        cursor.execute(query, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        cursor.execute(query, bound)
+        rows: list[Row] = cursor.fetchall()
     return rows
 
 
-def change(query: str, *params: Any) -> int:
+def change(query: str, *params: object) -> int:
     """Run a statement and return how many rows it changed."""
+    bound: Row = params
     with connection.cursor() as cursor:
-        cursor.execute(query, params)
+        cursor.execute(query, bound)
         count: int = cursor.rowcount
     return count
 
 
-def rows(model: type[M], rest: str, *params: Any) -> list[M]:
+def rows(model: type[M], rest: str, *params: object) -> list[M]:
     """Return instances of `model` for `SELECT its columns FROM its table` and the `rest` of the query."""
     select, names, converters = _select(model)
-    found = values(f"{select} {rest}", *params)
+    read = values(f"{select} {rest}", *params)
     if converters:
-        found = [_converted(row, converters) for row in found]
-    return [model.from_db(connection.alias, names, row) for row in found]
+        read = [_converted(row, converters) for row in read]
+    return [model.from_db(connection.alias, names, row) for row in read]
 
 
-def first(model: type[M], rest: str, *params: Any) -> M | None:
+def first(model: type[M], rest: str, *params: object) -> M | None:
     """Return the first instance of `rows`, None without any."""
     return next(iter(rows(model, rest, *params)), None)
 
 
-_Converters = Sequence[tuple[int, Callable[[Any], Any]]]
+_Converters = Sequence[tuple[int, Callable[[object], object]]]
 
 
 @lru_cache(maxsize=64)
@@ -52,17 +62,17 @@ def _select(model: type[Model]) -> tuple[str, list[str], _Converters]:
     fields = model._meta.concrete_fields
     columns = ", ".join(f'"{field.column}"' for field in fields)
     converters = [
-        (place, _converter(field)) for place, field in enumerate(fields) if hasattr(field, "from_db_value")
+        (place, _converter(field)) for place, field in enumerate(fields) if isinstance(field, _ConvertedField)
     ]
     select = f'SELECT {columns} FROM "{model._meta.db_table}"'  # noqa: S608 - names of our own models
     return select, [field.attname for field in fields], converters
 
 
-def _converter(field: Any) -> Callable[[Any], Any]:
+def _converter(field: _ConvertedField) -> Callable[[object], object]:
     return lambda value: field.from_db_value(value, None, connection)
 
 
-def _converted(row: tuple[Any, ...], converters: _Converters) -> tuple[Any, ...]:
+def _converted(row: Row, converters: _Converters) -> Row:
     changed = list(row)
     for place, convert in converters:
         changed[place] = convert(changed[place])

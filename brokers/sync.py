@@ -27,17 +27,17 @@ def sync_connection(connection_id: int) -> bool:
             updates = broker.updates(connection.cursor)
             if updates.cursor == connection.cursor:
                 break
-            conflicts += _take_in(connection, updates)
+            conflicts += _record_batch(connection, updates)
             connection.refresh_from_db(fields=["cursor"])
     except BrokerError as error:
-        _note(connection, Connection.Health.ERROR, str(error))
+        _write_health(connection, Connection.Health.ERROR, str(error))
         return False
     _cancel_orphans(connection, broker)
-    _note(connection, Connection.Health.ERROR if conflicts else Connection.Health.OK, "\n".join(conflicts))
+    _write_health(connection, Connection.Health.ERROR if conflicts else Connection.Health.OK, "\n".join(conflicts))
     return True
 
 
-def _take_in(connection: Connection, updates: Updates) -> list[str]:
+def _record_batch(connection: Connection, updates: Updates) -> list[str]:
     """Record a batch and move the cursor; nothing when another worker was faster."""
     with transaction.atomic(durable=True):
         rows = Connection.objects.filter(pk=connection.pk, cursor=connection.cursor)
@@ -65,7 +65,7 @@ def _cancel_orphans(connection: Connection, broker: Broker) -> None:
             logger.warning("leg %s could not be cancelled: %s", leg.pk, error)
 
 
-def _note(connection: Connection, health: str, error: str) -> None:
+def _write_health(connection: Connection, health: str, error: str) -> None:
     """Write down how the connection is; a healthy one at most every few seconds, as nobody looks more often."""
     now = timezone.now()
     same = connection.health == health and connection.last_error == error

@@ -38,37 +38,37 @@ def differences(connection: Connection) -> list[Difference]:
     Orders that are just being sent are left out. Raises VenueUnavailable when the venue can't be read.
     """
     broker = registry.adapter(connection)
-    told = _everything(broker)
-    found = list(_missing_there(connection, told))
-    ids = list(told)
+    reports = _all_reports(broker)
+    rows = list(_missing_there(connection, reports))
+    ids = list(reports)
     for start in range(0, len(ids), CHUNK):
-        chunk = [told[client_id] for client_id in ids[start : start + CHUNK]]
-        found += _compare_orders(connection, chunk)
-        found += _compare_fills(connection, chunk)
-    return found + list(_compare_positions(connection, broker))
+        chunk = [reports[client_id] for client_id in ids[start : start + CHUNK]]
+        rows += _compare_orders(connection, chunk)
+        rows += _compare_fills(connection, chunk)
+    return rows + list(_compare_positions(connection, broker))
 
 
-def _everything(broker: Broker) -> dict[str, VenueOrder]:
-    told: dict[str, VenueOrder] = {}
+def _all_reports(broker: Broker) -> dict[str, VenueOrder]:
+    reports: dict[str, VenueOrder] = {}
     cursor = 0
     while True:
         updates = broker.updates(cursor)
-        told.update((order.client_order_id, order) for order in updates.orders)
+        reports.update((order.client_order_id, order) for order in updates.orders)
         if updates.cursor == cursor:
-            return told
+            return reports
         cursor = updates.cursor
 
 
-def _missing_there(connection: Connection, told: dict[str, VenueOrder]) -> Iterator[Difference]:
+def _missing_there(connection: Connection, reports: dict[str, VenueOrder]) -> Iterator[Difference]:
     """Yield our orders that must be at the venue and are not. What never left is nobody's difference."""
     left = Order.objects.filter(connection=connection, state__in=states.TAKEN)
     for client_id, state in left.values_list("client_order_id", "state").iterator():
-        if client_id not in told:
+        if client_id not in reports:
             yield Difference("order", client_id, state, "unknown")
 
 
-def _compare_orders(connection: Connection, told: Iterable[VenueOrder]) -> Iterator[Difference]:
-    by_id = {order.client_order_id: order for order in told}
+def _compare_orders(connection: Connection, reports: Iterable[VenueOrder]) -> Iterator[Difference]:
+    by_id = {order.client_order_id: order for order in reports}
     rows = Order.objects.filter(connection=connection, client_order_id__in=by_id)
     ours = {order.client_order_id: order for order in rows}
     for client_id, theirs in by_id.items():
@@ -80,25 +80,25 @@ def _compare_orders(connection: Connection, told: Iterable[VenueOrder]) -> Itera
 
 
 def _agrees(order: Order, theirs: VenueOrder) -> bool:
-    """Return whether the venue's words would change nothing."""
+    """Return whether the venue's report would change nothing."""
     if order.state == theirs.state:
         return True
     filled = sum((execution.quantity for execution in theirs.executions), ZERO)
-    # A leg that its entry's end cancelled here was never heard of there, and the other way round.
+    # A leg that its entry's end cancelled here was never sent there, and the other way round.
     return (
         order.state in states.FINAL
-        and states.told(order.state, theirs.state, filled, order.quantity) == (order.state)
+        and states.state_after(order.state, theirs.state, filled, order.quantity) == (order.state)
         and theirs.state in states.FINAL
     )
 
 
-def _compare_fills(connection: Connection, told: Iterable[VenueOrder]) -> Iterator[Difference]:
+def _compare_fills(connection: Connection, reports: Iterable[VenueOrder]) -> Iterator[Difference]:
     theirs = {
         execution.venue_trade_id: (execution.quantity, execution.price)
-        for order in told
+        for order in reports
         for execution in order.executions
     }
-    client_ids = [order.client_order_id for order in told]
+    client_ids = [order.client_order_id for order in reports]
     ours: dict[str, tuple[Decimal, Decimal]] = {}
     rows = Fill.objects.filter(connection=connection, order__client_order_id__in=client_ids)
     for trade_id, quantity, price in rows.values_list("venue_trade_id", "quantity", "price"):

@@ -53,7 +53,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Nobody knows whether the venue has it. `look_now` when the venue just said that it does."""
+    """Nobody knows whether the venue has it. `look_now` when the venue just answered that it does."""
 
     reason: str
     look_now: bool = False
@@ -71,7 +71,7 @@ def submit(order_id: int) -> None:
     if time.monotonic() - started > CLAIM_SECONDS:
         logger.warning("order %s was claimed too slowly, it is left to the sweep", order_id)
         return
-    write_answer(claim, ask(claim))
+    write_answer(claim, call_venue(claim))
 
 
 def claim_order(order_id: int) -> Claim | None:
@@ -81,10 +81,10 @@ def claim_order(order_id: int) -> Claim | None:
     together. A HALT waits for the lock and so comes either before the claim, which then fails, or after it.
     """
     with transaction.atomic(durable=True):
-        found = _pending_with_legs(order_id)
-        if not found:
+        orders = _pending_with_legs(order_id)
+        if not orders:
             return None
-        order, *legs = found
+        order, *legs = orders
         desk = _locked_desk(alone=not order.reduce_only)
         now = timezone.now()
         verdict = pre_submit.check_before_submit(order, desk, now)
@@ -96,7 +96,7 @@ def claim_order(order_id: int) -> Claim | None:
         return None
 
 
-def ask(claim: Claim) -> Answer:
+def call_venue(claim: Claim) -> Answer:
     """Call the venue. Whatever goes wrong that is not a plain refusal leaves the order in doubt."""
     order = claim.order
     try:
@@ -132,15 +132,15 @@ def cancel(order_id: int) -> None:
     if order.state not in Order.AT_VENUE:
         return
     try:
-        told = registry.adapter(order.connection).cancel(order.client_order_id)
+        report = registry.adapter(order.connection).cancel(order.client_order_id)
     except (BrokerError, DatabaseError) as error:
         logger.warning("order %s could not be cancelled: %s", order_id, error)
         return
-    reports.record_or_review(order, told)
+    reports.record_or_review(order, report)
 
 
 def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
-    """Return the order, and its legs, as the venue is asked for them."""
+    """Return the order, and its legs, as they are sent to the venue."""
     return OrderRequest(
         client_order_id=order.client_order_id,
         symbol=order.instrument.symbol,
@@ -157,19 +157,19 @@ def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:
 def _pending_with_legs(order_id: int) -> list[Order]:
     """Return a pending order and its legs behind it; nothing when it isn't pending, or is a leg itself."""
     where = "WHERE (id = %s OR parent_id = %s) AND state = %s ORDER BY id"
-    found = sql.rows(Order, where, order_id, order_id, Order.State.PENDING.value)
-    if not found or found[0].pk != order_id or found[0].parent_id is not None:
+    orders = sql.rows(Order, where, order_id, order_id, Order.State.PENDING.value)
+    if not orders or orders[0].pk != order_id or orders[0].parent_id is not None:
         return []
-    connection = sql.rows(Connection, "WHERE id = %s", found[0].connection_id)[0]
-    instrument = sql.rows(Instrument, "WHERE id = %s", found[0].instrument_id)[0]
-    for order in found:
+    connection = sql.rows(Connection, "WHERE id = %s", orders[0].connection_id)[0]
+    instrument = sql.rows(Instrument, "WHERE id = %s", orders[0].instrument_id)[0]
+    for order in orders:
         order.connection, order.instrument = connection, instrument
-    return found
+    return orders
 
 
 def _locked_desk(*, alone: bool) -> Desk:
     row = sql.first(Desk, f"WHERE id = 1 FOR {'UPDATE' if alone else 'SHARE'}")
-    return row or the_desk()  # made just now, by us or by somebody: there was nothing to wait for
+    return row or the_desk()  # inserted just now, by us or by somebody: there was nothing to wait for
 
 
 def _end_unsent(order: Order, verdict: pre_submit.Verdict) -> None:

@@ -70,8 +70,8 @@ def submit_waiting() -> None:
 def look_up(order_id: int) -> bool:
     """Ask the venue whether it has an order in doubt, and settle it if the answer proves anything.
 
-    Found: what the venue says. Provably never there: pending again, so it leaves exactly once. Else one more
-    look later, and after the last one a person. Return whether the venue could be asked.
+    Known there: its report is recorded. Provably never there: pending again, so it leaves exactly once. Else one
+    more look later, and after the last one a person. Return whether the venue could be asked.
     """
     rows = Order.objects.filter(state__in=Order.IN_DOUBT).select_related("connection", "instrument")
     order = rows.filter(pk=order_id).first()
@@ -79,21 +79,21 @@ def look_up(order_id: int) -> bool:
         return True
     try:
         broker = registry.adapter(order.connection)
-        told = broker.lookup(order.client_order_id)
+        report = broker.lookup(order.client_order_id)
     except BrokerError as error:
-        _one_look_less(order, f"the venue could not be asked: {error}")
+        _count_lookup(order, f"the venue could not be asked: {error}")
         return False
-    if told is not None:
-        reports.record_or_review(order, told)
+    if report is not None:
+        reports.record_or_review(order, report)
     elif broker.idempotent_client_ids and order.state == Order.State.UNKNOWN:
         _back_to_pending(order)
     else:
-        _one_look_less(order, f"the venue does not know it; {order.reason}")
+        _count_lookup(order, f"the venue does not know it; {order.reason}")
     return True
 
 
 def resolve_by_hand(*, order: Order, by: str) -> Order:
-    """Settle an order that needs review: what the venue says, and if it has none, rejected in the name of `by`.
+    """Settle an order that needs review: by the venue's report, and if it has none, rejected in the name of `by`.
 
     Raises VenueUnavailable, with nothing settled, when the venue can't be asked.
     """
@@ -114,7 +114,7 @@ def _back_to_pending(order: Order) -> None:
         execution.submit(order.pk)
 
 
-def _one_look_less(order: Order, reason: str) -> None:
+def _count_lookup(order: Order, reason: str) -> None:
     if order.state != Order.State.UNKNOWN:
         return
     looks = order.lookups + 1

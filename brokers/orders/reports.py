@@ -1,12 +1,11 @@
-"""The ledger: what a venue tells of an order becomes fills, and order, position and trade follow from them.
+"""The ledger: a venue's report of an order becomes fills, and order, position and trade follow from them.
 
-Everything of one message is in one transaction. Locks are taken in one order everywhere: connection, then
+Everything of one report is in one transaction. Locks are taken in one order everywhere: connection, then
 positions by instrument, then an order and its legs; so two writers never wait for each other in a ring.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,7 +19,7 @@ from brokers.ledger.posting import deals_of, lock_position, post_execution, save
 from brokers.models import Connection, Fill, Order, Position
 from brokers.money import ZERO
 from brokers.orders import states
-from brokers.orders.transitions import accept_legs, announce_order, end_legs, transition
+from brokers.orders.transitions import OrderValues, accept_legs, announce_order, end_legs, transition
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +29,11 @@ class LedgerConflict(Exception):
 
 
 def record(connection: Connection, venue_order: VenueOrder) -> Order | None:
-    """Take in what the venue says of one order; return it as it is now, None if nobody here placed it.
+    """Record the venue's report of one order; return it as it is now, None if nobody here placed it.
 
-    Telling the same again changes nothing. Raises LedgerConflict when it fills more than was ordered.
+    The same report again changes nothing. Raises LedgerConflict when it fills more than was ordered.
     """
-    order = _known(connection, [venue_order]).get(venue_order.client_order_id)
+    order = _orders_of(connection, [venue_order]).get(venue_order.client_order_id)
     if order is None:
         return None
     with transaction.atomic():
@@ -42,7 +41,7 @@ def record(connection: Connection, venue_order: VenueOrder) -> Order | None:
 
 
 def record_order(order: Order, venue_order: VenueOrder) -> Order:
-    """Take in what the venue says of this order of ours, in the caller's transaction; return it as it is now.
+    """Record the venue's report of this order of ours, in the caller's transaction; return it as it is now.
 
     Raises LedgerConflict.
     """
@@ -53,11 +52,11 @@ def record_order(order: Order, venue_order: VenueOrder) -> Order:
     return order
 
 
-def record_or_review(order: Order, told: VenueOrder) -> None:
-    """Record what the venue says; if that can't be true a person must look."""
+def record_or_review(order: Order, report: VenueOrder) -> None:
+    """Record a report; if it can't be true a person must look."""
     try:
         with transaction.atomic(durable=True):
-            record_order(order, told)
+            record_order(order, report)
     except LedgerConflict as conflict:
         logger.error("%s", conflict)
         transition(order.pk, Order.State.UNKNOWN, reason=str(conflict))
@@ -65,56 +64,56 @@ def record_or_review(order: Order, told: VenueOrder) -> None:
 
 
 def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
-    """Take in a batch in the caller's transaction; return a sentence for each order that can't be true."""
-    known = _known(connection, venue_orders)
-    news = [told for told in venue_orders if _is_news(known.get(told.client_order_id), told)]
-    instruments = sorted({known[told.client_order_id].instrument_id for told in news})
+    """Record a batch in the caller's transaction; return a sentence for each order that can't be true."""
+    known = _orders_of(connection, venue_orders)
+    fresh = [report for report in venue_orders if _would_change(known.get(report.client_order_id), report)]
+    instruments = sorted({known[report.client_order_id].instrument_id for report in fresh})
     held = {instrument: lock_position(connection.pk, instrument) for instrument in instruments}
     conflicts = []
-    for told in news:
-        order = _read(known[told.client_order_id].pk)
+    for report in fresh:
+        order = _read(known[report.client_order_id].pk)
         try:
-            _apply_report(order, held[order.instrument_id], told)
+            _apply_report(order, held[order.instrument_id], report)
         except LedgerConflict as conflict:  # raised before anything is written
             conflicts.append(str(conflict))
     return conflicts
 
 
-def _known(connection: Connection, venue_orders: Iterable[VenueOrder]) -> dict[str, Order]:
-    ids = [told.client_order_id for told in venue_orders]
+def _orders_of(connection: Connection, venue_orders: Iterable[VenueOrder]) -> dict[str, Order]:
+    ids = [report.client_order_id for report in venue_orders]
     rows = Order.objects.filter(connection=connection, client_order_id__in=ids)
     return {order.client_order_id: order for order in rows}
 
 
-def _is_news(order: Order | None, told: VenueOrder) -> bool:
+def _would_change(order: Order | None, report: VenueOrder) -> bool:
     """Return whether an order of ours would change; cheap, because every own answer comes back as an update."""
     if order is None:
         return False
-    filled = sum((execution.quantity for execution in told.executions), ZERO)
-    after = states.told(order.state, told.state, filled, order.quantity)
-    if told.state == "filled" and order.state != "filled":
+    filled = sum((execution.quantity for execution in report.executions), ZERO)
+    after = states.state_after(order.state, report.state, filled, order.quantity)
+    if report.state == "filled" and order.state != "filled":
         return True
     return filled != order.filled_quantity or after != order.state or not order.venue_order_id
 
 
-def _apply_report(order: Order, held: Position, told: VenueOrder) -> None:
-    fills = _new_executions(order, told.executions)
+def _apply_report(order: Order, held: Position, report: VenueOrder) -> None:
+    fills = _new_executions(order, report.executions)
     sums = _totals(order, fills)
     for execution in fills:
         post_execution(order, held, execution)
     if fills:
         save_position(held)
-    moved = _follow_the_venue(order, told, sums)
+    moved = _update_order(order, report, sums)
     if fills and not moved:
         announce_order(order.pk, order.state)
-    _carry_on(order, went_flat=bool(fills) and held.quantity == 0)
+    _propagate(order, went_flat=bool(fills) and held.quantity == 0)
 
 
 def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execution]:
     if not executions:
         return []
-    seen = _seen(order) if order.filled_quantity else frozenset()
-    fresh = [execution for execution in executions if execution.venue_trade_id not in seen]
+    recorded = _recorded_trade_ids(order) if order.filled_quantity else frozenset()
+    fresh = [execution for execution in executions if execution.venue_trade_id not in recorded]
     total = order.filled_quantity + sum((execution.quantity for execution in fresh), ZERO)
     if total > order.quantity:
         raise LedgerConflict(
@@ -127,11 +126,11 @@ def _read(order_id: int) -> Order:
     return sql.rows(Order, "WHERE id = %s", order_id)[0]
 
 
-def _seen(order: Order) -> frozenset[str]:
+def _recorded_trade_ids(order: Order) -> frozenset[str]:
     return frozenset(Fill.objects.filter(order=order).values_list("venue_trade_id", flat=True))
 
 
-def _totals(order: Order, fresh: Sequence[Execution]) -> dict[str, Any]:
+def _totals(order: Order, fresh: Sequence[Execution]) -> OrderValues:
     """Derive the order's own sums from its fills, those about to be written included."""
     if not fresh:
         return {}
@@ -141,19 +140,19 @@ def _totals(order: Order, fresh: Sequence[Execution]) -> dict[str, Any]:
     return {"filled_quantity": quantity, "average_price": price, "fees": fees}
 
 
-def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> bool:
-    """Write its sums, and move the order to the state that they and the venue's words make; return if it moved."""
-    values = dict(sums)
+def _update_order(order: Order, report: VenueOrder, sums: OrderValues) -> bool:
+    """Write its sums, and move the order to the state that follows from them; return whether it moved."""
+    values = sums.copy()
     order.filled_quantity = sums.get("filled_quantity", order.filled_quantity)
-    if told.venue_order_id and not order.venue_order_id:
-        values["venue_order_id"] = told.venue_order_id
+    if report.venue_order_id and not order.venue_order_id:
+        values["venue_order_id"] = report.venue_order_id
     if order.accepted_at is None:
         values["accepted_at"] = timezone.now()
-    if order.parent_id is not None and told.state == "filled" and 0 < order.filled_quantity < order.quantity:
+    if order.parent_id is not None and report.state == "filled" and 0 < order.filled_quantity < order.quantity:
         order.quantity = order.filled_quantity  # a leg follows what its entry filled
         values["quantity"] = order.quantity
-    after = states.told(order.state, told.state, order.filled_quantity, order.quantity)
-    reason = "" if after in states.TAKEN else told.reason or f"{after} by the venue"
+    after = states.state_after(order.state, report.state, order.filled_quantity, order.quantity)
+    reason = "" if after in states.TAKEN else report.reason or f"{after} by the venue"
     if after != order.state and transition(order.pk, after, reason=reason, **values):
         order.state = after
         return True
@@ -162,17 +161,17 @@ def _follow_the_venue(order: Order, told: VenueOrder, sums: dict[str, Any]) -> b
     return False
 
 
-def _carry_on(order: Order, *, went_flat: bool) -> None:
-    """Carry the change on: legs with their entry, waiting orders when one is over, one more look when flat."""
+def _propagate(order: Order, *, went_flat: bool) -> None:
+    """Propagate the change: to legs with their entry, waiting orders when one is over, one more look when flat."""
     if order.role == Order.Role.ENTRY:
-        _carry_legs(order)
+        _propagate_to_legs(order)
     if went_flat:
         nudge_after_commit(task_names.SYNC, order.connection_id)
     if order.state in states.FINAL:
         nudge_waiting(order)
 
 
-def _carry_legs(entry: Order) -> None:
+def _propagate_to_legs(entry: Order) -> None:
     if entry.state in states.FINAL and entry.filled_quantity == 0:
         end_legs(entry.pk, Order.State.CANCELED, f"its entry was {entry.state}")
         return

@@ -4,7 +4,7 @@
     pending ──────┼────────────→ canceled | expired (never sent)
       │  ↑        └→ submitting ──→ accepted ⇄ partially_filled ──→ filled
       │  └─ unknown ←──┘ │  │                └──────────┴──→ canceled | rejected | expired
-      │        └→ needs_review ──→ whatever the venue or a person says it was
+      │        └→ needs_review ──→ whatever the venue reports or a person settles
       └──→ legs: accepted along with their entry
 
 `filled` is never left. An order that was thought dead may still turn out filled: the fill is the truth.
@@ -28,7 +28,7 @@ from brokers.contract import VenueState
 VENUE_STATES: Final = frozenset({"accepted", "partially_filled", "filled", "canceled", "rejected", "expired"})
 
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
-    # The venue may speak of a pending order: of a leg, or of one that it was thought never to have got.
+    # The venue may report a pending order: of a leg, or of one that it was thought never to have got.
     "pending": VENUE_STATES | {"submitting", "denied"},
     "submitting": VENUE_STATES | {"unknown"},
     "unknown": VENUE_STATES | {"pending", "needs_review"},
@@ -60,18 +60,18 @@ def allowed(before: str, after: str) -> bool:
     return after in TRANSITIONS[before]
 
 
-def told(current: str, said: VenueState, filled: Decimal, quantity: Decimal) -> str:
-    """Return the state that follows when the venue says `said` and `filled` of `quantity` is recorded.
+def state_after(current: str, reported: VenueState, filled: Decimal, quantity: Decimal) -> str:
+    """Return the state that follows when the venue reports `reported` and `filled` of `quantity` is recorded.
 
-    Fills outrank words: a full order is filled whatever is said, "filled" is believed only when the fills are
+    Fills outrank the report: a full order is filled whatever it is, "filled" is believed only when the fills are
     here, and a state that may not follow the current one changes nothing.
     """
     if filled >= quantity:
         wanted = "filled"
-    elif said in TAKEN:
+    elif reported in TAKEN:
         wanted = "partially_filled" if filled > 0 else "accepted"
-    elif said == "rejected" and filled > 0:
+    elif reported == "rejected" and filled > 0:
         wanted = "canceled"
     else:
-        wanted = said
+        wanted = reported
     return wanted if allowed(current, wanted) else current

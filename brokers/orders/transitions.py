@@ -1,8 +1,9 @@
-"""The only place where an order's state changes: one conditional UPDATE, told upwards after commit."""
+"""The only place where an order's state changes: one conditional UPDATE, announced after commit."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import TypedDict, Unpack
 
 from django.utils import timezone
 
@@ -14,6 +15,19 @@ from brokers.orders.states import FINAL, SOURCES
 REASON_LENGTH = 300
 
 
+class OrderValues(TypedDict, total=False):
+    """Columns of an order that may be written along with its state."""
+
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    fees: Decimal
+    venue_order_id: str
+    lookups: int
+    submitted_at: datetime | None
+    accepted_at: datetime
+
+
 def transition(
     order_id: int,
     to: str,
@@ -21,7 +35,7 @@ def transition(
     sources: Sequence[str] | None = None,
     reason: str | None = None,
     claimed_at: datetime | None = None,
-    **values: Any,
+    **values: Unpack[OrderValues],
 ) -> bool:
     """Claim the change of one order to state `to`; return whether it was ours to make.
 
@@ -30,19 +44,19 @@ def transition(
     """
     origin = [state for state in (sources or SOURCES[to]) if state in SOURCES[to]]
     now = timezone.now()
+    written: dict[str, object] = {**values, "state": str(to), "updated_at": now}
     if reason is not None:
-        values["reason"] = reason[:REASON_LENGTH]
+        written["reason"] = reason[:REASON_LENGTH]
     if to in FINAL:
-        values["closed_at"] = now
-    values |= {"state": str(to), "updated_at": now}
-    columns = ", ".join(f'"{column}" = %s' for column in values)
+        written["closed_at"] = now
+    columns = ", ".join(f'"{column}" = %s' for column in written)
     query = f"UPDATE brokers_order SET {columns} WHERE id = %s AND state = ANY(%s)"  # noqa: S608 - our own names
-    where = [order_id, [str(state) for state in origin]]
+    where: list[object] = [order_id, [str(state) for state in origin]]
     if claimed_at is not None:
         query += " AND submitted_at = %s"
         where.append(claimed_at)
-    moved = sql.change(query, *values.values(), *where) == 1
-    if moved and to != Order.State.SUBMITTING:  # over in a moment: the answer is what is told
+    moved = sql.change(query, *written.values(), *where) == 1
+    if moved and to != Order.State.SUBMITTING:  # over in a moment: the answer is what is announced
         announce_order(order_id, to)
     return moved
 
@@ -64,7 +78,7 @@ def accept_legs(parent_id: int) -> None:
 def end_legs(parent_id: int, to: str, reason: str) -> int:
     """End the legs of an entry that will hold nothing; return how many there were.
 
-    They end whatever they were told before: no leg can outlive its entry at the venue.
+    They end whatever was reported of them before: no leg can outlive its entry at the venue.
     """
     legs = Order.objects.filter(parent_id=parent_id).order_by("id").values_list("id", flat=True)
     return sum(transition(leg, to, reason=reason) for leg in legs)

@@ -201,7 +201,7 @@ def test_a_worker_that_wakes_up_late_can_neither_send_twice_nor_overwrite():
     recovery.doubt_lost_claims()
     recovery.look_up(entry.pk)
     assert state_of(entry) == "filled"
-    execution.write_answer(asleep, execution.ask(asleep))
+    execution.write_answer(asleep, execution.call_venue(asleep))
     assert (state_of(entry), PaperOrder.objects.count(), Fill.objects.count()) == ("filled", 1, 1)
 
 

@@ -57,7 +57,7 @@ def test_in_flight_is_what_left_and_is_not_over_without_its_legs():
 
 @given(st.sampled_from(sorted(states.TRANSITIONS)), WORDS, st.decimals(0, 12, places=3))
 def test_what_the_venue_says_never_leaves_the_machine(current, said, filled):
-    after = states.told(current, said, filled, Decimal(10))
+    after = states.state_after(current, said, filled, Decimal(10))
     assert after == current or states.allowed(current, after)
     assert after == "filled" or current != "filled"
     assert (after == "filled") <= (filled >= 10 or current == "filled")

@@ -22,12 +22,12 @@ class Command(BaseCommand):
         parser.add_argument("symbols", nargs="*", metavar="SYMBOL")
         parser.add_argument("--all", action="store_true", help="Close every open position.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Close, wait, report. Exits with 1 if anything is still open."""
         if bool(options["symbols"]) == options["all"]:
             raise CommandError("Name the symbols to close, or say --all.")
-        found = None if options["all"] else [_instrument(symbol) for symbol in options["symbols"]]
-        exits = self._close(found)
+        instruments = None if options["all"] else [_instrument(symbol) for symbol in options["symbols"]]
+        exits = self._close(instruments)
         if not exits:
             self.stdout.write("Nothing is open.")
             return

@@ -15,7 +15,7 @@ class Command(BaseCommand):
         """Read the reason."""
         parser.add_argument("--reason", default="halted from the command line")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Halt, and return when nothing is on its way any more."""
         set_desk_state(state=Desk.State.HALTED, by=None, reason=options["reason"])
         self.stdout.write("The desk is halted: nothing is sent. `./mem resume` lets it trade again.")

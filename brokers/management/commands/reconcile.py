@@ -23,24 +23,24 @@ class Command(BaseCommand):
         parser.add_argument("connection", nargs="?", help="Name of a connection; default: all that are on.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object per difference.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: Any) -> None:
         """Compare and report."""
         total = 0
         for connection in _connections(options["connection"]):
-            found = _lasting(connection)
-            total += len(found)
-            self._report(connection, found, as_json=options["json"])
+            differing = _lasting(connection)
+            total += len(differing)
+            self._report(connection, differing, as_json=options["json"])
         if total:
             raise SystemExit(1)
 
-    def _report(self, connection: Connection, found: list[Difference], *, as_json: bool) -> None:
+    def _report(self, connection: Connection, differing: list[Difference], *, as_json: bool) -> None:
         if as_json:
-            rows = [asdict(difference) for difference in found]
+            rows = [asdict(difference) for difference in differing]
             self.stdout.write(json.dumps({"connection": connection.name, "differences": rows}))
             return
-        for difference in found:
+        for difference in differing:
             self.stdout.write(f"{connection.name}: {difference.text}")
-        if not found:
+        if not differing:
             self.stdout.write(f"{connection.name}: the ledger equals the venue's")
 
 
@@ -52,14 +52,14 @@ def _connections(name: str | None) -> list[Connection]:
 
 
 def _lasting(connection: Connection) -> list[Difference]:
-    found: list[Difference] = []
+    differing: list[Difference] = []
     try:
         for _ in range(TRIES):
             sync.sync_connection(connection.pk)
-            seen, found = found, differences(connection)
-            if not found or found == seen:
+            before, differing = differing, differences(connection)
+            if not differing or differing == before:
                 break
             time.sleep(1)
     except BrokerError as error:
         raise CommandError(f"{connection.name} could not be read: {error}") from error
-    return found
+    return differing

@@ -1,7 +1,5 @@
 """`./mem resume`: trade again after HALTED or REDUCING."""
 
-from typing import Any
-
 from django.core.management.base import BaseCommand
 
 from brokers.models import Desk
@@ -12,8 +10,8 @@ from brokers.services import set_desk_state
 class Command(BaseCommand):
     help = "Let the desk trade again after a halt."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Set the desk active and say what it was before."""
+    def handle(self, *args: object, **options: object) -> None:
+        """Set the desk active and print what it was before."""
         before = desk()
         if before.state == Desk.State.ACTIVE:
             self.stdout.write("The desk is active already.")

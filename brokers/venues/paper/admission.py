@@ -62,7 +62,7 @@ def depth(quote: Quote, options: PaperOptions) -> Decimal | None:
 
 
 def share(volume: Decimal, options: PaperOptions) -> Decimal | None:
-    """Return what one account may trade in a candle of `volume`; None (no limit) when it tells no volume."""
+    """Return what one account may trade in a candle of `volume`; None (no limit) when no volume is known."""
     return volume * options.participation if volume > 0 else None
 
 

@@ -46,14 +46,14 @@ class PaperBroker:
         try:
             with transaction.atomic(durable=True):
                 order = book.place(book.locked_account(self.connection), request, self.options)
-                told = venue_order(order)
+                report = venue_order(order)
         except DatabaseError as error:
             raise OutcomeUnknown(f"the venue broke off: {error}") from error
         if self._fault("timeout_after"):
             raise OutcomeUnknown("time-out after the order arrived (injected)")
-        if told.state == "rejected":
-            raise OrderRejected(told.reason)
-        return told
+        if report.state == "rejected":
+            raise OrderRejected(report.reason)
+        return report
 
     def cancel(self, client_order_id: str) -> VenueOrder:
         """Cancel what is left of an order and return its state then. Raises OrderRejected or OutcomeUnknown."""
@@ -84,8 +84,8 @@ class PaperBroker:
             rows = PaperEvent.objects.filter(account__connection=self.connection, id__gt=cursor).order_by("id")
             events = list(rows.values_list("id", "order_id")[:EVENTS_AT_ONCE])
             order_ids = dict.fromkeys(order_id for _, order_id in events)  # each once, oldest change first
-            found = self._orders().in_bulk(list(order_ids))
-            orders = tuple(venue_order(found[order_id]) for order_id in order_ids)
+            rows_by_id = self._orders().in_bulk(list(order_ids))
+            orders = tuple(venue_order(rows_by_id[order_id]) for order_id in order_ids)
         except DatabaseError as error:
             raise VenueUnavailable(str(error)) from error
         return Updates(events[-1][0] if events else cursor, orders)
@@ -130,7 +130,7 @@ class PaperBroker:
 
 
 def venue_order(order: PaperOrder) -> VenueOrder:
-    """Return the order as the contract tells it, with all executions so far, oldest first."""
+    """Return the order as the contract has it, with all executions so far, oldest first."""
     symbol = order.instrument.symbol if order.instrument else ""
     side = "buy" if order.side == "buy" else "sell"
     executions = tuple(

@@ -13,7 +13,7 @@ faults {}             for tests: {"timeout_before": n, "timeout_after": n, "unav
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from brokers.contract import Setting
 
@@ -43,7 +43,7 @@ class PaperOptions:
     max_quote_age_s: Decimal = Decimal(0)  # 0: three candles, at least a minute
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> "PaperOptions":
+    def of(cls, settings: Mapping[str, object]) -> "PaperOptions":
         """Return the options written in a connection's settings, defaults for the rest."""
         given = {field.name: Decimal(str(settings[field.name])) for field in fields(cls) if field.name in settings}
         return cls(**given)

@@ -1,6 +1,6 @@
 """At what price an order trades in a candle. Pure.
 
-The candle's range says what was touched, not in what order; whoever could have lost, has: stops come before
+The candle's range shows what was touched, not in what order; whoever could have lost, has: stops come before
 targets, and a price that jumped over an order's fills at the open.
 """
 
