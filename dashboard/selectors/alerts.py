@@ -74,7 +74,7 @@ class Body:
     text: str
     size: int
     binary: bool
-    cut: bool
+    truncated: bool
     hex_lines: tuple[str, ...]
 
 
