@@ -1,7 +1,8 @@
 """Short SQL for the way of an order.
 
 Between an alert and its fill every millisecond counts, and most of what the ORM takes there is writing the same
-few statements anew for every order. What runs for every order is written as SQL; all else uses the ORM.
+few statements anew for every order. What runs for every order is written as SQL; all else uses the ORM. What that
+saves, and what lost, is in docs/adr/0011-plain-sql-on-the-way-of-an-order.md.
 """
 
 from collections.abc import Callable, Sequence
