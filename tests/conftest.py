@@ -7,6 +7,7 @@ imported; the servers themselves start with the first test that asks for them.
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
@@ -56,6 +57,20 @@ def services() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(services: None) -> None:
     """Start the services before pytest-django makes the test database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Make the rows of migrations again whenever a test has emptied all tables: any order of files is good."""
+    from django.apps import apps
+    from django.db.models.signals import post_migrate
+
+    roles = import_module("dashboard.migrations.0002_roles")
+
+    def make_roles(**_: object) -> None:
+        roles.make_groups(apps, None)
+
+    post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
 
 
 @pytest.fixture
