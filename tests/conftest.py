@@ -14,6 +14,8 @@ import hypothesis
 import pytest
 import redis
 
+# Files that take minutes.
+LONG = ("tests/mlmodels/test_runs.py", "tests/algotrendy/test_up.py", "tests/e2e/")
 # How long an example may take says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.load_profile("desk")
@@ -43,6 +45,13 @@ def pytest_configure() -> None:
 def pytest_xdist_setupnodes() -> None:
     """Let each worker of pytest-xdist choose a folder of its own: it must not begin with settings of ours."""
     del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker, begin with the files that take minutes: no worker shall wait long for another at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 @pytest.fixture(scope="session")
