@@ -7,12 +7,15 @@ imported; the servers themselves start with the first test that asks for them.
 import os
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
 
+# Files that take minutes.
+LONG = ("tests/mlmodels/test_runs.py", "tests/algotrendy/test_up.py", "tests/e2e/")
 # How long an example may take says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.load_profile("desk")
@@ -44,6 +47,13 @@ def pytest_xdist_setupnodes() -> None:
     del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker, begin with the files that take minutes: no worker shall wait long for another at the end."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[None]:
     """PostgreSQL and Valkey, running for the rest of the session."""
@@ -71,6 +81,20 @@ def _restore_roles(**_: object) -> None:
 
     for role in ROLES:
         Group.objects.get_or_create(name=role.group)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Make the rows of migrations again whenever a test has emptied all tables: any order of files is good."""
+    from django.apps import apps
+    from django.db.models.signals import post_migrate
+
+    roles = import_module("dashboard.migrations.0002_roles")
+
+    def make_roles(**_: object) -> None:
+        roles.make_groups(apps, None)
+
+    post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
 
 
 @pytest.fixture
