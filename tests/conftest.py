@@ -65,22 +65,7 @@ def services() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(services: None) -> None:
-    """Start the services before pytest-django makes the test database, and keep the roles in it.
-
-    A test that commits empties the tables afterwards, and a file that needs the roles may come later.
-    """
-    from django.db.models.signals import post_migrate
-
-    post_migrate.connect(_restore_roles, dispatch_uid="tests.roles")
-
-
-def _restore_roles(**_: object) -> None:
-    from django.contrib.auth.models import Group
-
-    from algotrendy.permissions import ROLES
-
-    for role in ROLES:
-        Group.objects.get_or_create(name=role.group)
+    """Start the services before pytest-django makes the test database."""
 
 
 @pytest.fixture(scope="session")
