@@ -29,6 +29,10 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("django: migrations", (PYTHON, *NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
 )
 
+# All tests run side by side, a file at a time, in the order of tests/conftest.py; each worker starts a PostgreSQL and
+# a Valkey of its own. Somebody who names tests gets one process, where a debugger works.
+SIDE_BY_SIDE = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder")
+
 
 class Command(BaseCommand):
     """Run linter, formatter, types, migrations and tests, and stop at the first that fails."""
@@ -57,7 +61,7 @@ class Command(BaseCommand):
         self.stdout.write("\npytest")
         self.stdout.flush()
         os.chdir(BASE_DIR)
-        os.execve(sys.executable, [sys.executable, "-m", "pytest", *args], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "pytest", *(args or SIDE_BY_SIDE)], environment)  # noqa: S606
 
     def _browser(self, *, needed: bool) -> None:
         """Find or install a Chromium. Somebody who chose tests may have chosen some that need none."""
