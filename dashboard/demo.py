@@ -8,7 +8,7 @@ from django.db import connection as database
 from django.utils import timezone
 
 from algotrendy.locks import lock_in_transaction
-from brokers import erasing
+from brokers.ledger import erasing
 from brokers.models import Connection, Fill, Order, Trade
 from dashboard.live.publisher import send
 from dashboard.models import Setup
