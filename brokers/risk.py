@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from brokers.money import ZERO
-from brokers.rounding import to_step
+from brokers.money import ZERO, to_step
 
 # The claim checks again, against orders that left meanwhile. Equity moves between the two, and an order clipped
 # exactly to its limit must not be denied for that.

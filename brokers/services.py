@@ -10,9 +10,9 @@ from algotrendy.events import nudge_after_commit
 from brokers import selectors, task_names
 from brokers.desk_state import set_desk_state
 from brokers.models import Connection, Order, Position
+from brokers.money import to_step, to_tick
 from brokers.orders.ids import client_order_id
 from brokers.orders.transitions import announce_order, end_legs, transition
-from brokers.rounding import to_step, to_tick
 from brokers.venues.names import DEFAULT_VENUE
 from market.models import Instrument, Quote
 

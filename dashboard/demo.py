@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from algotrendy.events import announce
 from algotrendy.locks import lock_in_transaction
-from brokers import erasing
+from brokers.ledger import erasing
 from brokers.models import Connection, Fill, Order, Trade
 from dashboard import audit
 from dashboard.models import Setup

@@ -1,1 +1,1 @@
-"""What was traded: posting of executions, profit and loss, equity, and comparing it all with the venue's books."""
+"""What was traded: posting, profit and loss, equity, comparing it all with the venue's books, and erasing it."""

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from brokers.money import ZERO
-from brokers.rounding import to_places
+from brokers.money import ZERO, to_places
 
 
 @dataclass(frozen=True, slots=True)

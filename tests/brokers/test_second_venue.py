@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from algotrendy import events
-from brokers import erasing, receivers, selectors, services, sync
+from brokers import receivers, selectors, services, sync
 from brokers.contract import BrokerError
-from brokers.ledger import reconcile
+from brokers.ledger import erasing, reconcile
 from brokers.models import Connection, Fill, Order, Position, Trade
 from brokers.orders import execution, recovery
 from brokers.venues import registry

@@ -14,8 +14,7 @@ from django.db.models import Sum
 from brokers import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
-from brokers.money import ZERO
-from brokers.rounding import to_places, to_step, to_tick
+from brokers.money import ZERO, to_places, to_step, to_tick
 from brokers.venues.paper import admission
 from brokers.venues.paper.models import PaperAccount, PaperHolding, PaperOrder
 from brokers.venues.paper.options import PaperOptions

@@ -11,8 +11,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from brokers.models import Connection
-from brokers.money import ZERO
-from brokers.rounding import to_step
+from brokers.money import ZERO, to_step
 from brokers.venues.paper import admission, book, pricing
 from brokers.venues.paper.models import PaperOrder
 from brokers.venues.paper.options import PaperOptions

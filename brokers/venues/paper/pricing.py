@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from brokers.rounding import against, to_tick
+from brokers.money import against, to_tick
 from brokers.venues.paper.options import PaperOptions
 
 
