@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from brokers import risk
-from brokers.money import ZERO
-from brokers.rounding import to_step
+from brokers.money import ZERO, to_step
 from memory.barriers import Barriers, place
 from memory.confidence import Confidence, Level, break_even, no_edge_rate, shrunken
 from memory.intents import Action, Intent, Policy

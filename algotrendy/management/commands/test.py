@@ -29,8 +29,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("django: migrations", (PYTHON, *NO_DATABASE, "manage.py", "makemigrations", "--check", "--dry-run")),
 )
 
-# All tests run side by side, a file at a time, in the order of tests/conftest.py; each worker starts a PostgreSQL and
-# a Valkey of its own. Somebody who names tests gets one process, where a debugger works.
+# All tests run side by side, a file at a time, in the order of tests/conftest.py; each worker starts a PostgreSQL
+# and a Valkey of its own. Somebody who names tests gets one process, where a debugger works.
 SIDE_BY_SIDE = ("-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder")
 
 
