@@ -76,10 +76,10 @@ class BrokerContract(ABC):
 
     def test_01_a_market_order_fills_and_its_executions_say_how(self) -> None:
         asked = request()
-        told = self.place(self.broker(), asked)
-        assert (told.client_order_id, told.state, filled(told)) == (asked.client_order_id, "filled", 2)
-        assert told.venue_order_id
-        execution = told.executions[0]
+        report = self.place(self.broker(), asked)
+        assert (report.client_order_id, report.state, filled(report)) == (asked.client_order_id, "filled", 2)
+        assert report.venue_order_id
+        execution = report.executions[0]
         assert (execution.symbol, execution.side, execution.client_order_id) == (
             "BTCUSDT",
             "buy",
@@ -154,8 +154,8 @@ class BrokerContract(ABC):
         broker, asked = self.broker(), request(type="limit", limit_price=Decimal(95), quantity=Decimal(10))
         broker.submit(asked)
         self.move_market("94", volume="16")
-        told = broker.cancel(asked.client_order_id)
-        assert (told.state, filled(told)) == ("canceled", 4)
+        report = broker.cancel(asked.client_order_id)
+        assert (report.state, filled(report)) == ("canceled", 4)
         self.move_market("90")
         assert [held.quantity for held in broker.positions()] == [4]
 
@@ -187,8 +187,8 @@ class BrokerContract(ABC):
     def test_13_a_reduce_only_order_never_flips(self) -> None:
         broker = self.broker()
         self.place(broker, request(quantity=Decimal(3)))
-        told = self.place(broker, request(side="sell", quantity=Decimal(5), reduce_only=True))
-        assert (told.state, filled(told)) == ("canceled", 3)
+        report = self.place(broker, request(side="sell", quantity=Decimal(5), reduce_only=True))
+        assert (report.state, filled(report)) == ("canceled", 3)
         assert broker.positions() == ()
         with pytest.raises(OrderRejected):
             broker.submit(request(side="sell", reduce_only=True))
