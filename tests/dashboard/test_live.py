@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algotrendy.permissions import Role
+from algotrendy.testing import wait_until
 from brokers.desk_state import set_desk_state
 from dashboard.live import consumers, fragments, publisher
 from dashboard.live import hub as live_hub
@@ -159,12 +160,16 @@ def test_a_region_with_a_pause_is_rendered_at_its_start_and_its_end(
         subscriber = Subscriber(frozenset({"status"}))
         hub.join(subscriber)
         await next_content(subscriber)
+        began = time.monotonic()
         for n in range(1, 31):
             source.contents["status"] = str(n)
             hub.mark(["status"])
             await asyncio.sleep(0.01)
-        assert (await next_content(subscriber))["content"] == "30"
-        assert len(source.calls) <= 4
+        while (await next_content(subscriber))["content"] != "30":
+            pass
+        # A busy machine takes longer over the thirty changes, and may fit in a pause more.
+        pauses = (time.monotonic() - began) / 0.4
+        assert len(source.calls) <= 3 + pauses
 
     with_hub(source, play)
 
@@ -374,14 +379,21 @@ def test_a_burst_of_signals_is_gathered_into_few_hints(valkey: redis.Redis) -> N
     pubsub.close()
 
 
-def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(settings: Any) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+def test_a_hint_neither_waits_nor_raises_when_valkey_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    callers: list[threading.Thread] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        callers.append(threading.current_thread())
+        raise redis.ConnectionError("refused")
+
+    monkeypatch.setattr(redis.Redis, "from_url", refuse)
     publisher = Publisher()
-    started = time.monotonic()
     for _ in range(100):
         publisher.add({"status"})
-    assert time.monotonic() - started < 0.2
-    publisher.flush()
+    wait_until(lambda: callers, 5, "an attempt to publish")
+    assert threading.current_thread() not in callers, "the caller asked the network itself"
+    publisher.add({"orders"})
+    assert publisher.flush() is False, "what could not be sent waits"
 
 
 def test_hints_are_sent_from_the_process_and_thread_where_it_happened(
@@ -460,7 +472,7 @@ def test_who_may_not_look_is_refused_a_socket(services: None, role: str | None, 
     client = None if role is None else make.signed_in(make.person(role))
 
     async def play() -> None:
-        connected, answer = await communicator(client).connect()
+        connected, answer = await communicator(client).connect(timeout=5)
         assert (connected, answer) == (False, code)
 
     run_socket(play)
@@ -476,7 +488,7 @@ def test_a_page_of_another_site_gets_no_socket(services: None) -> None:
             (name, b"https://elsewhere.example" if name == b"origin" else value)
             for name, value in socket.scope["headers"]
         ]
-        connected, _ = await socket.connect()
+        connected, _ = await socket.connect(timeout=5)
         assert not connected
 
     run_socket(play)
@@ -488,7 +500,7 @@ def test_a_change_is_pushed_to_a_viewer_with_a_higher_version(valkey: redis.Redi
 
     async def play() -> None:
         socket = communicator(client, "status,desk-state")
-        assert (await socket.connect())[0]
+        assert (await socket.connect(timeout=5))[0]
         first = await receive(socket, "status")
         assert 'data-desk-state="active"' in first["content"]
         await sync_to_async(set_desk_state)(state="halted", by=None, reason="test")
@@ -511,7 +523,7 @@ def test_a_socket_is_closed_when_its_user_may_no_longer_look(
 
     async def play() -> None:
         socket = communicator(client)
-        assert (await socket.connect())[0]
+        assert (await socket.connect(timeout=5))[0]
         await receive(socket, "status")
         await sync_to_async(user.groups.clear)()
         async with asyncio.timeout(5):
@@ -530,7 +542,7 @@ def test_signing_out_elsewhere_closes_the_socket(valkey: redis.Redis, monkeypatc
 
     async def play() -> None:
         socket = communicator(client)
-        assert (await socket.connect())[0]
+        assert (await socket.connect(timeout=5))[0]
         await sync_to_async(client.logout)()
         async with asyncio.timeout(5):
             while (found := await socket.receive_output(timeout=5))["type"] != "websocket.close":

@@ -121,7 +121,7 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
         answer = gate.post(SIGNAL | {"id": 2})
         took = time.perf_counter() - began
     assert answer.status_code == 202
-    assert took < 0.5
+    assert took < 1, "TradingView waits for three seconds"
     assert Alert.objects.filter(state="received").count() == 2
     work_inbox()  # what the sweep does once the queue is back
     assert set(Alert.objects.values_list("state", flat=True)) == {"decided"}

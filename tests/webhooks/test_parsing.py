@@ -410,9 +410,9 @@ def test_the_longest_messages_take_no_longer_than_their_length(body: bytes) -> N
     from webhooks.door.idempotency import identify
     from webhooks.door.redaction import redact
 
-    began = time.perf_counter()
+    began = time.thread_time()  # ours alone, whatever else the machine does
     clean, _ = redact(body)
     identify(clean, datetime.now(UTC))
     with pytest.raises(Unreadable):
         parse(body)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
