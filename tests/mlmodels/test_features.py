@@ -109,7 +109,7 @@ def test_scale_free_features_do_not_know_the_price(bars: Bars, schema: features.
     same = np.allclose(
         compute(schema, bars, FIVE), compute(schema, larger, FIVE), rtol=1e-9, atol=1e-9, equal_nan=True
     )
-    assert same == (schema is DESK_1)
+    assert same == (schema is not V25), "only the features of 2.5 are in prices"
 
 
 @pytest.mark.parametrize(
