@@ -429,10 +429,10 @@ def test_topics_that_do_not_exist_are_left_out() -> None:
 
 def test_the_page_and_the_socket_show_the_same(db: None) -> None:
     html = make.signed_in(make.person("viewer")).get("/trades").content.decode()
-    found = produce("trades")
-    assert found is not None
-    assert found["type"] == "fragment"
-    assert found["content"] in html
+    message = produce("trades")
+    assert message is not None
+    assert message["type"] == "fragment"
+    assert message["content"] in html
 
 
 async def close_connections() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
 from brokers.models import Connection, Order, Position, Trade
+from dashboard.selectors.accounts import account_of
 from dashboard.selectors.ledger import record
 from dashboard.urls import urlpatterns
 from market.models import Instrument
@@ -268,3 +270,12 @@ def test_decisions_are_not_changed_by_looking(viewer: Client, paper: Connection)
     for address in PAGES:
         viewer.get(address)
     assert list(Decision.objects.values()) == before
+
+
+@pytest.mark.parametrize("mode", list(Connection.Mode))
+def test_only_fills_of_a_paper_account_are_called_computed(paper: Connection, mode: str) -> None:
+    account = account_of(paper)
+    paper.mode = mode  # in memory: no venue of ours has live accounts yet
+    text = render_to_string("fragments/broker.html", {"account": account})
+    assert "Fee per execution" in text
+    assert ("computed, not real" in text) == (mode == Connection.Mode.PAPER)

@@ -94,8 +94,8 @@ def test_a_body_that_is_no_text_is_shown_in_hexadecimal_too(viewer) -> None:
 
 
 def test_readable_text_needs_no_hexadecimal() -> None:
-    found = alerts.body_of(Alert(body="naïve ▲\n".encode()))
-    assert (found.text, found.binary, found.hex_lines) == ("naïve ▲\n", False, ())
+    body = alerts.body_of(Alert(body="naïve ▲\n".encode()))
+    assert (body.text, body.binary, body.hex_lines) == ("naïve ▲\n", False, ())
 
 
 def test_a_late_alert_says_that_it_may_close_but_not_open(viewer) -> None:
