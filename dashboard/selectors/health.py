@@ -10,6 +10,7 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
+from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
@@ -63,6 +64,7 @@ def parts() -> list[Part]:
         database_part(),
         valkey_part(check_valkey()),
         doubt_part(),
+        *failing_parts(),
         *venue_parts(),
         memory_part(),
         *model_parts(),
@@ -174,6 +176,15 @@ def doubt_part() -> Part:
     text = f"{unknown} being looked up, {review} for you to decide"
     todo = "Entries of these instruments wait. Nothing is sent twice. See Orders for what to do about each."
     return Part("Orders in doubt", "bad" if review else "warn", str(review + unknown), text, todo, link)
+
+
+def failing_parts() -> list[Part]:
+    """How many rows some work of the desk can't handle; no part while there are none."""
+    count = RowFailure.objects.count()
+    if not count:
+        return []
+    text = f"{count} row{'s' if count != 1 else ''} can't be handled; everything else goes on"
+    return [Part("Rows that fail", "bad", str(count), text, "Each is listed below with what to do about it.")]
 
 
 def venue_parts() -> list[Part]:
