@@ -15,6 +15,7 @@ from algotrendy.monitoring.health import check_valkey
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration
+from dashboard.live import broken
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.selectors import ml_models, status
 from market.bars import timeframe_text
@@ -63,6 +64,7 @@ def parts() -> list[Part]:
         *worker_parts(),
         database_part(),
         valkey_part(check_valkey()),
+        live_part(),
         doubt_part(),
         *failing_parts(),
         *venue_parts(),
@@ -163,6 +165,17 @@ def valkey_part(answer: str) -> Part:
         "every few seconds meanwhile. ./mem up restarts it by itself."
     )
     return Part("Valkey", "bad", "No answer", answer, todo)
+
+
+def live_part() -> Part:
+    """The live regions of the process that answers."""
+    regions = broken.regions()
+    if not regions:
+        return Part("Live pages", "ok", "All regions", "what is open is kept current")
+    first = regions[0]
+    text = f"{len(regions)} of the open regions can't be shown; first {first.topic}: {first.error}"
+    todo = "The other regions go on. The log has the whole error; reload the page to see whether it lasts."
+    return Part("Live pages", "bad", "Fails in part", text, todo, at=first.since)
 
 
 def doubt_part() -> Part:
