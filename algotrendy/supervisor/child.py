@@ -103,6 +103,9 @@ class Child:
         except Exception as error:  # whatever keeps a child from starting must not end the desk
             return f"could not start: {error}"
         self.starts += 1
+        with contextlib.suppress(OSError):  # it ended at once
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, own + spec.niceness)
         self.pid_file.write_text(f"{self.process.pid}\n")
         if self.stopping.is_set():  # asked to end while it was being started
             self._ask_to_end()

@@ -120,6 +120,18 @@ def test_a_killed_child_comes_back_under_its_pid_file(output: Output, tmp_path: 
     assert not (tmp_path / "fake.pid").exists()
 
 
+def test_a_child_gives_way_to_the_others_as_its_spec_says(output: Output, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = Child(spec(LIVES, niceness=7), output, tmp_path)
+        one.start()
+        await until(lambda: one.running)
+        own, pid = os.getpriority(os.PRIO_PROCESS, 0), one.process.pid if one.process else 0
+        await until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == own + 7)
+        await one.stop()
+
+    run(scenario)
+
+
 def test_stop_is_orderly_and_what_ignores_it_is_killed(output: Output, tmp_path: Path) -> None:
     async def scenario() -> None:
         willing = Child(spec(LIVES, "willing"), output, tmp_path)
