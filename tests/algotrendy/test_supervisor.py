@@ -13,7 +13,8 @@ import pytest
 
 from algotrendy.supervisor import child as children
 from algotrendy.supervisor import lock
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Spec
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 
@@ -155,7 +156,7 @@ def test_grandchildren_do_not_outlive_a_killed_child(output: Output, tmp_path: P
         await until(lambda: shown(output).count("\n") == 1)
         grandchild = int(shown(output).split("|")[1])
         assert one.process is not None
-        one.process.kill()
+        one.process.send_signal(signal.SIGKILL)
         await until(lambda: not exists(grandchild))
         await one.stop()
 
@@ -166,7 +167,8 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     code = f"""
 import asyncio, os, sys
 from pathlib import Path
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Spec
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 async def main():
