@@ -221,7 +221,12 @@ def _venue(connection: Connection, result: Reconciliation | None) -> Part:
         text = f"{len(result.differences)} differences: {result.differences[0]}"
         todo = "Compare the two sides under Brokers before trading on."
         return Part(name, "bad", mode, text, todo, link, result.at)
-    return Part(name, "ok", mode, "our books equal the venue's", link=link, at=result.at)
+    return Part(name, "ok", mode, f"our books equal the venue's{_history(result)}", link=link, at=result.at)
+
+
+def _history(result: Reconciliation) -> str:
+    """Say when all of it was compared: every ten minutes it is what changed, and what is open."""
+    return f"; all history was compared {result.verified_at:%d %b %H:%M} UTC" if result.verified_at else ""
 
 
 def memory_part() -> Part:
