@@ -8,6 +8,7 @@ from celery import Task, shared_task
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.isolation.rows import each
 from brokers.contract import BrokerError
 from brokers.ledger.reconcile import differences
 from brokers.models import Connection
@@ -42,8 +43,7 @@ def waited(expires: datetime | str | None, now: datetime) -> float | None:
 @shared_task(name="dashboard.reconcile")
 def reconcile() -> None:
     """Compare our books with every venue's, for the health page."""
-    for connection in Connection.objects.filter(enabled=True):
-        reconcile_one(connection)
+    each("dashboard.reconcile", Connection.objects.filter(enabled=True), reconcile_one, complete=True)
     announce(books_compared, sender=Reconciliation)
 
 
