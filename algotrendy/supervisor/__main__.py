@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 
-from algotrendy import disk, paths
-from algotrendy.supervisor import desk, lock
+from algotrendy import paths
+from algotrendy.supervisor import desk, disk, lock
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 

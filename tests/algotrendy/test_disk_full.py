@@ -12,12 +12,11 @@ from typing import IO
 
 import pytest
 
-from algotrendy import disk
-from algotrendy.disk import Space
 from algotrendy.supervisor import child as children
-from algotrendy.supervisor import desk, lock
+from algotrendy.supervisor import desk, disk, lock
 from algotrendy.supervisor.child import Child
 from algotrendy.supervisor.desk import Desk
+from algotrendy.supervisor.disk import Space
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 from algotrendy.supervisor.room import Room
