@@ -7,11 +7,16 @@ from pathlib import Path
 
 from algotrendy import paths
 from algotrendy.embedded.service import Service
-from algotrendy.supervisor.child import Spec
+from algotrendy.supervisor.launching import Preloader, Spec
 
 CELERY = ("-m", "celery", "--quiet", "-A", "algotrendy")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
 TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 110 MB each
+# What several of the desk's processes use; the others' pages cost nothing as long as nobody writes to them.
+SHARED = (
+    "algotrendy.asgi", "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",
+    "market.feeds.runner", "webhooks.tasks", "skops.io", "sklearn.ensemble", "uvicorn",
+)  # fmt: skip
 MANAGE = str(paths.BASE_DIR / "manage.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # What the services say at every start and stop, or about the machine: it stays in the log file.
@@ -67,6 +72,11 @@ def service(item: Service) -> Spec:
         item.name, launch.argv, launch.env, paths.BASE_DIR, launch.stop_signal, 20.0, item.prepare, launch.preexec,
         shows=lambda line: not any(noise in line for noise in SERVICE_NOISE),
     )  # fmt: skip
+
+
+def preloader(options: Options, preloading: Preloader) -> Spec:
+    """Return how to run the process that forks the desk's own."""
+    return preloading.spec(environment(options, "preload"), paths.BASE_DIR, SHARED)
 
 
 def desk(options: Options, listening: int) -> list[Spec]:

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from algotrendy.permissions import viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts, decision_detail, decision_evidence
 from market.models import Instrument
@@ -63,7 +64,8 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.DECISION, "dashboard/decisions/story.html")
 def one(key: str) -> Context | None:
     """One decision with its evidence, orders and outcome as they are now."""
-    decision = memory.decision_detail(int(key)) if key.isdecimal() else None
+    pk = id_of(key)
+    decision = memory.decision_detail(pk) if pk else None
     if decision is None:
         return None
     return {

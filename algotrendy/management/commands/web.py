@@ -2,8 +2,10 @@
 
 from argparse import ArgumentParser
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
+from algotrendy.database_pool import pool_connections
 from algotrendy.serving import serve
 
 
@@ -21,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, fd: int | None, **_: object) -> None:
         """Serve until a signal."""
+        pool_connections(settings.DATABASES["default"])
         from algotrendy.asgi import application
 
         serve(application, host=host, port=port, fd=fd)
