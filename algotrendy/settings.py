@@ -128,7 +128,10 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "trade"
 # Nudges name a task only.
-CELERY_TASK_ROUTES = {"mlmodels.*": {"queue": "training"}}
+CELERY_TASK_ROUTES = {
+    "mlmodels.*": {"queue": "training"},
+    "dashboard.reconcile": {"queue": "training"},
+}
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_PUBLISH_RETRY = False

@@ -30,6 +30,7 @@ class Spec:
     before: Callable[[], None] | None = None  # blocking; before each start
     preexec: Preexec = field(default_factory=die_with_parent)
     pass_fds: tuple[int, ...] = ()
+    niceness: int = 0  # how far it, and what it starts, gives way to the others where the processors are few
     shows: Callable[[str], bool] = lambda line: True  # which lines go to the terminal
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("dashboard", "0003_reconciliation"),
+        ("dashboard", "0004_verified_at"),
     ]
 
     operations = [
