@@ -18,6 +18,15 @@ import redis
 LONG = ("tests/mlmodels/test_runs.py", "tests/algotrendy/test_up.py", "tests/e2e/")
 # How long an example may take says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("desk", deadline=None)
+# `./mem mutants`: the same examples each time, few of them, and no search for the smallest one that fails.
+hypothesis.settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=25,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("desk")
 _folder = tempfile.TemporaryDirectory(prefix="desk-tests-", ignore_cleanup_errors=True)
 DATA = Path(_folder.name).resolve()

@@ -6,10 +6,12 @@ received (and it is decided again from the start) or decided with all that follo
 
 import logging
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from algotrendy.events import announce
@@ -93,14 +95,23 @@ def _attempt(alert_id: int, attempts: int) -> int:
     try:
         with transaction.atomic():
             _settle(alert_id)
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+    except (OperationalError, InterfaceError):
+        _take_back_attempt(alert_id)
         raise  # not the alert's fault: the sweep comes back to it
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as problem:
         logger.exception("alert %d was not decided, attempt %d", alert_id, attempts)
         if attempts < MAX_ATTEMPTS:
             return 0
         _give_up(alert_id, f"The desk failed {attempts} times to decide this alert: {_description(problem)}")
     return 1
+
+
+def _take_back_attempt(alert_id: int) -> None:
+    """Do not count an attempt that the database broke off: a disk may be full for longer than ten attempts."""
+    with suppress(DatabaseError):
+        Alert.objects.filter(pk=alert_id, attempts__gt=0).update(attempts=F("attempts") - 1)
 
 
 def _description(problem: Exception) -> str:

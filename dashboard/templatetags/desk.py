@@ -121,8 +121,8 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("components/confidence.html")
 def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
-    """Draw confidence against break-even as a small bar with its interval."""
-    value = decision.confidence
+    """Draw confidence against break-even as a small bar with its interval; nothing for what does not enter."""
+    value = decision.confidence if decision.enters else None
     break_even = decision.break_even
     low, high = decision.confidence_low or 0.0, decision.confidence_high or 0.0
     return {

@@ -284,6 +284,25 @@ def test_a_lost_database_is_not_the_alerts_fault(take: Take, monkeypatch: pytest
     assert decided(alert).state == "decided"
 
 
+def test_a_disk_that_is_full_for_a_hundred_attempts_costs_no_alert(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    settle = inbox._settle
+
+    def refuse(alert_id: int) -> None:
+        raise OperationalError("could not extend file: No space left on device")
+
+    monkeypatch.setattr(inbox, "_settle", refuse)
+    for _ in range(100):
+        with pytest.raises(OperationalError):
+            inbox.drain()
+    monkeypatch.setattr(inbox, "_settle", settle)
+    inbox.drain()
+    alert.refresh_from_db()
+    assert (alert.state, alert.reason) == (Alert.State.DECIDED, "")
+
+
 def test_an_alert_that_kills_its_worker_again_and_again_is_given_up(take: Take) -> None:
     alert, good = take(), take()
     Alert.objects.filter(pk=alert.pk).update(attempts=inbox.MAX_INTERRUPTED)
