@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from algotrendy.events import announce, nudge_after_commit
+from algotrendy.isolation.rows import clear, name_of
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection
 from brokers.services import ensure_default_connection
@@ -195,6 +196,7 @@ def replay_alert(*, alert: Alert, by: User = None) -> Alert:
         key=f"replay:{alert.pk}:{secrets.token_hex(8)}",
         replay_of=alert,
     )
+    clear("webhooks.inbox", name_of(alert))
     _log_change(by, alert, f"replayed the alert as #{replay.pk}")
     return replay
 
