@@ -1,6 +1,7 @@
 // What a model said, on the price: an arrow for the side, its size for the probability, its colour and sign for what
 // came of it. Attributes of the element: data-predictions, data-version, data-symbol, data-topic (live).
 import { CandlestickSeries, createChart, createSeriesMarkers } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { Card } from "./marks.js";
 import { barAt, candleOptions, chartOptions, query, read } from "./price.js";
 import { colours, onThemeChange } from "./theme.js";
 
@@ -50,8 +51,10 @@ class ModelChart {
     this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
     this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
     this.marks = createSeriesMarkers(this.candles, []);
+    const card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => {
-      this.element.title = this.said.get(move.hoveredObjectId)?.text ?? "";
+      const said = this.said.get(move.hoveredObjectId);
+      card.show(said ? [said.text] : [], move.point);
     });
     onThemeChange(() => {
       this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
