@@ -44,6 +44,9 @@ class Reconciliation(models.Model):
     at = models.DateTimeField(help_text="Wall time.")
     differences = models.JSONField(default=list, help_text="Sentences; empty when both sides agree.")
     error = models.TextField(blank=True)
+    verified_at = models.DateTimeField(
+        null=True, blank=True, help_text="Wall time at which all history had been compared."
+    )
 
     def __str__(self) -> str:
         return f"{self.connection} {self.at:%Y-%m-%d %H:%M:%S}: {len(self.differences)} differences"

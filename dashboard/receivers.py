@@ -11,6 +11,7 @@ from functools import lru_cache
 from django.db import DatabaseError
 from django.dispatch import Signal
 
+from algotrendy.isolation.signals import failures_changed
 from brokers.signals import desk_changed, equity_marked, fill_recorded, order_changed, trade_closed
 from dashboard.live import topics
 from dashboard.live.publisher import send
@@ -135,6 +136,10 @@ def _on_books_compared(**_: object) -> None:
     send(topics.HEALTH)
 
 
+def _on_failures(**_: object) -> None:
+    send(topics.HEALTH)
+
+
 def _on_demo_removed(**_: object) -> None:
     send(
         topics.STATUS,
@@ -166,6 +171,7 @@ RECEIVERS: tuple[tuple[Signal, Callable[..., None]], ...] = (
     (predicted, _on_predictions),
     (proof_changed, _on_proof),
     (books_compared, _on_books_compared),
+    (failures_changed, _on_failures),
     (demo_removed, _on_demo_removed),
 )
 

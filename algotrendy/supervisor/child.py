@@ -4,32 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from algotrendy.embedded.child import Preexec, die_with_parent
+from algotrendy.supervisor.launching import Launch, Process, Spec, execute
 from algotrendy.supervisor.output import Output
 
 FIRST_DELAY = 0.2  # seconds
 LONGEST_DELAY = 10.0
 HEALTHY_AFTER = 10.0  # a child that lived this long starts again without delay
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What to run and how to end it."""
-
-    name: str
-    argv: list[str]
-    env: dict[str, str]
-    cwd: Path
-    stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 10.0
-    before: Callable[[], None] | None = None  # blocking; before each start
-    preexec: Preexec = field(default_factory=die_with_parent)
-    pass_fds: tuple[int, ...] = ()
-    shows: Callable[[str], bool] = lambda line: True  # which lines go to the terminal
 
 
 class Child:
@@ -39,11 +21,13 @@ class Child:
     grandchildren that still hold the pipe.
     """
 
-    def __init__(self, spec: Spec, output: Output, run_folder: Path) -> None:
+    def __init__(self, spec: Spec, output: Output, run_folder: Path, launch: Launch = execute) -> None:
         self.spec = spec
+        self.launch = launch
         self.output = output
         self.pid_file = run_folder / f"{spec.name}.pid"
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
+        self.launching: asyncio.Future[Process] | None = None
         self.starts = 0
         self.stopping = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
@@ -84,6 +68,8 @@ class Child:
         if self.process and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(self.spec.stop_signal)
+        elif self.launching:
+            self.launching.cancel()  # it may wait for a preloader that will not come
         return self.spec.stop_seconds
 
     async def _keep_running(self) -> None:
@@ -108,20 +94,18 @@ class Child:
                 await asyncio.to_thread(spec.before)
             if self.stopping.is_set():
                 return "was stopped"
-            self.process = await asyncio.create_subprocess_exec(
-                *spec.argv,
-                env=spec.env,
-                cwd=spec.cwd,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=self._writing,
-                stderr=self._writing,
-                preexec_fn=spec.preexec,
-                pass_fds=spec.pass_fds,
-                start_new_session=True,  # Ctrl-C reaches the supervisor only: it stops the others in order
-            )
+            self.launching = asyncio.ensure_future(self.launch(spec, self._writing))
+            self.process = await self.launching
+        except asyncio.CancelledError:
+            if not self.stopping.is_set():
+                raise
+            return "was stopped"
         except Exception as error:  # whatever keeps a child from starting must not end the desk
             return f"could not start: {error}"
         self.starts += 1
+        with contextlib.suppress(OSError):  # it ended at once
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, own + spec.niceness)
         self.pid_file.write_text(f"{self.process.pid}\n")
         if self.stopping.is_set():  # asked to end while it was being started
             self._ask_to_end()

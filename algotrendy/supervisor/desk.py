@@ -14,7 +14,8 @@ from algotrendy.embedded.postgres import Postgres
 from algotrendy.embedded.service import Service, private_folder
 from algotrendy.embedded.valkey import Valkey
 from algotrendy.supervisor import processes
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Launch, Preloader, Spec, execute
 from algotrendy.supervisor.output import Output
 
 STEPS = 5
@@ -54,29 +55,33 @@ class Desk:
         self.run_folder = options.data / "run"
         self.services: list[Child] = []
         self.children: list[Child] = []
+        self.preloader = Preloader() if sys.platform == "linux" else None
         self.step = 0
 
     async def start(self, listening: socket.socket) -> None:
         """Start everything in order and return when `/readyz` answers 200. Raises CannotStart."""
         async with self._announced("Data folder and secrets"):
             self._prepare_folder()
+            launch = self._launch()
         async with self._announced("PostgreSQL and Valkey"):
             await asyncio.gather(*[self._start_service(service) for service in self._embedded()])
         async with self._announced("Tables, first user and demo"):
             link = await self._prepare_database()
         async with self._announced("Web, workers, beat and feeds"):
             for spec in processes.desk(self.options, listening.fileno()):
-                self.children.append(self._started(spec))
+                self.children.append(self._started(spec, launch))
         async with self._announced("First answer"):
             await self._until(self._answers, READY_SECONDS, "the desk", self.children[0])
         self._greet(link)
 
     async def stop(self) -> None:
-        """Stop web and workers first, then Valkey, then PostgreSQL."""
+        """Stop web and workers first, then what forked them, Valkey, and PostgreSQL."""
         self.output.show("\nStopping …")
         await asyncio.gather(*[child.stop() for child in self.children])
         for child in reversed(self.services):
             await child.stop()
+        if self.preloader:
+            self.preloader.close()
 
     def kill(self) -> None:
         """End every child at once: the person asked a second time."""
@@ -95,8 +100,15 @@ class Desk:
         if not os.environ.get("REDIS_URL"):
             yield Valkey(self.options.data)
 
-    def _started(self, spec: Spec) -> Child:
-        child = Child(spec, self.output, self.run_folder)
+    def _launch(self) -> Launch:
+        """Return what starts the desk's own processes: a preloader, which imports while the rest starts."""
+        if self.preloader is None:
+            return execute
+        self.services.append(self._started(processes.preloader(self.options, self.preloader)))
+        return self.preloader.fork
+
+    def _started(self, spec: Spec, launch: Launch = execute) -> Child:
+        child = Child(spec, self.output, self.run_folder, launch)
         child.start()
         return child
 

@@ -8,7 +8,7 @@ from django.db import connection as database
 
 from brokers.models import Connection, Fill, Order, Position
 from market.models import Instrument, Quote
-from market.selectors import closed_candles
+from market.selectors import closed_candles, market_now
 from memory.models import Decision
 
 MAX_CANDLES = 1500
@@ -89,10 +89,11 @@ def candles(
     until: datetime | None = None,
     count: int | None = None,
 ) -> Candles:
-    """Return the last candles known at market time `until`, by default the market's own now."""
+    """Return the last candles known at market time `until`, by default and at most the market's own now."""
     quote = quote_of(instrument)
     bar = timeframe or (quote.timeframe if quote else DEFAULT_TIMEFRAME)
-    as_of = until or (quote.market_time if quote else datetime.now(UTC))
+    now = market_now(instrument)
+    as_of = min(until or (quote.market_time if quote else now), now)
     wanted = min(max(count or DEFAULT_CANDLES, 1), MAX_CANDLES)
     bars = closed_candles(instrument.pk, bar, until=as_of, count=wanted)
     columns = (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
@@ -110,7 +111,11 @@ def candles(
 
 
 def markers(instrument: Instrument, *, start: datetime, end: datetime, limit: int = MAX_MARKERS) -> list[Marker]:
-    """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each."""
+    """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each.
+
+    None is later than the market's own now: a replay that was set back has decisions ahead of it.
+    """
+    end = min(end, market_now(instrument))
     rows = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
     return sorted(rows, key=lambda marker: marker["time"])
 

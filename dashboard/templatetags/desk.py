@@ -127,8 +127,11 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("components/confidence.html")
 def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
-    """Draw confidence as a small bar with its interval; only what lies beyond break-even has a colour."""
-    value = decision.confidence
+    """Draw confidence as a small bar with its interval; only what lies beyond break-even has a colour.
+
+    What does not enter has no odds to show.
+    """
+    value = decision.confidence if decision.enters else None
     break_even = decision.break_even
     low, high = decision.confidence_low or 0.0, decision.confidence_high or 0.0
     return {

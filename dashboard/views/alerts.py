@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from algotrendy.permissions import person, trader, viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors
 from webhooks.models import Alert
@@ -49,7 +50,8 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.ALERT, "dashboard/alerts/detail_region.html")
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
-    alert = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    pk = id_of(key)
+    alert = selectors.with_decision(Alert.objects.all()).filter(pk=pk).first() if pk else None
     if alert is None:
         return None
     return {

@@ -13,6 +13,7 @@ from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
 from dashboard.selectors.order_timeline import order_timeline
@@ -33,7 +34,8 @@ def orders_region(key: str) -> Context:
 @fragment(topics.ORDER, "fragments/order.html")
 def order_region(key: str) -> Context | None:
     """The life of one order."""
-    order = ledger.order_detail(int(key)) if key.isdigit() else None
+    pk = id_of(key)
+    order = ledger.order_detail(pk) if pk else None
     if order is None:
         return None
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)

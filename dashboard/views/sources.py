@@ -11,6 +11,7 @@ from algotrendy.permissions import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.selectors import sources as selectors
 from webhooks import services
 from webhooks.addresses import TRADINGVIEW_ADDRESSES, webhook_url
@@ -45,7 +46,8 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.SOURCE, "dashboard/sources/region.html")
 def one(key: str) -> Context | None:
     """One source with its newest alerts."""
-    sender = selectors.sender(int(key)) if key.isdecimal() else None
+    pk = id_of(key)
+    sender = selectors.sender(pk) if pk else None
     if sender is None:
         return None
     return {"sender": sender, "source": sender.source, "alerts": selectors.newest_alerts(sender.source.pk)}
@@ -54,9 +56,8 @@ def one(key: str) -> Context | None:
 @fragment(topics.SOURCE_SETUP, "dashboard/sources/first_alert.html")
 def first_alert(key: str) -> Context | None:
     """The newest alerts of a source as the set-up page waits for them."""
-    if not key.isdecimal():
-        return None
-    return {"alerts": selectors.newest_alerts(int(key), 3), "pk": int(key)}
+    pk = id_of(key)
+    return {"alerts": selectors.newest_alerts(pk, 3), "pk": pk} if pk else None
 
 
 @require_http_methods(READ_AND_POST)

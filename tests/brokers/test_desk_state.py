@@ -187,7 +187,7 @@ def test_reconcile_finds_what_differs_and_says_it(capsys):
     PaperHolding.objects.create(account=PaperHolding.objects.get().account, instrument=other, quantity=3)
     Order.objects.filter(role="entry").update(client_order_id="changed")
     with pytest.raises(SystemExit) as exit_:
-        run("reconcile")
+        run("reconcile", "--full")
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("reconcile", "--json", stdout=out)

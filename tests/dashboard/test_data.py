@@ -71,6 +71,30 @@ def test_nothing_later_than_the_market_s_own_clock_is_drawn(viewer: Client, inst
     assert found["candles"][-1][0] + 5 <= middle.timestamp()
 
 
+def test_no_address_reads_past_the_clock_of_a_replay(viewer: Client, instrument: Instrument) -> None:
+    taken = make.decided(make.source(), instrument)
+    filled = make.fill(make.decision_of(taken).orders.get(role="entry"))
+    middle = Candle.objects.order_by("open_time")[40].open_time
+    make.replayed(instrument, middle)
+    later = int((timezone.now() + timedelta(days=1)).timestamp())
+    candles = read(viewer, f"/data/candles?symbol=BTCUSDT&until={later}")["candles"]
+    assert candles[-1][0] + 5 <= middle.timestamp()
+    marks = read(viewer, f"/data/markers?symbol=BTCUSDT&start=0&end={later}")["markers"]
+    assert {mark["id"] for mark in marks} & {f"d{taken.decision_id}", f"f{filled.pk}"} == set()
+    live = chart.live_chart(Instrument.objects.select_related("quote_now").get())
+    assert live["markers"] == []
+
+
+def test_a_replay_that_has_shown_no_price_yet_shows_no_later_candle(
+    viewer: Client, instrument: Instrument
+) -> None:
+    middle = Candle.objects.order_by("open_time")[40].open_time
+    make.replayed(instrument, middle)
+    Quote.objects.all().delete()
+    rows = read(viewer, "/data/candles?symbol=BTCUSDT&timeframe=5")["candles"]
+    assert rows[-1][0] + 5 <= middle.timestamp()
+
+
 @pytest.mark.parametrize(
     "address",
     ["/data/candles?symbol=BTCUSDT&count=0", "/data/candles?symbol=BTCUSDT&count=999999",

@@ -75,7 +75,7 @@ def test_a_trade_is_marked_only_where_its_market_is_not_the_desks(viewer: Client
 
 def bar_of(confidence: float, break_even: float | None) -> str:
     decision = SimpleNamespace(
-        confidence=confidence, confidence_low=0.3, confidence_high=0.6, break_even=break_even
+        confidence=confidence, confidence_low=0.3, confidence_high=0.6, break_even=break_even, enters=True
     )
     return Template("{% load desk %}{% confidence decision %}").render(Context({"decision": decision}))
 
