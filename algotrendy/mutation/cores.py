@@ -48,7 +48,9 @@ def run(room: Room, copy: Path, excluded: frozenset[Change]) -> list[Score]:
         cwd=copy, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise RuntimeError(f"mutmut could not run the tests of {room.name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        raise RuntimeError(
+            f"mutmut could not run the tests of {room.name}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        )
     return [_score(module, copy, excluded) for module in room.modules]
 
 
