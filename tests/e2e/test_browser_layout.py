@@ -69,15 +69,19 @@ POSITIONS = """() => {
   const rows = [...document.querySelectorAll(".desk-positions tbody tr")];
   const cells = rows.flatMap((row) => [...row.querySelectorAll(".gain .pnl, .actions-cell .button")]);
   return cells.map((element) => {
-    element.scrollIntoView({ block: "center" });
+    // Up and down only: what has to be scrolled to sideways is not in view.
+    scrollTo(0, scrollY + box(element).top - innerHeight / 2);
     return hidden(element);
   }).filter(Boolean).concat(rows.length >= 2 ? [] : [`${rows.length} positions`]);
 }""".replace("HELPERS", HELPERS)
 STREAM = """() => {
-  const line = document.querySelector(".stream .line");
-  line.querySelector(".symbol").textContent = "1000WWWWUSDT";
-  const [symbol, badge] = [".symbol", ".badge"].map((part) => line.querySelector(part).getBoundingClientRect());
-  return symbol.right > badge.left ? ["a symbol of twelve letters lies under its badge"] : [];
+  const [symbol, badge] = [".symbol", ".badge"].map((part) => document.querySelector(`.stream .line ${part}`));
+  symbol.textContent = "1000WWWWUSDT";
+  const text = document.createRange();
+  text.selectNodeContents(symbol);
+  const clipped = getComputedStyle(symbol).overflowX === "hidden";
+  const { right } = (clipped ? symbol : text).getBoundingClientRect();
+  return right > badge.getBoundingClientRect().left ? ["a symbol of twelve letters lies under its badge"] : [];
 }"""
 FIELDS = """() => {
   HELPERS
