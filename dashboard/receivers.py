@@ -18,7 +18,7 @@ from dashboard.live.publisher import send
 from dashboard.live.topics import topic
 from dashboard.signals import books_compared, demo_removed
 from market.models import Instrument
-from market.signals import candle_closed, feed_changed
+from market.signals import candle_closed, feed_changed, price_moved
 from memory.signals import decided, outcomes_resolved
 from mlmodels.signals import predicted, proof_changed, registry_changed, training_changed
 from webhooks.signals import alert_changed
@@ -38,7 +38,7 @@ def chart_topic(instrument_id: int) -> str:
     return ""
 
 
-def _on_candle(instrument_id: int, **_: object) -> None:
+def _on_price(instrument_id: int, **_: object) -> None:
     send(chart_topic(instrument_id), topics.POSITIONS, topics.STATUS, topics.BROKERS)
 
 
@@ -156,7 +156,8 @@ def _on_demo_removed(**_: object) -> None:
 
 
 RECEIVERS: tuple[tuple[Signal, Callable[..., None]], ...] = (
-    (candle_closed, _on_candle),
+    (candle_closed, _on_price),
+    (price_moved, _on_price),
     (feed_changed, _on_feed),
     (order_changed, _on_order),
     (fill_recorded, _on_fill),

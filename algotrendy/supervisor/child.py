@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 from algotrendy.supervisor.launching import Launch, Process, Spec, execute
@@ -12,6 +13,7 @@ from algotrendy.supervisor.output import Output
 FIRST_DELAY = 0.2  # seconds
 LONGEST_DELAY = 10.0
 HEALTHY_AFTER = 10.0  # a child that lived this long starts again without delay
+PID_FILE_SECONDS = 1.0  # until a pid file that the disk did not take is tried again
 
 
 class Child:
@@ -73,10 +75,14 @@ class Child:
         return self.spec.stop_seconds
 
     async def _keep_running(self) -> None:
+        """Run the process again and again. Nothing but `stop` ends this loop: who else would start it?"""
         loop = asyncio.get_running_loop()
         while not self.stopping.is_set():
             began = loop.time()
-            ending = await self._run_once()
+            try:
+                ending = await self._run_once()
+            except Exception as error:  # a full disk, a lack of memory or descriptors: they pass
+                ending = f"could not be run: {error}"
             if self.stopping.is_set():
                 break
             if loop.time() - began > HEALTHY_AFTER:
@@ -88,33 +94,56 @@ class Child:
 
     async def _run_once(self) -> str:
         """Run the process to its end and return how it ended, in words."""
-        spec = self.spec
         try:
-            if spec.before:
-                await asyncio.to_thread(spec.before)
-            if self.stopping.is_set():
-                return "was stopped"
-            self.launching = asyncio.ensure_future(self.launch(spec, self._writing))
+            process = await self._begin()
+        except Exception as error:  # whatever keeps a child from starting must not end the desk
+            return f"could not start: {error}"
+        if process is None:
+            return "was stopped"
+        try:
+            return describe(await self._follow(process))
+        finally:
+            self.kill()  # grandchildren that outlived it, and the process itself if it was lost sight of
+            with contextlib.suppress(OSError):
+                self.pid_file.unlink(missing_ok=True)
+
+    async def _begin(self) -> Process | None:
+        """Start the process; None when it was asked to end before it was there."""
+        if self.spec.before:
+            await asyncio.to_thread(self.spec.before)
+        if self.stopping.is_set():
+            return None
+        self.launching = asyncio.ensure_future(self.launch(self.spec, self._writing))
+        try:
             self.process = await self.launching
         except asyncio.CancelledError:
             if not self.stopping.is_set():
                 raise
-            return "was stopped"
-        except Exception as error:  # whatever keeps a child from starting must not end the desk
-            return f"could not start: {error}"
+            return None
         self.starts += 1
+        return self.process
+
+    async def _follow(self, process: Process) -> int:
+        """Return the exit code of `process`, once it has ended."""
+        began = time.time()
         with contextlib.suppress(OSError):  # it ended at once
             own = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, self.process.pid, own + spec.niceness)
-        self.pid_file.write_text(f"{self.process.pid}\n")
+            os.setpriority(os.PRIO_PROCESS, process.pid, own + self.spec.niceness)
         if self.stopping.is_set():  # asked to end while it was being started
             self._ask_to_end()
+        while not self._write_pid_file(process.pid, began):
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(process.wait(), PID_FILE_SECONDS)
+        return await process.wait()
+
+    def _write_pid_file(self, pid: int, began: float) -> bool:
+        """Write who runs, as of its start, and return whether the disk took it."""
         try:
-            code = await self.process.wait()
-        finally:
-            self.pid_file.unlink(missing_ok=True)
-        self.kill()  # grandchildren that outlived it
-        return describe(code)
+            self.pid_file.write_text(f"{pid}\n")
+            os.utime(self.pid_file, (began, began))
+        except OSError:
+            return False
+        return True
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):

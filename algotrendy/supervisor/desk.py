@@ -17,10 +17,12 @@ from algotrendy.supervisor import processes
 from algotrendy.supervisor.child import Child
 from algotrendy.supervisor.launching import Launch, Preloader, Spec, execute
 from algotrendy.supervisor.output import Output
+from algotrendy.supervisor.room import Room
 
 STEPS = 5
 SERVICE_SECONDS = 120.0  # recovery after a crash may replay a gigabyte of log
 READY_SECONDS = 120.0
+TRIES = 8  # starts of one process, unless the disk is full
 
 
 class CannotStart(Exception):
@@ -57,9 +59,16 @@ class Desk:
         self.children: list[Child] = []
         self.preloader = Preloader() if sys.platform == "linux" else None
         self.step = 0
+        self.room = Room(options.data, output)
+        self.watching: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Start everything in order and return when `/readyz` answers 200. Raises CannotStart."""
+        """Start everything in order and return when `/readyz` answers 200. Raises CannotStart.
+
+        A full disk is no reason to give up: the start waits until there is room, at its beginning and in between.
+        """
+        await self.room.wait()
+        self.watching = asyncio.create_task(self.room.watch(), name="room")
         async with self._announced("Data folder and secrets"):
             self._prepare_folder()
             launch = self._launch()
@@ -77,11 +86,21 @@ class Desk:
     async def stop(self) -> None:
         """Stop web and workers first, then what forked them, Valkey, and PostgreSQL."""
         self.output.show("\nStopping …")
-        await asyncio.gather(*[child.stop() for child in self.children])
+        if self.watching:
+            self.watching.cancel()
+        await self._stop(*self.children)
         for child in reversed(self.services):
-            await child.stop()
+            await self._stop(child)
         if self.preloader:
             self.preloader.close()
+
+    async def _stop(self, *children: Child) -> None:
+        """Stop `children` together; one that cannot be stopped keeps none of the others running."""
+        ends = await asyncio.gather(*[child.stop() for child in children], return_exceptions=True)
+        for child, end in zip(children, ends, strict=True):
+            if isinstance(end, BaseException):
+                self.output.line(child.spec.name, f"could not be stopped in order: {end!r}")
+                child.kill()
 
     def kill(self) -> None:
         """End every child at once: the person asked a second time."""
@@ -126,14 +145,28 @@ class Desk:
     async def _until(
         self, condition: Callable[[], Awaitable[bool]], seconds: float, what: str, child: Child
     ) -> None:
-        deadline = time.monotonic() + seconds
+        deadline, tries = time.monotonic() + seconds, child.starts + TRIES
         while not (child.running and await condition()):
-            if time.monotonic() > deadline or child.starts > 8:
-                raise CannotStart(f"{what} did not start; the lines above and {self.output.log} say why")
+            if time.monotonic() > deadline or child.starts > tries:
+                if not (await self.room.look()).full:
+                    raise CannotStart(f"{what} did not start; the lines above and {self.output.log} say why")
+                await self.room.wait()
+                deadline, tries = time.monotonic() + seconds, child.starts + TRIES
             await asyncio.sleep(0.05)
 
     async def _prepare_database(self) -> str | None:
         """Run migrations and the first-start preparation as a process of its own; return a sign-in link."""
+        code, result = await self._run_prepare()
+        while code != 0:
+            if not (await self.room.look()).full:
+                raise CannotStart(f"the database could not be prepared (exit code {code})")
+            await self.room.wait()
+            code, result = await self._run_prepare()
+        answer: dict[str, str | None] = json.loads(result.splitlines()[-1])
+        return answer["sign_in_link"]
+
+    async def _run_prepare(self) -> tuple[int | None, str]:
+        """Return the exit code and the standard output of `./mem prepare`."""
         arguments = [processes.MANAGE, "prepare", *(["--clean"] if self.options.clean else [])]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
@@ -148,10 +181,7 @@ class Desk:
                 process.kill()
         for line in errors.decode(errors="replace").splitlines():
             self.output.line("prepare", line)
-        if process.returncode != 0:
-            raise CannotStart(f"the database could not be prepared (exit code {process.returncode})")
-        answer: dict[str, str | None] = json.loads(result.decode().splitlines()[-1])
-        return answer["sign_in_link"]
+        return process.returncode, result.decode()
 
     async def _answers(self) -> bool:
         """Ask `/readyz` once."""

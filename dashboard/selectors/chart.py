@@ -7,6 +7,7 @@ from typing import TypedDict
 from django.db import connection as database
 
 from brokers.models import Connection, Fill, Order, Position
+from market.bars import bar_start
 from market.models import Instrument, Quote
 from market.selectors import closed_candles, market_now
 from memory.models import Decision
@@ -55,7 +56,10 @@ class PriceLine(TypedDict):
 
 
 class Candles(TypedDict):
-    """Candles as `[open_time, open, high, low, close, volume]`, oldest first; times in UTC seconds."""
+    """Candles as `[open_time, open, high, low, close, volume]`, oldest first; times in UTC seconds.
+
+    `price` is the market's last, `forming` the open time of the candle that it forms: None where it closes one.
+    """
 
     symbol: str
     timeframe: int
@@ -63,6 +67,8 @@ class Candles(TypedDict):
     precision: int
     kind: str
     as_of: int | None
+    price: float | None
+    forming: int | None
     candles: list[list[float]]
 
 
@@ -106,8 +112,15 @@ def candles(
         "precision": max(0, -exponent) if isinstance(exponent, int) else 2,
         "kind": quote.kind if quote else "",
         "as_of": int(as_of.timestamp()),
+        "price": float(quote.price) if quote and not until else None,
+        "forming": _forming(quote, bar) if quote and not until else None,
         "candles": rows,
     }
+
+
+def _forming(quote: Quote, bar: int) -> int | None:
+    start = bar_start(quote.market_time, bar)
+    return int(start.timestamp()) if quote.market_time > start else None
 
 
 def markers(instrument: Instrument, *, start: datetime, end: datetime, limit: int = MAX_MARKERS) -> list[Marker]:

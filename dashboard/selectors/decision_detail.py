@@ -134,6 +134,7 @@ def chart(decision: Decision) -> dict[str, object]:
     return {
         "cut": boundary,
         "symbol": decision.instrument.symbol,
+        "timeframe": step,
         "tick": float(decision.instrument.tick_size),
         "known": [
             _point(row)

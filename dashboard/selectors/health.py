@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.conf import settings
 from django.db import connection as database
 from django.db.models import Count
 from django.urls import reverse
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
+from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration
@@ -63,6 +65,7 @@ def parts() -> list[Part]:
         queue_part(),
         *worker_parts(),
         database_part(),
+        disk_part(space(settings.DATA_DIR)),
         valkey_part(check_valkey()),
         live_part(),
         doubt_part(),
@@ -154,6 +157,12 @@ def database_part() -> Part:
         cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
         version, size = cursor.fetchone()
     return Part("Database", "ok", "Answers", f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB")
+
+
+def disk_part(room: Space) -> Part:
+    """The room on the disk of the data folder."""
+    value = "Full" if room.full else "Low" if room.low else "Has room"
+    return Part("Disk", "bad" if room.full else "warn" if room.low else "ok", value, room.text, room.advice)
 
 
 def valkey_part(answer: str) -> Part:

@@ -1,7 +1,8 @@
 // The chart of one decision: what was known then, a line, and what came after in pale.
 import { CandlestickSeries, LineStyle, createChart } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { Card, FillTicks, holding } from "./marks.js";
-import { barAt, chartOptions, read } from "./price.js";
+import { chartOptions, read } from "./price.js";
+import { barOf, holesText, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
@@ -10,6 +11,7 @@ const box = document.getElementById("decision-chart");
 const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
 
 function bar([time, open, high, low, close], known, ink) {
+  if (open === undefined) return { time };
   const rises = close >= open;
   const colour = rises ? ink.up : ink.down;
   const shown = known ? colour : pale(colour);
@@ -50,19 +52,20 @@ class DecisionChart {
 
   show(data) {
     this.data = data;
-    const candles = [
-      ...data.known.map((row) => bar(row, true, this.ink)),
-      ...data.after.map((row) => bar(row, false, this.ink)),
-    ];
+    const rows = [...data.known, ...data.after];
+    const { drawn, missing } = withHoles(rows, data.timeframe);
+    const candles = drawn.map((row) => bar(row, row[0] < data.cut, this.ink));
+    this.times = rows.map(([time]) => time);
     this.note(candles.length ? "" : "No candles of this time are stored.");
     this.series.applyOptions({ priceFormat: precision(data.tick) });
     this.series.setData(candles);
-    this.knownBars = data.known.length;
+    this.knownBars = drawn.filter(([time]) => time < data.cut).length;
     this.drawLevels(data.levels);
-    this.times = candles.map((candle) => candle.time);
-    this.ticks.set(this.fillTicks(), this.ink.panel);
+    const ticks = this.fillTicks();
+    this.ticks.set(ticks, this.ink.panel);
+    this.sayHoles(holesText(missing, data.fills.length - ticks.length));
     if (!this.fitted && candles.length) {
-      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, data.known.length - 60), to: data.known.length + 45 });
+      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, this.knownBars - 60), to: this.knownBars + 45 });
       this.fitted = true;
     }
     this.placeCut();
@@ -83,9 +86,15 @@ class DecisionChart {
       }));
   }
 
+  sayHoles(text) {
+    const note = document.getElementById("chart-holes");
+    if (note) note.textContent = text;
+  }
+
   fillTicks() {
+    const bar = (time) => barOf(this.times, time, this.data.timeframe);
     return this.data.fills
-      .map(({ price, time }, index) => ({ id: index, price, time: barAt(this.times, time), colour: this.ink.info }))
+      .map(({ price, time }, index) => ({ id: index, price, time: bar(time), colour: this.ink.info }))
       .filter((fill) => fill.time !== undefined);
   }
 

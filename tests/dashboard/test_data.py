@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from django.utils import timezone
 from brokers.models import Connection, EquityMark, Order, Position
 from dashboard.selectors import chart
 from market.models import Candle, Instrument, Quote
+from market.signals import price_moved
 from memory.models import Decision
 from tests.support import pages as make
 
@@ -175,6 +177,29 @@ def test_the_equity_curve_is_thinned_but_ends_with_the_last_mark(viewer: Client)
 
 def test_a_desk_without_a_connection_has_no_equity(viewer: Client) -> None:
     assert viewer.get("/data/equity").status_code == 404
+
+
+def test_a_chart_moves_with_the_price_while_its_candle_forms(viewer: Client, instrument: Instrument) -> None:
+    last = Candle.objects.order_by("open_time").last()
+    assert last is not None
+    forming = last.open_time + timedelta(seconds=5)
+    Quote.objects.update(price=Decimal("101.25"), market_time=forming + timedelta(seconds=2))
+    for found in (read(viewer, "/data/candles?symbol=BTCUSDT"), live(instrument)):
+        assert (found["price"], found["forming"]) == (101.25, int(forming.timestamp()))
+    Quote.objects.update(market_time=forming)
+    assert live(instrument)["forming"] is None
+    until = int(forming.timestamp())
+    assert read(viewer, f"/data/candles?symbol=BTCUSDT&until={until}")["price"] is None
+
+
+def live(instrument: Instrument) -> dict[str, Any]:
+    return chart.live_chart(Instrument.objects.select_related("quote_now").get(pk=instrument.pk))
+
+
+def test_a_price_that_moves_between_candles_is_shown_on_the_open_pages(instrument: Instrument) -> None:
+    with patch("dashboard.receivers.send") as send:
+        price_moved.send(sender=Candle, instrument_id=instrument.pk)
+    assert {"chart:BTCUSDT", "positions"} <= set(send.call_args.args)
 
 
 def test_a_live_chart_carries_its_newest_candles_and_marks(instrument: Instrument) -> None:
