@@ -58,6 +58,15 @@ class Status:
     stale: list[FeedFreshness]
     queue: Queue
 
+    @property
+    def announcement(self) -> str:
+        """What is read out when it changes: states alone, no figure that moves by itself."""
+        parts = [f"The desk is {self.state}"]
+        parts += [f"prices of {late.feed.name} are stale" for late in self.stale]
+        if self.queue.is_slow:
+            parts.append("alerts wait for their decision")
+        return "; ".join(parts) + "."
+
 
 def worth(connections: list[Connection]) -> Worth | None:
     """Return what `connections` are worth together; None when there is none. Two queries for each."""
