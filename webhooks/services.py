@@ -16,6 +16,7 @@ from django.utils.text import slugify
 
 from algotrendy.events import announce, nudge_after_commit
 from algotrendy.history.changes import differences, note
+from algotrendy.isolation.rows import clear, name_of
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection
 from brokers.services import ensure_default_connection
@@ -208,6 +209,7 @@ def replay_alert(*, alert: Alert, by: User = None) -> Alert:
         key=f"replay:{alert.pk}:{secrets.token_hex(8)}",
         replay_of=alert,
     )
+    clear("webhooks.inbox", name_of(alert))
     note(by, alert, f"replayed the alert as #{replay.pk}")
     return replay
 

@@ -7,9 +7,9 @@ import signal
 import socket
 import sys
 
-from algotrendy import disk, paths
+from algotrendy import paths
 from algotrendy.serving.descriptors import raise_limit
-from algotrendy.supervisor import desk, lock
+from algotrendy.supervisor import desk, disk, lock
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 

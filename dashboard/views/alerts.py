@@ -59,6 +59,7 @@ def one(key: str) -> Context | None:
         "alert": alert,
         "body": selectors.body_of(alert),
         "fields": selectors.fields_of(alert),
+        "headline": selectors.headline(alert),
         "advice": selectors.advice(alert),
         "replays": _replays(alert),
     }

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("market", "0001_initial"),
         ("memory", "0001_initial"),
-        ("webhooks", "0002_alert_attempts"),
+        ("webhooks", "0003_alert_retries"),
     ]
 
     operations = [
