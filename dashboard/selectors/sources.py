@@ -78,7 +78,11 @@ class Sender:
 
 def figures(source_id: int | None = None) -> dict[int, Figures]:
     """Return the figures of all sources, or of one, in one query."""
-    values = {"since": timezone.now() - PERIOD, "most": LOOKED_AT, "source": source_id}
+    values: dict[str, datetime | int | None] = {
+        "since": timezone.now() - PERIOD,
+        "most": LOOKED_AT,
+        "source": source_id,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_FIGURES, values)
         return {row[0]: Figures(*row[1:]) for row in cursor.fetchall()}
