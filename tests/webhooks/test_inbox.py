@@ -1,12 +1,13 @@
 """From a stored alert to its decision: once, in order, and with a reason when there is none."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from algotrendy.isolation.models import RowFailure
@@ -15,6 +16,7 @@ from brokers.models import Order
 from market.models import Feed, Instrument, MarketKind
 from market.services import ensure_instrument
 from memory.models import Decision
+from tests.support.locks import held_elsewhere, impatient, until_somebody_waits
 from tests.support.market import set_quote
 from tests.support.webhooks import make_source
 from webhooks import inbox
@@ -478,3 +480,105 @@ def test_each_change_is_announced_after_the_commit(
         inbox.drain()
     alert_changed.disconnect(listen)
     assert sent == [(alert.pk, "decided")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_alert_that_was_settled_while_it_was_waited_for_is_not_begun(take: Take) -> None:
+    settled, next_one = take(), take()
+    begun: list[tuple[int, int] | None] = []
+
+    def settle() -> None:
+        Alert.objects.filter(pk=settled.pk).update(state="failed", reason="by somebody else")
+
+    def begin() -> None:
+        try:
+            begun.append(inbox._begin())
+        finally:
+            connections.close_all()
+
+    with held_elsewhere(settle) as end:
+        thread = threading.Thread(target=begin)
+        thread.start()
+        until_somebody_waits()
+        end()
+        thread.join(60)
+    assert begun == [(next_one.pk, 1)]
+    settled.refresh_from_db()
+    assert settled.attempts == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_decided_of_an_alert_that_somebody_else_holds(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    decided_ids: list[int] = []
+    monkeypatch.setattr(inbox, "_decide", lambda held: decided_ids.append(held.pk))
+    hold = Alert.objects.select_for_update().filter(pk=alert.pk).get
+    with held_elsewhere(hold), impatient(), pytest.raises(OperationalError), transaction.atomic():
+        inbox._settle(alert.pk)
+    assert decided_ids == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_after_the_decision_leaves_the_alert_waiting_and_nothing_decided(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    announce = inbox.announce
+    monkeypatch.setattr("algotrendy.events.nudge", lambda *args: True)
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inbox, "announce", kill)
+    with pytest.raises(KeyboardInterrupt):
+        inbox.drain()
+    assert (Decision.objects.count(), Order.objects.count()) == (0, 0)
+    alert.refresh_from_db()
+    assert (alert.state, alert.attempts) == ("received", 1)
+    monkeypatch.setattr(inbox, "announce", announce)
+    assert inbox.drain() == 1
+    assert Decision.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_alert_that_is_given_up_is_announced_with_its_state_or_not_given_up(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    sent: list[tuple[int, str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "announce", lambda *_, **ids: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            inbox._give_up(alert.pk, "no more")
+    alert.refresh_from_db()
+    assert alert.state == "received"
+
+    def listen(alert_id: int, state: str, **_: Any) -> None:
+        sent.append((alert_id, state))
+
+    alert_changed.connect(listen)
+    try:
+        inbox._give_up(alert.pk, "no more")
+        inbox._give_up(alert.pk, "again")
+    finally:
+        alert_changed.disconnect(listen)
+    alert.refresh_from_db()
+    assert (alert.state, alert.reason, sent) == ("failed", "no more", [(alert.pk, "failed")])
+
+
+def test_settling_an_alert_that_is_gone_or_settled_does_nothing(take: Take) -> None:
+    alert = decided(take())
+    before = alert.decided_at
+    inbox._settle(alert.pk)
+    inbox._settle(alert.pk + 1)
+    alert.refresh_from_db()
+    assert alert.decided_at == before
+    assert Decision.objects.count() == 1
+
+
+def test_a_partial_exit_says_that_the_position_stays(take: Take) -> None:
+    alert = decided(take(action="sell", market_position="long"))
+    assert alert.decision.reason == "a partial exit: the position stays"
+    assert decided(take(action="hold")).decision.reason == "the alert asks for nothing"
