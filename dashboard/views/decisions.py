@@ -1,5 +1,6 @@
 """Decisions: the list, and the permalink that tells one from alert to outcome."""
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
@@ -63,6 +64,8 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
         "alert": alert,
         "body": alerts.body_of(alert) if alert else None,
         "source_name": sources.names().get(decision.source, decision.source),
+        "candles_removed": decision_detail.candles_removed(decision),
+        "candles_kept": settings.KEEP_SIMULATED_CANDLES,
     }
     return render(request, "dashboard/decisions/detail.html", context)
 
