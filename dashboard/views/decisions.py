@@ -63,9 +63,9 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
         "decision": decision,
         "alert": alert,
         "body": alerts.body_of(alert) if alert else None,
-        "source_name": sources.names().get(decision.source, decision.source),
         "candles_removed": decision_detail.candles_removed(decision),
         "candles_kept": settings.KEEP_SIMULATED_CANDLES,
+        "source_name": sources.names().get(decision.source, decision.source),
     }
     return render(request, "dashboard/decisions/detail.html", context)
 

@@ -225,6 +225,17 @@ def test_a_number_before_the_symbol_or_the_price_is_the_quantity() -> None:
         ("1 234.5", "1234.5"),
         ("1.234,5", "1234.5"),
         ("0,5", "0.5"),
+        ("0,500", "0.5"),  # a group of thousands never begins with 0
+        ("0,125", "0.125"),
+        ("-0,250", "-0.25"),
+        ("1,23", "1.23"),
+        ("1,2345", "1.2345"),
+        ("12,500", "12500"),
+        ("1.234,56", "1234.56"),
+        ("1 234,56", "1234.56"),
+        ("1'234'567.5", "1234567.5"),
+        ("1.234.567", "1234567"),
+        ("0.500", "0.5"),
         (" $12 ", "12"),
         ("5e3", "5000"),
         ("-1.5", "-1.5"),
@@ -234,6 +245,24 @@ def test_a_number_before_the_symbol_or_the_price_is_the_quantity() -> None:
 )
 def test_numbers_are_read_as_people_write_them(text: str, value: str | None) -> None:
     assert number(text, "price") == (None if value is None else Decimal(value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "00,123", "012,345", "0,500,000", "1,234.5,6", "1.234,5,6", "1,23,456", "1234,567.8", "0.123,5",
+        "1,234'567", "1 234'567", "1_2", "1.2.3", "1..5", ",", "1,", "--5", "12e", "0x10",
+    ],
+)  # fmt: skip
+def test_a_number_with_more_than_one_reading_or_none_is_refused(text: str) -> None:
+    with pytest.raises(Unreadable, match="is not a number"):
+        number(text, "price")
+
+
+@given(st.decimals(0, 10**12, places=4), st.sampled_from([",.", ".,", " .", " ,", "'.", "_."]))
+def test_a_number_in_groups_is_read_as_it_was_written(value: Decimal, marks: str) -> None:
+    text = f"{value:,.4f}".translate(str.maketrans({",": marks[0], ".": marks[1]}))
+    assert number(text, "price") == value
 
 
 @pytest.mark.parametrize(
