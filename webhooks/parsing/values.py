@@ -13,6 +13,7 @@ from webhooks.parsing.fields import Unreadable, printable
 AlertIntent = Literal["long", "short", "flat", "hold"]
 
 _LARGEST = Decimal(10) ** 15
+_ABSURD = 30  # digits: nobody writes such a number, so it is called what it overflows to
 _SMALLEST = Decimal(10) ** -10  # the last decimal that is stored
 # Groups of thousands are parted by one and the same sign, and the first never begins with 0: 0,500 is a half.
 _THOUSANDS = re.compile(r"^[+-]?[1-9]\d{0,2}([,' _\u00a0\u202f])\d{3}(?:\1\d{3})*(?:\.\d+)?$")
@@ -56,8 +57,10 @@ def number(text: str, name: str) -> Decimal | None:
     value = _decimal(plain)
     if value is None:
         raise Unreadable(f"The {name} {printable(text, 40)!r} is not a number.")
-    if not value.is_finite() or abs(value) >= _LARGEST:
+    if not value.is_finite() or value.adjusted() > _ABSURD:
         raise Unreadable(f"The {name} {printable(text, 40)} is not a finite number that could be traded.")
+    if abs(value) >= _LARGEST:
+        raise Unreadable(f"The {name} {printable(text, 40)} is too large: at most 15 digits before the point.")
     return value.quantize(_SMALLEST) if abs(value) >= _SMALLEST else Decimal(0)
 
 

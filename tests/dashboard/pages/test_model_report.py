@@ -160,8 +160,9 @@ def test_predictions_of_what_is_not_there_are_a_404(viewer: Client, query: str) 
 
 
 def test_an_open_page_hears_of_its_own_version() -> None:
-    watched = {"model:20250101_000000", "predictions:20250101_000000.BTCUSDT", "chart:BTCUSDT"}
-    assert dependencies.related({"registry"}, watched) == {"model:20250101_000000"}
+    of_model = {"model:20250101_000000", "model-since:20250101_000000"}
+    watched = of_model | {"predictions:20250101_000000.BTCUSDT", "chart:BTCUSDT"}
+    assert dependencies.related({"registry"}, watched) == of_model
     assert dependencies.related({"predicted"}, watched) == {"predictions:20250101_000000.BTCUSDT"}
 
 
