@@ -1,6 +1,7 @@
 """What brokers receive from the market below. Quick, and never in the feed's way."""
 
 import logging
+import uuid
 
 from django.db import DatabaseError
 
@@ -34,3 +35,21 @@ def forbid_switch_while_in_use(instrument_id: int, **_: object) -> None:
     symbol = Instrument.objects.values_list("symbol", flat=True).get(pk=instrument_id)
     what = "an open position" if held else "an order that is not finished"
     raise FeedBusy(f"{symbol} has {what}; `./mem close {symbol}` ends it, then switch again")
+
+
+def renew_identity(**_: object) -> None:
+    """Make the client order ids of a restored desk new ones, and halt it where somebody else's books moved on.
+
+    Ids are derived from the numbers of decisions, which a restored desk gives out again: a venue that remembers
+    the orders of the time since the backup would answer those for new ones. Orders that exist keep their ids.
+    """
+    from brokers.desk_state import set_desk_state
+    from brokers.models import Connection, Desk
+    from brokers.selectors import desk
+
+    row = desk()
+    row.uid = uuid.uuid4()
+    row.save(update_fields=["uid"])
+    if Connection.objects.filter(enabled=True).exclude(mode=Connection.Mode.PAPER).exists():
+        reason = "restored from a backup: ./mem reconcile shows what the venue did since; then resume"
+        set_desk_state(state=Desk.State.HALTED, by=None, reason=reason)
