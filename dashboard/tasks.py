@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from django.utils import timezone
 
 from algotrendy.events import announce, nudge
+from algotrendy.isolation.rows import each
 from brokers import sync
 from brokers.contract import BrokerError
 from brokers.ledger import reconcile as books
@@ -47,10 +48,14 @@ def waited(expires: datetime | str | None, now: datetime) -> float | None:
 def reconcile(connection_id: int | None = None) -> None:
     """Compare our books with every venue's, or with one, for the health page: so many steps, then others' turn."""
     rows = Connection.objects.filter(enabled=True)
-    for connection in rows.filter(**({} if connection_id is None else {"pk": connection_id})):
-        if reconcile_some(connection) is None:
-            nudge(RECONCILE, connection.pk)
+    chosen = rows.filter(**({} if connection_id is None else {"pk": connection_id}))
+    each(RECONCILE, chosen, _go_on, complete=connection_id is None)
     announce(books_compared, sender=Reconciliation)
+
+
+def _go_on(connection: Connection) -> None:
+    if reconcile_some(connection) is None:
+        nudge(RECONCILE, connection.pk)
 
 
 def reconcile_some(connection: Connection) -> Reconciliation | None:

@@ -187,7 +187,8 @@ def test_the_figures_of_checks_are_rounded_to_what_a_page_shows():
 def test_a_check_says_what_was_clipped_and_what_is_full():
     large = check(order_value=Decimal(30_000), quantity=Decimal(300))
     assert named(large, "order_size").text == "order was clipped from 30000.00 to 5000.00, 5 % of equity"
-    assert named(large, "position_size").text == "position was clipped from 30000.00 to 25000.00, 25 % of equity"
+    near = check(order_value=Decimal(3000), quantity=Decimal(30), position_value=Decimal(23_000))
+    assert named(near, "position_size").text == "position was clipped from 26000.00 to 25000.00, 25 % of equity"
     full = check(position_value=Decimal(25_000))
     assert full.reason == "position of 25000.00 already takes 25 % of equity (25000.00)"
     exact = check(order_value=Decimal(5000), quantity=Decimal(50), position_value=Decimal(20_000))
