@@ -104,9 +104,7 @@ def _running(
 
 def environment(parameters: Parameters) -> dict[str, str]:
     """Return the environment of a program of PostgreSQL: a password on its command line would be seen by all."""
-    env = plain_environment()
-    if home := os.environ.get("HOME"):
-        env["HOME"] = home
+    env = plain_environment() | {"HOME": os.path.expanduser("~")}  # noqa: PTH111  (Path.home raises without one)
     for option in Conninfo.get_defaults():
         value = parameters.get(option.keyword.decode())
         if option.envvar and value not in (None, ""):
