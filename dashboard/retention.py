@@ -24,6 +24,6 @@ def delete_schedules(progress: Progress) -> int | None:
     dead = [entry.pk for entry in entries.only("pk", "task") if entry.task not in current_app.tasks]
     if not dead:
         return None
-    count = PeriodicTask.objects.filter(pk__in=dead).delete()[0]
+    count: int = PeriodicTask.objects.filter(pk__in=dead).delete()[0]
     PeriodicTasks.update_changed()
     return count
