@@ -31,6 +31,7 @@ SECURE_COOKIES = env.bool("ALGOTRENDY_HTTPS", False)
 
 INSTALLED_APPS = [
     "algotrendy",
+    "algotrendy.history",
     "algotrendy.isolation",
     "algotrendy.retention",
     "dashboard",

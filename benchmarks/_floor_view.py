@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    from algotrendy.serving import serve
+    from algotrendy.serving.server import serve
 
     serve(application(), host="127.0.0.1", port=port)
 

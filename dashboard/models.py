@@ -50,3 +50,14 @@ class Reconciliation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.connection} {self.at:%Y-%m-%d %H:%M:%S}: {len(self.differences)} differences"
+
+
+class SentForm(models.Model):
+    """A form that was sent (`dashboard.once`). `answer` is sealed with the form's token; None while it acts."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True, help_text="Wall time.")
+    answer = models.BinaryField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]} {self.at:%H:%M:%S}"

@@ -6,7 +6,7 @@ is over.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,19 +48,21 @@ def each(
     handle: Callable[[T], R],
     *,
     model: type[Model] | None = None,
+    key: Callable[[T], object] | None = None,
     savepoint: bool = False,
     complete: bool = False,
 ) -> list[R]:
     """Have `handle` do each of `rows` for itself; return what it returned of those that succeeded.
 
-    `work` names the sweep or task on the page Health. `model`: rows are its primary keys. `savepoint`: what a row
+    `work` names the sweep or task on the page Health. `model`: rows are its primary keys. `key`: what names a row,
+    where it is not the row itself (an instance, a primary key of `model`, or a text). `savepoint`: what a row
     wrote is undone when it fails; without it `handle` has transactions of its own, as it must where it calls a
     venue. `complete`: these are all the rows that this work has, so a failure of any other is over. Rows that
     failed before come last: one that takes all of a task's time does so once.
 
     Raises what ends the work for all rows: see `ends_the_work`.
     """
-    named = [(name_of(row, model), row) for row in rows]
+    named = [(name_of(key(row) if key else row, model), row) for row in rows]
     failing = _failing(work) if named or complete else set()
     named.sort(key=lambda pair: _key(pair[0]) in failing)
     results = []
@@ -75,6 +77,31 @@ def each(
                 clear(work, name)
     if complete:
         _forget(work, failing - {_key(name) for name, _ in named})
+    return results
+
+
+def together(
+    work: str,
+    rows: Sequence[T],
+    handle: Callable[[Sequence[T]], list[R]],
+    *,
+    model: type[Model] | None = None,
+    key: Callable[[T], object] | None = None,
+) -> list[R]:
+    """Have `handle` do all `rows` at once, in one transaction; if that fails, each for itself, as `each` does.
+
+    For what is much cheaper done at once. A row alone must come to the same as among others.
+    """
+    try:
+        with transaction.atomic():
+            results = handle(rows)
+    except Exception as error:
+        if ends_the_work(error):
+            raise
+        parts = each(work, rows, lambda row: handle([row]), model=model, key=key, savepoint=True)
+        return [result for part in parts for result in part]
+    well = {_key(name_of(key(row) if key else row, model)) for row in rows}
+    _forget(work, _failing(work) & well)
     return results
 
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from algotrendy.disk import space
 from algotrendy.paths import BASE_DIR
 from algotrendy.supervisor import lock
+from algotrendy.supervisor.disk import space
 
 WIDEST_CLOCK_SECONDS = 2
 PROCESSES = ("web", "trade", "training", "beat", "feed")

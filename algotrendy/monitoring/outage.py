@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.defaults import server_error
 
-from algotrendy import disk
+from algotrendy.supervisor import disk
 
 RETRY_SECONDS = 5
 # Classes of SQLSTATE: connection lost, out of disk, memory or connections, shut down or starting.

@@ -13,7 +13,7 @@ from django.utils.module_loading import autodiscover_modules
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from algotrendy import disk
+from algotrendy.supervisor import disk
 
 Figures = Callable[[], Iterable[Metric]]
 _figures: list[Figures] = []

@@ -7,8 +7,9 @@ import signal
 import socket
 import sys
 
-from algotrendy import disk, paths
-from algotrendy.supervisor import desk, lock
+from algotrendy import paths
+from algotrendy.serving.descriptors import raise_limit
+from algotrendy.supervisor import desk, disk, lock
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 
@@ -16,6 +17,7 @@ from algotrendy.supervisor.processes import Options
 def main() -> int:
     """Run a desk until it is told to stop, and return the exit code."""
     options = _options()
+    raise_limit()  # its children inherit it
     try:
         desk.make_folders(options)
         held = lock.take(options.data / "run", options.url)

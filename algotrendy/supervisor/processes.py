@@ -11,7 +11,7 @@ from algotrendy.supervisor.launching import Preloader, Spec
 
 CELERY = ("-m", "celery", "--quiet", "-A", "algotrendy")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 110 MB each
+TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 50 MB each
 # What several of the desk's processes use; the others' pages cost nothing as long as nobody writes to them.
 SHARED = (
     "algotrendy.asgi", "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",

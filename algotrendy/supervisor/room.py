@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from algotrendy import disk
-from algotrendy.disk import Space
+from algotrendy.supervisor import disk
+from algotrendy.supervisor.disk import Space
 from algotrendy.supervisor.output import Output
 
 SECONDS = 10.0  # between two looks

@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
 from algotrendy import locks
+from algotrendy.history.changes import note
 from algotrendy.isolation.rows import each, in_turn
 from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
@@ -120,7 +122,7 @@ def look_up(order_id: int) -> bool:
     return True
 
 
-def resolve_by_hand(*, order: Order, by: str) -> Order:
+def resolve_by_hand(*, order: Order, by: AbstractBaseUser) -> Order:
     """Settle an order that needs review: by the venue's report, and if it has none, rejected in the name of `by`.
 
     Raises VenueUnavailable, with nothing settled, when the venue can't be asked.
@@ -128,11 +130,12 @@ def resolve_by_hand(*, order: Order, by: str) -> Order:
     if not look_up(order.pk):
         raise VenueUnavailable("the venue could not be asked; nothing was settled")
     with transaction.atomic():
-        reason = f"settled by {by}: the venue has no such order"
+        reason = f"settled by {by.get_username()}: the venue has no such order"
         if transition(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
             reports.nudge_waiting(order)
-    order.refresh_from_db()
+        order.refresh_from_db()
+        note(by, order, f"settled it: {order.get_state_display().lower()}", name=f"Order #{order.pk}")
     return order
 
 

@@ -1,4 +1,4 @@
-"""Whether an error means that the database is away, or only that one question to it was wrong. Pure."""
+"""Whether an error means that the database is away, or only that one question to it was wrong."""
 
 from django.db import InterfaceError, OperationalError
 from psycopg_pool import PoolTimeout

@@ -11,10 +11,10 @@ from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
-from algotrendy.disk import Space, space
 from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
 from algotrendy.retention.models import Removal
+from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration

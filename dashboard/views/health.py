@@ -6,12 +6,13 @@ from django.shortcuts import redirect, render
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
+from algotrendy.history.changes import note
 from algotrendy.isolation.models import RowFailure
 from algotrendy.isolation.rows import clear_by_hand
 from algotrendy.permissions import person, trader, viewer
-from dashboard import audit
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.once import once
 from dashboard.selectors import failures
 from dashboard.selectors import health as selectors
 
@@ -37,6 +38,7 @@ def parts(key: str) -> Context:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @trader
+@once
 def clear_failure(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what clearing does, then forget the failure of a row until it fails again."""
     failure = RowFailure.objects.filter(pk=pk).first()
@@ -46,7 +48,7 @@ def clear_failure(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "dashboard/confirm/clear_failure.html", {"failure": failure})
     if clear_by_hand(failure.pk):
-        audit.note(person(request), failure, f"cleared the failure of {failure.name} in {failure.work}")
+        note(person(request), failure, f"cleared the failure of {failure.name} in {failure.work}")
         messages.success(request, f"Cleared. {failure.name} is back here if it fails again.")
     return redirect("health")
 

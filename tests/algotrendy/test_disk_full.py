@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import io
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,11 @@ from typing import IO
 
 import pytest
 
-from algotrendy import disk
-from algotrendy.disk import Space
 from algotrendy.supervisor import child as children
-from algotrendy.supervisor import desk, lock
-from algotrendy.supervisor.child import Child
+from algotrendy.supervisor import desk, disk, lock
+from algotrendy.supervisor.child import Child, Spec
 from algotrendy.supervisor.desk import Desk
+from algotrendy.supervisor.disk import Space
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 from algotrendy.supervisor.room import Room
@@ -232,11 +232,11 @@ def test_a_service_that_cannot_start_on_a_full_disk_is_waited_for(
     monkeypatch.setattr(disk, "space", lambda data: room(0 if full.exists() else 10**10))
     monkeypatch.setattr(children, "LONGEST_DELAY", 0.01)
     monkeypatch.setattr("algotrendy.supervisor.room.WAIT_SECONDS", 0.01)
-    needs_room = f"import os, time; os.path.exists({str(full)!r}) and exit(1); time.sleep(60)"
+    needs_room = Spec("fake", ["sh", "-c", f"test -e {full} && exit 1; exec sleep 60"], dict(os.environ), tmp_path)
 
     async def scenario() -> None:
         whole = Desk(Options("127.0.0.1", 8000, False, tmp_path), output)
-        one = Child(spec(needs_room), output, tmp_path)
+        one = Child(needs_room, output, tmp_path)
         one.start()
 
         async def answers() -> bool:
@@ -248,6 +248,7 @@ def test_a_service_that_cannot_start_on_a_full_disk_is_waited_for(
         full.unlink()
         await waiting
         await one.stop()
+        await whole.stop()
 
     run(scenario)
 

@@ -67,12 +67,12 @@ def test_a_missing_front_end_package_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_disk_that_is_full_or_will_be_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("algotrendy.disk.LOW_BYTES", 10**18)
+    monkeypatch.setattr("algotrendy.supervisor.disk.LOW_BYTES", 10**18)
     [finding] = doctor.disk(tmp_path / "not" / "yet")
     assert not finding.good
     assert f"GB free at {tmp_path}" in finding.what
     assert "before it is full" in finding.advice
-    monkeypatch.setattr("algotrendy.disk.FULL_BYTES", 10**18)
+    monkeypatch.setattr("algotrendy.supervisor.disk.FULL_BYTES", 10**18)
     [finding] = doctor.disk(tmp_path)
     assert "the disk is full" in finding.what
     assert "Nothing that was answered is lost" in finding.advice

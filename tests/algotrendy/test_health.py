@@ -9,8 +9,8 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from algotrendy.disk import Space
 from algotrendy.monitoring import health
+from algotrendy.supervisor.disk import Space
 
 OUTSIDE = "203.0.113.7"
 PLENTY = Space(Path("/desk"), 10**11)
@@ -20,7 +20,7 @@ FULL = Space(Path("/desk"), 1_000_000)
 @pytest.fixture(autouse=True)
 def room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Room on the disk, whatever this machine has."""
-    monkeypatch.setattr("algotrendy.disk.space", lambda data: PLENTY)
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: PLENTY)
 
 
 def test_healthz_answers_without_asking_anything(client: Client) -> None:
@@ -140,10 +140,10 @@ def test_a_database_that_fails_during_a_scrape_is_a_figure_too(
 
 @pytest.mark.django_db
 def test_readyz_is_503_on_a_full_disk_and_warns_before(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("algotrendy.disk.space", lambda data: Space(data, 10**9))
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: Space(data, 10**9))
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["disk"]) == (200, "low")
-    monkeypatch.setattr("algotrendy.disk.space", lambda data: FULL)
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: FULL)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["disk"]) == (503, "full")
 

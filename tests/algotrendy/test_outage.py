@@ -7,8 +7,8 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.test import Client
 
-from algotrendy.disk import Space
 from algotrendy.monitoring.outage import is_outage
+from algotrendy.supervisor.disk import Space
 
 PLENTY = Space(Path("/desk"), 10**11)
 FULL = Space(Path("/desk"), 1_000_000)
@@ -44,7 +44,7 @@ def with_cause(error: Exception, cause: Exception | None) -> Exception:
 def test_every_page_and_the_api_answer_503_and_when_to_come_back(
     client: Client, path: str, room: Space, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("algotrendy.disk.space", lambda data: room)
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: room)
     client.cookies["sessionid"] = "a" * 32
     error = OperationalError("server at secret.example closed")
     refuse(with_cause(error, psycopg.OperationalError()), monkeypatch)

@@ -110,7 +110,7 @@ def test_a_signal_for_the_side_that_is_held_closes_nothing_of_a_fraction(intent,
 def test_a_signal_against_a_fraction_closes_just_that(intent, position) -> None:
     plan = plan_for({"intent": intent, "stale": True, "stale_reason": "late"}, position=Decimal(position))
     assert (plan.action, plan.exit_quantity, plan.entry_quantity) == (Action.CLOSE, abs(Decimal(position)), 0)
-    assert plan.reason == "only closes: late"
+    assert (plan.reason, plan.refused) == ("only closes: late", True)
 
 
 def test_risk_sizing_is_the_share_of_equity_over_the_distance_to_the_stop() -> None:
@@ -274,3 +274,9 @@ def test_a_size_of_nothing_is_too_small_to_trade() -> None:
     plan = plan_for({"sizing": "alert", "quantity": Decimal("0.0001")})
     assert plan.entry_quantity == 0
     assert plan.reason == "order of 0.00 is below the venue's minimum of 5.00"
+
+
+def test_what_a_limit_leaves_is_in_whole_steps_as_well() -> None:
+    tight = {"limits": Limits(Decimal(5), Decimal(25), 8, Decimal(5)), "price": Decimal(30)}
+    plan = plan_for({"sizing": "alert", "quantity": Decimal(400)}, **tight)
+    assert plan.entry_quantity == Decimal("166.666")  # 5,000 / 30

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from algotrendy.database_pool import pool_connections
-from algotrendy.serving import serve
+from algotrendy.serving.server import serve
 
 # How long a thread that renders a page may keep the interpreter from the door, which needs it several times for
 # each alert. Python's own 5 ms would add up.
