@@ -20,6 +20,7 @@ def delete_sessions(progress: Progress) -> int | None:
 
 def delete_schedules(progress: Progress) -> int | None:
     """Delete what beat would send to nobody: entries of tasks that an update took away; None without any."""
+    current_app.loader.import_default_modules()  # else a process would take tasks for gone that it never needed
     entries = PeriodicTask.objects.exclude(name__in=settings.CELERY_BEAT_SCHEDULE)
     dead = [entry.pk for entry in entries.only("pk", "task") if entry.task not in current_app.tasks]
     if not dead:
