@@ -17,7 +17,7 @@ import psycopg
 from algotrendy import paths
 from algotrendy.bench import Figure
 from algotrendy.testing import embedded_services
-from benchmarks import _fill
+from benchmarks.history import fill
 
 SMALL, LARGE = 10_000, 1_000_000
 WARM_UPS, ROUNDS = 3, 15
@@ -39,8 +39,8 @@ class Server:
             "LOG_LEVEL": "CRITICAL",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks._pages_server"], env=environment, cwd=paths.BASE_DIR, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
+            [sys.executable, "-m", "benchmarks.history.pages_server"], env=environment, cwd=paths.BASE_DIR,
+            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
         )  # fmt: skip
 
     def paths(self) -> list[str]:
@@ -98,7 +98,7 @@ def _prepare(data: Path) -> None:
         connection.execute("CREATE DATABASE large TEMPLATE algotrendy")
     for database, rows in (("algotrendy", SMALL), ("large", LARGE)):
         with psycopg.connect(host=host, user="postgres", dbname=database, autocommit=True) as connection:
-            for statement in _fill.statements(rows):
+            for statement in fill.statements(rows):
                 connection.execute(statement)
 
 

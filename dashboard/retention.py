@@ -20,10 +20,11 @@ def delete_sessions(progress: Progress) -> int | None:
 
 def delete_schedules(progress: Progress) -> int | None:
     """Delete what beat would send to nobody: entries of tasks that an update took away; None without any."""
+    current_app.loader.import_default_modules()  # else a process would take tasks for gone that it never needed
     entries = PeriodicTask.objects.exclude(name__in=settings.CELERY_BEAT_SCHEDULE)
     dead = [entry.pk for entry in entries.only("pk", "task") if entry.task not in current_app.tasks]
     if not dead:
         return None
-    count = PeriodicTask.objects.filter(pk__in=dead).delete()[0]
+    count: int = PeriodicTask.objects.filter(pk__in=dead).delete()[0]
     PeriodicTasks.update_changed()
     return count

@@ -27,8 +27,8 @@ class Bars:
 
     def part(self, mask: NDArray[np.bool_]) -> "Bars":
         """Return the bars where `mask` is true."""
-        columns = (self.open_time, self.open, self.high, self.low, self.close, self.volume)
-        return Bars(*(column[mask] for column in columns))
+        prices = (column[mask] for column in (self.open, self.high, self.low, self.close, self.volume))
+        return Bars(self.open_time[mask], *prices)
 
 
 def parse_timeframe(text: str) -> int:

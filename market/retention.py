@@ -7,7 +7,7 @@ leaves a Gap, so that no chart draws a line over it.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from django.conf import settings
 from django.db import connection
@@ -65,7 +65,8 @@ def _key(series: Series) -> str:
 def _kept_from(series: Series, cutoff: datetime) -> datetime:
     """Return the open time from which on everything is kept."""
     answers = candles_needed.send(sender=Candle, instrument_id=series.instrument_id, timeframe=series.timeframe)
-    return min([cutoff, series.last, *(needed for _, needed in answers if needed is not None)])
+    needed = [cast(datetime, moment) for _, moment in answers if moment is not None]
+    return min(cutoff, series.last, *needed)
 
 
 def _next_span(series: Series, progress: Progress, kept_from: datetime) -> Span | None:
@@ -79,11 +80,11 @@ def _remove(series: Series, span: Span) -> int:
     answers = candles_shown.send(
         sender=Candle, instrument_id=series.instrument_id, timeframe=series.timeframe, **span._asdict()
     )
-    shown = merged(Span(*pair) for _, pairs in answers for pair in pairs)
+    shown = merged(Span(*pair) for _, pairs in answers for pair in pairs or ())
     with connection.cursor() as cursor:
         kept = ([one.start for one in shown], [one.end for one in shown])
         cursor.execute(_DELETE, [series.instrument_id, series.timeframe, *span, MarketKind.SIMULATED.value, *kept])
-        removed = cursor.rowcount
+        removed: int = cursor.rowcount
     if removed:
         _note(series, span)
     return removed

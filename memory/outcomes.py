@@ -23,6 +23,8 @@ from memory.signals import outcomes_resolved
 #: Bars after the horizon that late candles are waited for.
 GRACE_BARS = 12
 BATCH = 2000
+#: Closed trades that a sweep looks at, in search of one whose link was lost.
+RECENT_TRADES = 200
 # The work on outcomes, as the page Health names it where it fails.
 RESOLVE, SETTLE, STORE, LINK = (
     "memory.resolve",
@@ -209,12 +211,38 @@ def link_trade(trade_id: int) -> int:
     return Outcome.objects.filter(decision__in=decisions, trade=None).update(trade_id=trade_id)
 
 
+class _Looked:
+    """How far this process has looked for unlinked trades: a new one begins with the newest of them."""
+
+    def __init__(self) -> None:
+        self.reached: int | None = None
+        self.again: set[int] = set()
+
+
+_looked = _Looked()
+
+
 def _unlinked_trades() -> list[int]:
-    """Return recent closed trades whose entries have an outcome without a trade."""
-    unlinked = Fill.objects.filter(
-        trade=OuterRef("pk"), order__role="entry", order__decision_link__decision__outcome__trade=None
+    """Return closed trades whose entries have an outcome without a trade, among those not looked at before.
+
+    Those that were open, or unlinked, at the last look are looked at again.
+    """
+    closed = Trade.objects.filter(state=Trade.State.CLOSED)
+    if _looked.reached is None:
+        _looked.reached = min(closed.order_by("-id").values_list("id", flat=True)[:RECENT_TRADES], default=1) - 1
+    open_now = set(Trade.objects.filter(state=Trade.State.OPEN).values_list("id", flat=True))
+    new = list(closed.filter(id__gt=_looked.reached).order_by("id").values_list("id", flat=True)[:RECENT_TRADES])
+    due = [*new, *sorted(_looked.again - open_now)]
+    unlinked = _without_trade(due) if due else []
+    _looked.reached = new[-1] if new else _looked.reached
+    _looked.again = open_now | set(unlinked)
+    return unlinked
+
+
+def _without_trade(trade_ids: Sequence[int]) -> list[int]:
+    unlinked = Outcome.objects.filter(trade=None).values("decision")
+    entries = Fill.objects.filter(
+        trade=OuterRef("pk"), order__role="entry", order__decision_link__decision__in=unlinked
     )
-    recent = Trade.objects.filter(state=Trade.State.CLOSED).order_by("-id")[:200]
-    return list(
-        Trade.objects.filter(pk__in=recent.values("pk")).filter(Exists(unlinked)).values_list("pk", flat=True)
-    )
+    rows = Trade.objects.filter(pk__in=trade_ids, state=Trade.State.CLOSED).filter(Exists(entries))
+    return list(rows.order_by("id").values_list("pk", flat=True))

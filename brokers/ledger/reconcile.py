@@ -34,7 +34,7 @@ __all__ = ["Difference", "Progress", "advance", "compare_all", "differences", "f
 
 CURRENT, FULL = Comparison.Scope.CURRENT, Comparison.Scope.FULL
 #: Steps that one task takes before it lets others run: a batch of the venue's, or of our own orders.
-STEPS = 20
+STEPS = 5
 OURS_AT_ONCE, LOOKED_UP_AT_ONCE = 2000, 100
 #: Orders that differ and are remembered by name. While so many differ the checkpoint stays where it is.
 MOST_DIFFERING = 200

@@ -1,8 +1,8 @@
 """Answers pages in one process, without a network: what a page costs the server.
 
-`python -m benchmarks._pages_server` with DATABASE_URL in the environment. Each line of standard input is a path,
-or "list" for all paths worth asking; each answer is one line of JSON. With " queries" behind the path the queries
-are counted instead of the time.
+`python -m benchmarks.history.pages_server` with DATABASE_URL in the environment. Each line of standard input is a
+path, or "list" for all paths worth asking; each answer is one line of JSON. With " queries" behind the path the
+queries are counted instead of the time.
 """
 
 import json
