@@ -92,6 +92,10 @@ def django_db_setup(django_db_setup: None) -> None:
         roles.make_groups(apps, None)
 
     post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
+    if RUNNING:
+        from tests.support.emptying import delete_instead_of_truncating
+
+        delete_instead_of_truncating()
 
 
 @pytest.fixture
