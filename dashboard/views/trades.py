@@ -9,6 +9,7 @@ from algotrendy.permissions import viewer
 from brokers.models import Trade
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import Page, page_of, requested_page
 from dashboard.selectors import ledger
 
@@ -30,7 +31,8 @@ def trades_region(key: str) -> Context:
 @fragment(topics.TRADE, "fragments/trade.html")
 def trade_region(key: str) -> Context | None:
     """One round trip: figures, fills, orders."""
-    trade = ledger.trade_detail(int(key)) if key.isdigit() else None
+    pk = id_of(key)
+    trade = ledger.trade_detail(pk) if pk else None
     if trade is None:
         return None
     fills = sorted(trade.fills.all(), key=lambda fill: fill.pk)

@@ -182,7 +182,7 @@ def test_many_open_outcomes_resolve_in_a_constant_number_of_queries(btc, django_
     for number in range(60):
         followed(decide(btc, number=number))
     bars(btc, (102, 99.5))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(15):
         assert outcomes.resolve(btc.pk) == 60
     tally = Tally.objects.get()
     assert (tally.wins, tally.cases) == (60, 60)

@@ -286,6 +286,27 @@ def test_a_wrong_or_missing_body_secret_is_forbidden(gate: Gate, body: dict) -> 
     assert not Alert.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("application/json; secret=hunter2", "application/json"),
+        ("text/plain; token=a; charset=utf-8; x=y", "text/plain; charset=utf-8"),
+        ("a" * 300, "a" * 100),
+    ],
+)
+def test_of_a_content_type_the_kind_and_the_charset_are_kept(
+    gate: Gate, source: Source, header: str, kept: str
+) -> None:
+    gate.post(headers={"Content-Type": header})
+    assert Alert.objects.get().content_type == kept
+
+
+def test_a_secret_is_found_among_many_of_its_kind(gate: Gate) -> None:
+    make_source(body_secret_hash=keys.digest("z-hunter2-hunter2"))
+    others = {f"token_{n}": f"a{n}" for n in range(30)}
+    assert gate.post(SIGNAL | others | {"api_secret": "z-hunter2-hunter2"}).status_code == 202
+
+
 def test_a_repeat_is_known_whatever_secret_it_bears(gate: Gate, source: Source) -> None:
     gate.post(SIGNAL | {"secret": "one"})
     assert gate.post(SIGNAL | {"secret": "two"}).json()["duplicate"] is True
