@@ -4,6 +4,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
 
 from algotrendy import events
@@ -138,13 +139,14 @@ def test_a_crash_within_a_batch_of_updates_keeps_the_cursor(monkeypatch):
 def test_a_crash_while_a_person_settles_an_order_settles_nothing(monkeypatch):
     connection, instrument = make_connection(), make_instrument()
     entry, stop = plan(connection, instrument, stop="95")
+    ann = User.objects.create(username="ann")
     Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="?")
     with monkeypatch.context() as patch:
         patch.setattr(recovery, "end_legs", kill)
         with pytest.raises(Killed):
-            recovery.resolve_by_hand(order=entry, by="ann")
+            recovery.resolve_by_hand(order=entry, by=ann)
     assert (state_of(entry), state_of(stop)) == ("needs_review", "pending")
-    settled = recovery.resolve_by_hand(order=entry, by="ann")
+    settled = recovery.resolve_by_hand(order=entry, by=ann)
     assert (settled.state, state_of(stop)) == ("rejected", "canceled")
     assert "ann" in settled.reason
 
