@@ -158,11 +158,12 @@ def test_tests_run_in_forks_that_end_by_themselves_or_are_ended(tmp_path: Path) 
     lines = [[60, "-q", "-k", name, "test_it.py"] for name in ("good", "bad", "good")]
     lines.append([0.5, "-q", "-k", "long", "test_it.py"])
     done = subprocess.run(
-        [sys.executable, zygote.__file__],
+        [sys.executable, zygote.__file__, "pytest.log"],
         input="".join(json.dumps(line) + "\n" for line in lines), env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=tmp_path, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["0", "1", "0", str(guards.TIMED_OUT)]
+    assert (tmp_path / "pytest.log").exists()
 
 
 class Pretended(guards.Tests):

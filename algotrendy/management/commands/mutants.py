@@ -1,17 +1,21 @@
 """`./mem mutants`: change the code a little, one change at a time, and list what the tests do not notice."""
 
+import importlib.util
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
-from algotrendy.mutation import cores, guards, plan
+from algotrendy.mutation import cores, plan
 from algotrendy.mutation.scratch import scratch_copy
+
+if TYPE_CHECKING:
+    from algotrendy.mutation import guards
 
 
 class Command(BaseCommand):
@@ -34,6 +38,8 @@ class Command(BaseCommand):
 
     def handle(self, *, run: str, names: list[str], json: bool, **_: object) -> None:
         """Run; write each room as it is done."""
+        if importlib.util.find_spec("mutmut") is None:
+            raise CommandError("this needs the packages of requirements-dev.txt: run `./mem packages test` first")
         try:
             planned = plan.read()
             rooms = plan.chosen(planned.cores if run == "cores" else planned.spine, names)
@@ -72,6 +78,8 @@ class Command(BaseCommand):
 
     def _guards(self, planned: plan.Plan, rooms: Iterable[plan.Room], copy: Path, json: bool) -> bool:
         """Return whether every removal was noticed."""
+        from algotrendy.mutation import guards  # libcst is a package of development
+
         findings: list[guards.Finding] = []
         for room in rooms:
             for finding in guards.run(room, copy, planned.excluded):
@@ -101,7 +109,7 @@ def _row(score: cores.Score) -> list[str]:
     return [score.module, *map(str, counts), f"{score.percent:.1f}"]
 
 
-def _rows(findings: list[guards.Finding]) -> list[list[str]]:
+def _rows(findings: "list[guards.Finding]") -> list[list[str]]:
     """Return a row for each module: all removals, noticed, survived, excluded."""
     modules = list(dict.fromkeys(finding.module for finding in findings))
     outcomes = {
