@@ -65,9 +65,8 @@ class Source(models.Model):
 class Alert(models.Model):
     """One message as it came in, kept whole (less its secret). received → decided | expired | failed.
 
-    The row in state received *is* the queue. expired: too old to open anything, or overtaken by a later one (it has
-    a HOLD decision);
-    failed: could not be understood, for the `reason` given.
+    The row in state received *is* the queue. expired: too old to open anything, or overtaken by a later one (it
+    has a HOLD decision); failed: could not be understood, or the desk failed on it, for the `reason` given.
     """
 
     class State(models.TextChoices):

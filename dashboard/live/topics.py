@@ -66,7 +66,6 @@ def _declare(name: str, what: str, keys: Keys = "") -> Topic:
 # What exists once.
 STATUS = _declare("status", "the status line of every page")
 DESK_STATE = _declare("desk-state", "whether the desk trades, and who decided that")
-DESK_HEALTH = _declare("desk-health", "the strip of feeds, queue and connections on the desk")
 DESK_MODELS = _declare("desk-models", "the line about models on the desk")
 POSITIONS = _declare("positions", "the open positions")
 STREAM = _declare("stream", "the newest decisions, one line each")

@@ -34,10 +34,11 @@ _EQUITY = """
 
 
 class Marker(TypedDict):
-    """Something that happened at a market time, with the page that tells its story."""
+    """Something that happened at a market time, with the page that tells its story; a fill has its price."""
 
     id: str
     time: int
+    price: float | None
     kind: str
     action: str
     text: str
@@ -143,6 +144,7 @@ def _decisions(instrument: Instrument, start: datetime, end: datetime, limit: in
         Marker(
             id=f"d{row.pk}",
             time=int(row.as_of.timestamp()),
+            price=None,
             kind="refused" if row.refused else "decision",
             action=row.action,
             text=f"{row.action} #{row.pk}: {row.reason}",
@@ -162,6 +164,7 @@ def _fills(instrument: Instrument, start: datetime, end: datetime, limit: int) -
         Marker(
             id=f"f{row.pk}",
             time=int(row.executed_at.timestamp()),
+            price=float(row.price),
             kind="fill",
             action=row.side,
             text=f"{row.order.get_role_display()} {row.quantity.normalize():f} @ {row.price.normalize():f}",
