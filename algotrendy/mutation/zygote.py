@@ -1,7 +1,7 @@
 """Runs pytest again and again, each time in a fork of a process that has the slow libraries imported already.
 
 A script, not a module of the product: its folder is the scratch copy. It reads a line of arguments in JSON, and
-writes the exit code of pytest; what pytest says goes into the file that is its own argument. Nothing of the desk is
+writes the exit code of pytest, whose words go into the file that is its own argument. Nothing of the desk is
 imported before the fork, so each run reads its own source.
 """
 
