@@ -1,5 +1,6 @@
 """Decisions: the list, and the permalink that tells one from alert to outcome."""
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
@@ -57,7 +58,13 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     if decision is None:
         raise Http404("There is no such decision.")
     alert = decision_detail.alert_of(decision)
-    context = {"decision": decision, "alert": alert, "body": alerts.body_of(alert) if alert else None}
+    context = {
+        "decision": decision,
+        "alert": alert,
+        "body": alerts.body_of(alert) if alert else None,
+        "candles_removed": decision_detail.candles_removed(decision),
+        "candles_kept": settings.KEEP_SIMULATED_CANDLES,
+    }
     return render(request, "dashboard/decisions/detail.html", context)
 
 
