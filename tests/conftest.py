@@ -93,9 +93,10 @@ def django_db_setup(django_db_setup: None) -> None:
 
     post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
     if RUNNING:
-        from tests.support.emptying import delete_instead_of_truncating
+        from tests.support.many_runs import be_patient, delete_instead_of_truncating
 
         delete_instead_of_truncating()
+        be_patient()
 
 
 @pytest.fixture

@@ -404,6 +404,18 @@ def test_an_order_of_a_connection_that_was_switched_off_is_denied():
     assert (entry.state, entry.reason) == ("denied", "connection paper is switched off")
 
 
+def test_an_exit_waits_for_an_entry_of_which_nobody_knows_whether_it_filled():
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    Order.objects.filter(pk=entry.pk).update(state="unknown", reason="time-out")
+    exit_ = plan_exit(connection, instrument)
+    execution.submit(exit_.pk)
+    assert state_of(exit_) == "pending"
+    Order.objects.filter(pk=entry.pk).update(state="rejected")
+    execution.submit(exit_.pk)
+    assert state_of(exit_) == "canceled"
+
+
 # --- asking the venue
 
 
