@@ -132,6 +132,8 @@ def _execution(order, number, quantity):
     [
         ("submitting", "accepted", "0", "accepted"),
         ("submitting", "accepted", "4", "partially_filled"),
+        ("submitting", "accepted", "0.5", "partially_filled"),
+        ("partially_filled", "rejected", "0.5", "canceled"),
         ("submitting", "accepted", "10", "filled"),
         ("submitting", "accepted", "11", "filled"),
         ("accepted", "filled", "4", "partially_filled"),  # "filled" is believed only when the fills are here
