@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from brokers.models import Fill, Order
 from dashboard.charts import svg
+from dashboard.formatting import quantity
 from dashboard.selectors.order_timeline import Event, order_timeline
 from market import selectors as market
 from market.bars import bar_start
@@ -33,10 +34,11 @@ def alert_of(decision: Decision) -> Alert | None:
 def orders_of(decision: Decision) -> list[OrderHistory]:
     """Return the decision's orders in the order of sending; expects them prefetched."""
     links = sorted(decision.order_links.all(), key=lambda link: link.leg)
-    return [_history(link.order) for link in links]
+    return [_history(decision, link.order) for link in links]
 
 
-def _history(order: Order) -> OrderHistory:
+def _history(decision: Decision, order: Order) -> OrderHistory:
+    order.instrument = decision.instrument  # the same: no query for each order
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
     return OrderHistory(order, tuple(order_timeline(order, fills)))
 
@@ -192,7 +194,7 @@ def _fills(decision: Decision) -> list[dict[str, object]]:
             "time": int(fill.executed_at.timestamp()),
             "side": fill.side,
             "price": float(fill.price),
-            "text": f"{fill.quantity.normalize():f}",
+            "text": quantity(fill.quantity, decision.instrument),
         }
         for fill in rows.order_by("executed_at", "id")
     ]

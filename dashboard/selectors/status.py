@@ -58,6 +58,16 @@ class Status:
     stale: list[FeedFreshness]
     queue: Queue
 
+    @property
+    def announcement(self) -> str:
+        """What is read out when it changes: states alone, no figure that moves by itself."""
+        parts = [f"The desk is {self.state}"]
+        parts += [f"prices of {late.feed.name} are stale" for late in self.stale]
+        parts += [f"the broker {connection.name} has an error" for connection in self.broken]
+        if self.queue.is_slow:
+            parts.append("alerts wait for their decision")
+        return "; ".join(parts) + "."
+
 
 def usual_market() -> str:
     """Return how real the desk's prices are where all are alike; empty where each needs its own mark."""

@@ -30,7 +30,7 @@ from memory.models import Decision
 
 register = template.Library()
 
-for function in (money, price, quantity, percent, points, duration):
+for function in (money, number, price, quantity, percent, points, duration):
     register.filter(function)
 
 
@@ -64,6 +64,7 @@ FORMATS = {
     "minute": "%H:%M",
     "day": "%d %b %Y",
     "short": "%d %b %H:%M:%S",
+    "dated": "%d %b %Y %H:%M:%S",
     "full": "%d %b %Y %H:%M:%S UTC",
 }
 
@@ -74,6 +75,9 @@ def utc(value: datetime | str | None, style: str = "short") -> SafeString | str:
     if not value:
         return DASH
     moment = _aware(value)
+    # Market time may lie years back: a day without its year would read as one of this year.
+    if style == "short" and moment.year != timezone.now().year:
+        style = "dated"
     return format_html(
         '<time class="utc nowrap" datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
@@ -100,6 +104,8 @@ def age(value: datetime | None, never: str = "never") -> SafeString | str:
 def badge(state: str | None) -> SafeString:
     """Write a state, action, side or result with its colour (see `dashboard.labels`)."""
     key = str(state or "")
+    if not key:
+        return SafeString("")
     css, label = STATES.get(key, ("", key.replace("_", " ").capitalize()))
     return format_html('<span class="badge {}">{}</span>', css, label)
 
@@ -148,15 +154,13 @@ def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
 
 
 @register.simple_tag
-def live(name: str, key: int | str = "", label: str = "") -> SafeString:
+def live(name: str, key: int | str = "") -> SafeString:
     """Render a live region: now for the page, and again whenever the topic changes."""
     topic = topics.topic(name, key) if key != "" else name
-    labelled = format_html(' role="status" aria-label="{}"', label) if label else ""
     return format_html(
-        '<div class="live-region" id="{}" data-topic="{}"{}>{}</div>',
+        '<div class="live-region" id="{}" data-topic="{}">{}</div>',
         fragments.element_id(topic),
         topic,
-        labelled,
         fragments.render(topic),
     )
 

@@ -16,6 +16,7 @@ from market.models import Instrument
 from market.selectors import feed_freshness
 
 YEAR = 365 * 86_400
+SYMBOL = "desk_symbol"
 
 
 @fragment(topics.STATUS, "fragments/status.html", pause=0.5)
@@ -56,12 +57,20 @@ def chosen(instruments: list[Instrument], symbol: str) -> Instrument | None:
     return named.get(symbol.upper()) or (instruments[0] if instruments else None)
 
 
+def _symbol(request: HttpRequest) -> str:
+    """Return the symbol that is asked for, else the one this person looked at last, else the newest decided on."""
+    asked = request.GET.get("instrument", "").upper()[:32]
+    if asked and request.session.get(SYMBOL) != asked:
+        request.session[SYMBOL] = asked
+    return asked or request.session.get(SYMBOL) or stream.newest_symbol()
+
+
 @require_safe
 @viewer
 def desk(request: HttpRequest) -> HttpResponse:
     """Show the desk."""
     instruments = chart.chart_instruments()
-    instrument = chosen(instruments, request.GET.get("instrument", "") or stream.newest_symbol())
+    instrument = chosen(instruments, _symbol(request))
     feeds: list[FeedFreshness] = feed_freshness() if instrument is None else []
     context = {
         "instruments": instruments,

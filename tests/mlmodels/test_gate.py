@@ -11,6 +11,7 @@ import pytest
 from mlmodels.pipeline import gate, metrics
 from mlmodels.pipeline.gate import INSUFFICIENT, KEEP, PROMOTE, Trial, judge, level
 from mlmodels.pipeline.report import Verdict
+from mlmodels.training import report_text
 
 ROWS = 4_000
 
@@ -245,7 +246,7 @@ def test_a_comparison_says_what_was_saved_and_how_sure_that_is() -> None:
         assert named(verdict, name) == {
             "name": name,
             "ok": True,
-            "text": f"log-loss {saved.mean():+.4f} better than {words} {sure}",
+            "text": f"log-loss {saved.mean():+.4f} better than {words} on these rows {sure}",
             "value": bound,
             "limit": 0.0,
         }
@@ -255,7 +256,8 @@ def test_what_is_not_surely_better_says_by_how_much() -> None:
     base = trial(champion=trial().challenger)
     check = named(judge(base), "champion")
     assert check["text"] == (
-        "not surely better than champion 20250101_000000: log-loss +0.0000, at least +0.0000 with 97.0% confidence"
+        "not surely better than champion 20250101_000000: log-loss +0.0000 on these rows, "
+        "at least +0.0000 with 97.0% confidence"
     )
     assert (check["ok"], check["value"]) == (False, 0.0)
 
@@ -270,3 +272,10 @@ def test_the_level_of_an_attempt_is_that_of_the_formula() -> None:
 def test_a_verdict_carries_the_period_it_looked_at() -> None:
     period: Any = {"first": "2026-01-01", "last": "2026-01-22"}
     assert judge(trial(period=period))["period"] == period
+
+
+@pytest.mark.parametrize("outcome", [PROMOTE, KEEP])
+def test_the_printed_report_says_what_the_figures_of_a_promotion_are(outcome: str) -> None:
+    verdict = {"attempt": 1, "alpha": 0.03, "outcome": outcome, "checks": []}
+    cells = [str(cell) for column in report_text._checks(verdict).columns for cell in column.cells]
+    assert any("flatter" in cell for cell in cells) == (outcome == PROMOTE)

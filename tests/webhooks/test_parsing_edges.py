@@ -352,8 +352,8 @@ def test_json_is_read_outer_fields_first_and_lists_by_their_place() -> None:
         (b" \n ", "The message is empty."),
         (
             b'{"a": }',
-            "The message looks like JSON but is not valid at line 1, column 7: text placeholders need "
-            "quotes around them.",
+            "The message looks like JSON but is not valid at line 1, column 7: a comma, colon or quote is "
+            "missing or too many.",
         ),
         (b"[1, 2]", "The message is a list of 2 things; send one alert at a time."),
         (b"[]", "The message is a list of 0 things; send one alert at a time."),
@@ -393,8 +393,10 @@ def test_a_text_in_quotes_is_what_it_quotes() -> None:
     ("text", "says"),
     [
         ("abc", "The price 'abc' is not a number."),
-        ("1e15", "The price 1e15 is not a finite number that could be traded."),
-        ("-1e15", "The price -1e15 is not a finite number that could be traded."),
+        ("1e15", "The price 1e15 is too large: at most 15 digits before the point."),
+        ("-1e15", "The price -1e15 is too large: at most 15 digits before the point."),
+        ("1e31", "The price 1e31 is not a finite number that could be traded."),
+        ("1e30", "The price 1e30 is too large: at most 15 digits before the point."),
         ("nan", "The price nan is not a finite number that could be traded."),
     ],
 )

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
@@ -208,6 +209,13 @@ def test_promoting_by_hand_says_what_the_gate_said_and_needs_a_reason(admin: Cli
     assert done.reason == "the champion's data was wrong"
 
 
+def test_a_model_that_was_promoted_but_can_not_speak_is_not_said_to_speak(admin: Client) -> None:
+    version = make.version()
+    with patch("dashboard.selectors.ml_models.why_inactive", return_value="it can't be opened"):
+        page = admin.post(f"/models/{version.name}/promote", {"reason": "a try"}, follow=True).content.decode()
+    assert f"{version.name} is in charge, but silent: it can&#x27;t be opened." in page
+
+
 def test_rolling_back_is_one_button_and_one_confirmation(admin: Client) -> None:
     champion, before = make.promoted()
     page = text(admin, f"/models/families/{make.FAMILY}/roll-back")
@@ -247,6 +255,22 @@ def test_a_proof_lists_each_test_with_its_count_and_share() -> None:
     page = text(signed_in(person("viewer")), "/models/proof")
     for words in ("Every test holds", "Truncation", "1 of 40", "✓ Holds", "Earlier runs", "2 of 3"):
         assert words in page
+
+
+def test_a_quick_look_never_reads_as_a_proof() -> None:
+    make.proof("passed", quick=True)
+    viewer = signed_in(person("viewer"))
+    for address in ("/models/proof", "/models"):
+        page = text(viewer, address).lower()
+        assert "too few trials for evidence" in page
+        assert "every test holds" not in page
+        assert "✓ holds" not in page
+    make.proof("passed", quick=True)
+    assert "every test holds" not in text(viewer, "/models/proof").lower()
+    # What was proved before stays what the page of models says.
+    make.proof("failed")
+    make.proof("passed", quick=True)
+    assert "a test does not hold" in text(viewer, "/models")
 
 
 def test_a_proof_that_runs_or_broke_says_so() -> None:
