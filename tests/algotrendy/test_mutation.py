@@ -187,3 +187,14 @@ def test_a_removal_is_written_judged_and_put_back(tmp_path: Path) -> None:
         (5, "nudge", "excluded"),
     ]
     assert (tmp_path / "a.py").read_text() == source
+
+
+def test_each_room_of_cores_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "mutants/brokers").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n')
+    for name in ("first", "second"):
+        cores._configure(Room(name, (f"{name}.py",), ("tests",)), tmp_path)
+        assert not (tmp_path / "mutants").exists()
+    text = (tmp_path / "pyproject.toml").read_text()
+    assert text.count("[tool.mutmut]") == 1
+    assert 'only_mutate = ["second.py"]' in text
