@@ -2,8 +2,8 @@
 
 import os
 
-from celery import Celery
-from celery.signals import setup_logging, task_prerun
+from celery import Celery, Task
+from celery.signals import setup_logging, task_failure, task_prerun, task_success
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -26,3 +26,28 @@ def _drop_dead_connections(**_: object) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@task_success.connect  # type: ignore[untyped-decorator]
+def _note_success(sender: Task, **_: object) -> None:
+    """Write down that a task which beat asked for succeeded, for the page Health. Nudges are not its schedule."""
+    if name := _entry_of(sender):
+        from algotrendy.isolation.schedule import note_success
+
+        note_success(name)
+
+
+@task_failure.connect  # type: ignore[untyped-decorator]
+def _note_failure(sender: Task, exception: Exception, **_: object) -> None:
+    """Write down that a task which beat asked for failed as a whole."""
+    if name := _entry_of(sender):
+        from algotrendy.isolation.schedule import note_failure
+
+        note_failure(name, exception)
+
+
+def _entry_of(task: Task) -> str:
+    """Return the name of the entry of beat's schedule that a task runs for; empty for a nudge."""
+    request = task.request
+    headers = getattr(request, "headers", None) or {}
+    return str(getattr(request, "periodic_task_name", None) or headers.get("periodic_task_name") or "")

@@ -27,7 +27,7 @@ def load_or_create(data: Path) -> dict[str, str]:
         missing = [name for name in NAMES if name not in values]
         if missing:
             values |= {name: secrets.token_urlsafe(64) for name in missing}
-            _replace(path, values)
+            replace(path, values)
     return values
 
 
@@ -50,7 +50,8 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _replace(path: Path, values: dict[str, str]) -> None:
+def replace(path: Path, values: dict[str, str]) -> None:
+    """Write `values` as the file of secrets `path` (0600), all of them or nothing."""
     temporary = path.with_suffix(f".{os.getpid()}")
     temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -148,7 +148,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "algotrendy.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 # Persistent connections in workers: the fixup would otherwise close them after every task.
 CELERY_DB_REUSE_MAX = 1_000_000

@@ -16,7 +16,7 @@ from pathlib import Path
 from algotrendy import paths
 from algotrendy.browser import find_chromium
 from algotrendy.embedded.postgres import Postgres
-from algotrendy.embedded.service import Service
+from algotrendy.embedded.temporary import running
 from algotrendy.embedded.valkey import Valkey
 
 __all__ = [
@@ -50,32 +50,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def embedded_services(data: Path) -> Iterator[None]:
     """Run PostgreSQL (not durable, for speed) and Valkey below `data` until the block ends."""
-    with _running(Postgres(data, durable=False), data), _running(Valkey(data), data):
+    postgres, valkey = Postgres(data, durable=False), Valkey(data)
+    with running(postgres, data / "postgres.log"), running(valkey, data / "valkey.log"):
         yield
-
-
-@contextlib.contextmanager
-def _running(service: Service, data: Path) -> Iterator[None]:
-    service.prepare()
-    launch = service.launch()
-    with (data / f"{service.name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            launch.argv,
-            env=launch.env,
-            preexec_fn=launch.preexec,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_until(lambda: service.is_ready() or process.poll() is not None, 60, service.name)
-            if process.poll() is not None:
-                raise RuntimeError(f"{service.name} did not start:\n{Path(log.name).read_text()}")
-            service.after_ready()
-            yield
-        finally:
-            process.send_signal(launch.stop_signal)
-            process.wait(timeout=30)
 
 
 @dataclass(frozen=True)

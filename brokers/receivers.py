@@ -1,6 +1,7 @@
 """What brokers receive from the market below. Quick, and never in the feed's way."""
 
 import logging
+import uuid
 from datetime import datetime
 
 from django.db import DatabaseError
@@ -50,3 +51,21 @@ def candles_in_use(instrument_id: int, **_: object) -> datetime | None:
     ordered = Order.objects.filter(instrument_id=instrument_id, state__in=OPEN).order_by("created_at")
     moments = [*opened.values_list("opened_at", flat=True)[:1], *ordered.values_list("created_at", flat=True)[:1]]
     return min(moments, default=None)
+
+
+def renew_identity(**_: object) -> None:
+    """Make the client order ids of a restored desk new ones, and halt it where somebody else's books moved on.
+
+    Ids are derived from the numbers of decisions, which a restored desk gives out again: a venue that remembers
+    the orders of the time since the backup would answer those for new ones. Orders that exist keep their ids.
+    """
+    from brokers.desk_state import set_desk_state
+    from brokers.models import Connection, Desk
+    from brokers.selectors import desk
+
+    row = desk()
+    row.uid = uuid.uuid4()
+    row.save(update_fields=["uid"])
+    if Connection.objects.filter(enabled=True).exclude(mode=Connection.Mode.PAPER).exists():
+        reason = "restored from a backup: ./mem reconcile shows what the venue did since; then resume"
+        set_desk_state(state=Desk.State.HALTED, by=None, reason=reason)

@@ -24,3 +24,15 @@ class RowFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.work}: {self.name}: {self.error}"
+
+
+class ScheduledRun(models.Model):
+    """How an entry of beat's schedule went last: its last success, and its last failure if there was one."""
+
+    name = models.CharField(max_length=200, primary_key=True, help_text="The entry of the schedule.")
+    succeeded_at = models.DateTimeField(null=True, blank=True, help_text="Wall time.")
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="Wall time.")
+    error = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return self.name

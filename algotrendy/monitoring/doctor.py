@@ -58,8 +58,8 @@ def examine(data: Path, port: int) -> Iterator[Finding]:
 def python() -> Iterator[Finding]:
     """Look at the interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
-    good = sys.version_info >= (3, 11)
-    yield Finding(good, f"Python {version}", "" if good else "Install Python 3.11 or later, then remove .venv")
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield Finding(good, f"Python {version}", "" if good else "Install Python 3.13, then remove .venv")
 
 
 def python_packages() -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def _environment() -> dict[str, str]:
 
 
 def _configure(room: Room, copy: Path) -> None:
-    """Write mutmut's settings into the copy, and begin anew: a file that it once copied it would not change again."""
+    """Write mutmut's settings into the copy, and begin anew: what it copied once it would not change again."""
     shutil.rmtree(copy / "mutants", ignore_errors=True)
     config = {
         "source_paths": PACKAGES,

@@ -45,8 +45,9 @@ def _options() -> Options:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--clean", action="store_true")
+    parser.add_argument("--without-dump", action="store_true")
     chosen = parser.parse_args()
-    return Options(chosen.host, chosen.port, chosen.clean, paths.data_dir())
+    return Options(chosen.host, chosen.port, chosen.clean, paths.data_dir(), chosen.without_dump)
 
 
 async def _run(options: Options, output: Output, listening: socket.socket) -> int:

@@ -109,7 +109,10 @@ class Desk:
 
     def _prepare_folder(self) -> None:
         from algotrendy import secrets
+        from algotrendy.backup import exchange
 
+        if exchange.finish(self.options.data):
+            self.output.line("desk", "a restore was interrupted in its last step: finished it")
         secrets.load_or_create(self.options.data)
 
     def _embedded(self) -> Iterable[Service]:
@@ -168,6 +171,7 @@ class Desk:
     async def _run_prepare(self) -> tuple[int | None, str]:
         """Return the exit code and the standard output of `./mem prepare`."""
         arguments = [processes.MANAGE, "prepare", *(["--clean"] if self.options.clean else [])]
+        arguments += ["--without-dump"] if self.options.without_dump else []
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
             env=processes.environment(self.options, "command"), stdin=asyncio.subprocess.DEVNULL,

@@ -33,6 +33,7 @@ class Options:
     port: int
     clean: bool
     data: Path
+    without_dump: bool = False
 
     @property
     def address(self) -> str:

@@ -10,6 +10,7 @@ from django.db import connection as database
 from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
@@ -20,7 +21,7 @@ from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration
 from dashboard.live import broken
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
-from dashboard.selectors import ml_models, status
+from dashboard.selectors import ml_models, schedule, status
 from market.bars import timeframe_text
 from market.freshness import FeedFreshness
 from market.selectors import feed_freshness
@@ -65,6 +66,7 @@ def parts() -> list[Part]:
         *feed_parts(),
         queue_part(),
         *worker_parts(),
+        schedule_part(),
         database_part(),
         disk_part(space(settings.DATA_DIR)),
         valkey_part(check_valkey()),
@@ -197,6 +199,18 @@ def live_part() -> Part:
     text = f"{len(regions)} of the open regions can't be shown; first {first.topic}: {first.error}"
     todo = "The other regions go on. The log has the whole error; reload the page to see whether it lasts."
     return Part("Live pages", "bad", "Fails in part", text, todo, at=first.since)
+
+
+def schedule_part() -> Part:
+    """Whether every task of beat's schedule succeeds in time."""
+    link = reverse("admin:django_celery_beat_periodictask_changelist")
+    if not PeriodicTask.objects.exists():
+        return Part("Schedule", "off", "Not made yet", "beat writes it when it first starts", link=link)
+    problems = schedule.problems()
+    if not problems:
+        return Part("Schedule", "ok", "On time", "each task succeeded when it was due", link=link)
+    todo = "What the task looks after stands still; nothing is lost. The worker's log says more."
+    return Part("Schedule", "bad", str(len(problems)), "; ".join(problems[:RECENT]), todo, link)
 
 
 def doubt_part() -> Part:

@@ -12,7 +12,7 @@ MAX_LENGTH = 160
 # Pages of the rail, and what is asked or said in between: they have no page above them.
 WITHOUT_CRUMBS = {
     "alerts/list", "brokers", "confirm/page", "decisions/list", "desk", "forbidden", "health/page", "orders",
-    "settings/page", "sources/list", "trades",
+    "sent_twice", "settings/page", "sources/list", "trades",
 }  # fmt: skip
 FOLDER = settings.BASE_DIR / "templates"
 NAMES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))

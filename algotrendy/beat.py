@@ -1,0 +1,61 @@
+"""Beat's schedule, kept when the wall clock is set: by itself it sends nothing until the clock has caught up.
+
+Celery remembers when each entry ran last and queues the next runs by wall time. Set back by an hour, every sweep
+would be an hour away, also after a restart, because the last runs are stored.
+"""
+
+import logging
+import time
+
+from django.db import DatabaseError
+from django.utils import timezone
+from django_celery_beat.schedulers import DatabaseScheduler
+
+logger = logging.getLogger(__name__)
+
+STEP_SECONDS = 1.0  # the clock is set, and not only slewed, when it moves this far between two ticks
+
+
+class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat has no types
+    """The schedule in the database, which notices when the wall clock was set, back or ahead."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        self._offset = _offset()
+        super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Read the schedule; the clock may have been set while there was no beat."""
+        self._forget_future()
+        super().setup_schedule()
+
+    def tick(self, *args: object, **kwargs: object) -> float:
+        """Send what is due, one entry a call; return the seconds until the next call."""
+        before, self._offset = self._offset, _offset()
+        if abs(self._offset - before) > STEP_SECONDS:
+            logger.warning("the clock was set by %+.1f s: the schedule begins anew", self._offset - before)
+            self._begin_anew()
+        seconds: float = super().tick(*args, **kwargs)
+        return seconds
+
+    def _begin_anew(self) -> None:
+        self.sync()  # what ran is stored before all entries are read again
+        self._forget_future()
+        self._initial_read = True
+        self._heap = None  # ordered by the old time
+
+    def _forget_future(self) -> None:
+        """Take last runs that lie ahead of the clock for runs of just now, and the last change likewise.
+
+        In the database: the schedule is read again every few minutes.
+        """
+        now = timezone.now()
+        try:
+            self.Model.objects.filter(last_run_at__gt=now).update(last_run_at=now)
+            self.Changes.update_changed()  # changes are noticed by a later time of change
+            self._last_timestamp = self.Changes.last_change()
+        except DatabaseError as error:
+            logger.warning("last runs ahead of the clock were left as they are: %s", error)
+
+
+def _offset() -> float:
+    return time.time() - time.monotonic()
