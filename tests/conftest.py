@@ -92,6 +92,11 @@ def django_db_setup(django_db_setup: None) -> None:
         roles.make_groups(apps, None)
 
     post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
+    if RUNNING:
+        from tests.support.many_runs import be_patient, delete_instead_of_truncating
+
+        delete_instead_of_truncating()
+        be_patient()
 
 
 @pytest.fixture

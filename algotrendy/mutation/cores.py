@@ -8,6 +8,7 @@ import ast
 import difflib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,6 +62,8 @@ def _environment() -> dict[str, str]:
 
 
 def _configure(room: Room, copy: Path) -> None:
+    """Write mutmut's settings into the copy, and begin anew: what it copied once it would not change again."""
+    shutil.rmtree(copy / "mutants", ignore_errors=True)
     config = {
         "source_paths": PACKAGES,
         "only_mutate": list(room.modules),

@@ -44,8 +44,8 @@ class Finding:
 class Tests:
     """The tests of a scratch copy, with a database that stays from run to run."""
 
-    def __init__(self, copy: Path, process: "subprocess.Popen[str]") -> None:
-        self._copy = copy
+    def __init__(self, log: Path, process: "subprocess.Popen[str]") -> None:
+        self._log = log
         self._process = process
         self._fresh = True
         self.seconds = 600.0
@@ -56,6 +56,11 @@ class Tests:
         code = self._ask([self.seconds, *PYTEST, "--reuse-db", database, *tests])
         self._fresh = code == TIMED_OUT
         return code == 0
+
+    @property
+    def output(self) -> str:
+        """The end of what the last run said."""
+        return self._log.read_text(errors="replace")[-3000:]
 
     def _ask(self, line: list[object]) -> int:
         into, out = _pipes(self._process)
@@ -72,7 +77,7 @@ def run(room: Room, copy: Path, excluded: frozenset[Change]) -> Iterator[Finding
     with _tests(copy) as tests:
         began = time.monotonic()
         if not tests.pass_(room.tests):
-            raise RuntimeError(f"the tests of {room.name} fail without any change")
+            raise RuntimeError(f"the tests of {room.name} fail without any change:\n{tests.output}")
         tests.seconds = 30 + SLACK * (time.monotonic() - began)
         for module in room.modules:
             yield from _module(module, copy, tests, room.tests, excluded)
@@ -109,20 +114,21 @@ def _tests(copy: Path) -> Iterator[Tests]:
     with tempfile.TemporaryDirectory(prefix="desk-mutants-data-", ignore_cleanup_errors=True) as folder:
         data = Path(folder).resolve()
         with embedded_services(data):
-            process = _zygote(copy, data)
+            log = data / "pytest.log"
+            process = _zygote(copy, data, log)
             try:
-                yield Tests(copy, process)
+                yield Tests(log, process)
             finally:
                 _pipes(process)[0].close()
                 process.wait(timeout=30)
 
 
-def _zygote(copy: Path, data: Path) -> "subprocess.Popen[str]":
+def _zygote(copy: Path, data: Path, log: Path) -> "subprocess.Popen[str]":
     own = ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "REDIS_URL")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     environment |= {"DESK_TESTS_SERVICES": str(data), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+        [sys.executable, str(Path(__file__).with_name("zygote.py")), str(log)],
         cwd=copy, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Runs pytest again and again, each time in a fork of a process that has the slow libraries imported already.
 
 A script, not a module of the product: its folder is the scratch copy. It reads a line of arguments in JSON, and
-writes the exit code of pytest. Nothing of the desk is imported before the fork, so each run reads its own source.
+writes the exit code of pytest, whose words go into the file that is its own argument. Nothing of the desk is
+imported before the fork, so each run reads its own source.
 """
 
 import contextlib
@@ -52,7 +53,7 @@ def _run(seconds: float, arguments: list[str]) -> int:
 def _test(arguments: list[str]) -> None:
     """Run pytest in this process, silently, and end it."""
     os.setpgid(0, 0)
-    silence = os.open(os.environ.get("DESK_MUTANTS_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    silence = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
         os.dup2(silence, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -57,3 +57,24 @@ def test_a_queue_that_is_away_undoes_nothing(monkeypatch: pytest.MonkeyPatch, er
     assert events.nudge("brokers.sweep_orders") is False
     with transaction.atomic():
         events.nudge_after_commit("brokers.sweep_orders")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_nudge_waits_for_the_commit_and_is_never_sent_for_what_is_rolled_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[tuple[str, tuple[object, ...]]] = []
+
+    def send_task(task: str, *, args: tuple[object, ...], **_: object) -> None:
+        sent.append((task, args))
+
+    monkeypatch.setattr(events.current_app, "send_task", send_task)
+    with transaction.atomic():
+        events.nudge_after_commit("brokers.submit_order", 7)
+        assert sent == []
+    assert sent == [("brokers.submit_order", (7,))]
+    with transaction.atomic():
+        events.nudge_after_commit("brokers.submit_order", 8)
+        transaction.set_rollback(True)
+    events.nudge_after_commit("brokers.submit_order", 9)  # no transaction: at once
+    assert [args for _, args in sent] == [(7,), (9,)]

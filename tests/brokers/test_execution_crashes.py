@@ -4,6 +4,7 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
 
 from algotrendy import events
@@ -138,13 +139,14 @@ def test_a_crash_within_a_batch_of_updates_keeps_the_cursor(monkeypatch):
 def test_a_crash_while_a_person_settles_an_order_settles_nothing(monkeypatch):
     connection, instrument = make_connection(), make_instrument()
     entry, stop = plan(connection, instrument, stop="95")
+    ann = User.objects.create(username="ann")
     Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="?")
     with monkeypatch.context() as patch:
         patch.setattr(recovery, "end_legs", kill)
         with pytest.raises(Killed):
-            recovery.resolve_by_hand(order=entry, by="ann")
+            recovery.resolve_by_hand(order=entry, by=ann)
     assert (state_of(entry), state_of(stop)) == ("needs_review", "pending")
-    settled = recovery.resolve_by_hand(order=entry, by="ann")
+    settled = recovery.resolve_by_hand(order=entry, by=ann)
     assert (settled.state, state_of(stop)) == ("rejected", "canceled")
     assert "ann" in settled.reason
 
@@ -373,3 +375,57 @@ def test_an_exit_withdraws_the_entry_before_it_and_waits(nudged):
     execution.submit(exit_.pk)
     assert (state_of(exit_), reload(entry)[0].state) == ("pending", "partially_filled")
     assert (task_names.CANCEL, entry.pk) in nudged
+
+
+def test_an_order_that_ends_before_it_left_nudges_what_waits(nudged):
+    connection, instrument = make_connection(), make_instrument()
+    [late], [waiting] = plan(connection, instrument, good_until=START), plan(connection, instrument)
+    nudged.clear()
+    execution.submit(late.pk)
+    assert state_of(late) == "expired"
+    assert nudged == [(task_names.SUBMIT, waiting.pk)]
+
+
+def test_an_order_that_a_person_settles_nudges_what_waits(nudged):
+    connection, instrument = make_connection(), make_instrument()
+    [lost], [waiting] = plan(connection, instrument), plan(connection, instrument)
+    Order.objects.filter(pk=lost.pk).update(state="needs_review", reason="?")
+    nudged.clear()
+    recovery.resolve_by_hand(order=lost, by=User.objects.create(username="ann"))
+    assert nudged == [(task_names.SUBMIT, waiting.pk)]
+
+
+def test_an_order_of_a_connection_that_was_switched_off_is_denied():
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    Connection.objects.update(enabled=False)
+    execution.submit(entry.pk)
+    entry.refresh_from_db()
+    assert (entry.state, entry.reason) == ("denied", "connection paper is switched off")
+
+
+def test_an_exit_waits_for_an_entry_of_which_nobody_knows_whether_it_filled():
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    Order.objects.filter(pk=entry.pk).update(state="unknown", reason="time-out")
+    exit_ = plan_exit(connection, instrument)
+    execution.submit(exit_.pk)
+    assert state_of(exit_) == "pending"
+    Order.objects.filter(pk=entry.pk).update(state="rejected")
+    execution.submit(exit_.pk)
+    assert state_of(exit_) == "canceled"
+
+
+# --- asking the venue
+
+
+def test_a_venue_without_news_is_asked_once_and_its_health_not_written_again(monkeypatch):
+    connection, instrument = make_connection(), make_instrument()
+    enter(connection, instrument)
+    sync.sync_connection(connection.pk)
+    before = Connection.objects.get().last_synced_at
+    asked: list[object] = []
+    updates = PaperBroker.updates
+    monkeypatch.setattr(PaperBroker, "updates", lambda self, cursor: asked.append(cursor) or updates(self, cursor))
+    sync.sync_connection(connection.pk)
+    assert (len(asked), Connection.objects.get().last_synced_at) == (1, before)

@@ -125,3 +125,29 @@ def _execution(order, number, quantity):
         fee=Decimal("0.1"),
         executed_at=order.created_at,
     )
+
+
+@pytest.mark.parametrize(
+    ("current", "reported", "filled", "after"),
+    [
+        ("submitting", "accepted", "0", "accepted"),
+        ("submitting", "accepted", "4", "partially_filled"),
+        ("submitting", "accepted", "0.5", "partially_filled"),
+        ("partially_filled", "rejected", "0.5", "canceled"),
+        ("submitting", "accepted", "10", "filled"),
+        ("submitting", "accepted", "11", "filled"),
+        ("accepted", "filled", "4", "partially_filled"),  # "filled" is believed only when the fills are here
+        ("submitting", "filled", "0", "accepted"),
+        ("partially_filled", "rejected", "4", "canceled"),
+        ("submitting", "rejected", "0", "rejected"),
+        ("submitting", "expired", "0", "expired"),
+        ("partially_filled", "canceled", "4", "canceled"),
+        ("partially_filled", "accepted", "4", "partially_filled"),
+        ("canceled", "accepted", "0", "canceled"),
+        ("canceled", "canceled", "10", "filled"),
+        ("filled", "canceled", "10", "filled"),
+        ("partially_filled", "rejected", "0", "partially_filled"),
+    ],
+)
+def test_the_state_after_a_report_follows_from_its_fills(current, reported, filled, after):
+    assert states.state_after(current, reported, Decimal(filled), Decimal(10)) == after

@@ -13,6 +13,7 @@ from market.models import Instrument, Quote
 from memory.models import Decision, Tally
 from memory.selectors import decision_detail
 from memory.services import decide
+from memory.signals import decided
 from memory.trade_signal import TradeSignal
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +114,22 @@ def test_a_decision_is_read_with_a_constant_number_of_queries(signal, django_ass
         for link in detail.order_links.all():
             list(link.order.fills.all())
             assert link.order.connection.name == "paper"
+
+
+def test_a_decision_is_announced_once_after_the_commit(
+    signal, monkeypatch, django_capture_on_commit_callbacks
+) -> None:
+    announced: list[int] = []
+
+    def receive(decision_id: int, **_: object) -> None:
+        announced.append(decision_id)
+
+    monkeypatch.setattr("algotrendy.events.nudge", lambda *_: True)
+    decided.connect(receive)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            decision = decide(signal)
+            assert announced == []
+    finally:
+        decided.disconnect(receive)
+    assert announced == [decision.pk]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlmodels.pipeline import gate
+from mlmodels.pipeline import gate, metrics
 from mlmodels.pipeline.gate import INSUFFICIENT, KEEP, PROMOTE, Trial, judge, level
 from mlmodels.pipeline.report import Verdict
 from mlmodels.training import report_text
@@ -167,6 +167,111 @@ def test_what_is_enough_at_the_first_look_is_not_enough_at_the_fiftieth() -> Non
 def test_the_verdict_is_the_same_again_for_the_same_seed() -> None:
     assert judge(trial()) == judge(trial())
     assert all(math.isfinite(check["value"] or 0) for check in judge(trial())["checks"])
+
+
+def outcomes(positives: int) -> np.ndarray:
+    return np.r_[np.ones(positives), np.zeros(ROWS - positives)].astype(np.int8)
+
+
+def test_exactly_a_hundred_reversals_and_exactly_fourteen_days_are_enough() -> None:
+    verdict = judge(trial(outcome=outcomes(100), days=14.0))
+    assert verdict["outcome"] != INSUFFICIENT
+    assert verdict["positives"] == 100
+    assert [(check["ok"], check["value"], check["limit"]) for check in verdict["checks"][:2]] == [
+        (True, 100.0, 100.0),
+        (True, 14.0, 14.0),
+    ]
+    assert judge(trial(outcome=outcomes(99), days=14.0))["outcome"] == INSUFFICIENT
+    assert judge(trial(outcome=outcomes(100), days=13.99))["outcome"] == INSUFFICIENT
+
+
+def test_two_things_that_are_missing_are_both_said() -> None:
+    verdict = judge(trial(outcome=outcomes(3), days=2.0, champion=None, champion_name=""))
+    assert verdict["text"] == (
+        "insufficient evidence, nobody speaks yet: 3 reversals in the unseen window, 100 are needed; "
+        "2.0 unseen days, 14 are needed"
+    )
+    assert [check["ok"] for check in verdict["checks"]] == [False, False]
+
+
+def test_a_promotion_says_who_was_beaten() -> None:
+    assert judge(trial())["text"] == "better than 20250101_000000 and both trivial forecasts on unseen rows"
+    first = judge(trial(champion=None, champion_name=""))
+    assert first["text"] == "better than both trivial forecasts on unseen rows"
+    assert [check["name"] for check in first["checks"]] == ["positives", "days", "constant", "left_move"]
+
+
+def named(verdict: Verdict, name: str) -> Any:
+    return next(check for check in verdict["checks"] if check["name"] == name)
+
+
+def test_what_is_worse_is_called_worse_with_both_numbers() -> None:
+    base = trial()
+    timid = base.constant + (base.challenger - base.challenger.mean()) * 0.01
+    noisy = np.clip(base.challenger + np.random.default_rng(1).normal(0, 0.03, ROWS), 0.001, 0.999)
+    verdict = judge(replace(base, challenger=noisy, champion=timid))
+    check = named(verdict, "pr_auc")
+    assert check["text"] == (
+        f"average precision {check['value']:.4f}, 20250101_000000's {check['limit']:.4f}: worse"
+    )
+    assert check["value"] == metrics.average_precision(base.outcome, noisy)
+    assert check["limit"] == metrics.average_precision(base.outcome, timid)
+    assert verdict["text"] == f"20250101_000000 stays: {check['text']}"
+    brier = named(verdict, "brier")
+    assert brier["text"] == f"Brier score {brier['value']:.4f}, 20250101_000000's {brier['limit']:.4f}"
+    assert brier["value"] == pytest.approx(float(((noisy - base.outcome) ** 2).mean()))
+    ece = named(verdict, "ece")
+    assert ece["text"] == f"calibration error {ece['value']:.4f}, 20250101_000000's {ece['limit']:.4f}"
+    assert ece["value"] == metrics.calibration_error(base.outcome, noisy)
+
+
+def test_an_equal_score_is_not_worse() -> None:
+    same = judge(trial(champion=trial().challenger))
+    assert [named(same, name)["ok"] for name in ("pr_auc", "brier", "ece")] == [True, True, True]
+
+
+def test_a_comparison_says_what_was_saved_and_how_sure_that_is() -> None:
+    base = trial(attempt=2)
+    verdict = judge(base)
+    boot = metrics.Bootstrap(base.time, base.seed)
+    rivals = [
+        ("constant", base.constant, "always saying the base rate"),
+        ("left_move", base.left_move, "the size of the left move alone"),
+        ("champion", base.champion, "champion 20250101_000000"),
+    ]
+    for name, rival, words in rivals:
+        saved = metrics.log_loss(base.outcome, rival) - metrics.log_loss(base.outcome, base.challenger)
+        bound = metrics.lower_bound(boot.means(saved), level(2))
+        sure = f"(at least {bound:+.4f} with 99.2% confidence)"
+        assert named(verdict, name) == {
+            "name": name,
+            "ok": True,
+            "text": f"log-loss {saved.mean():+.4f} better than {words} on these rows {sure}",
+            "value": bound,
+            "limit": 0.0,
+        }
+
+
+def test_what_is_not_surely_better_says_by_how_much() -> None:
+    base = trial(champion=trial().challenger)
+    check = named(judge(base), "champion")
+    assert check["text"] == (
+        "not surely better than champion 20250101_000000: log-loss +0.0000 on these rows, "
+        "at least +0.0000 with 97.0% confidence"
+    )
+    assert (check["ok"], check["value"]) == (False, 0.0)
+
+
+def test_the_level_of_an_attempt_is_that_of_the_formula() -> None:
+    assert level(1) == pytest.approx(0.05 * 6 / math.pi**2)
+    assert level(3, alpha=0.1) == pytest.approx(0.1 * 6 / math.pi**2 / 9)
+    verdict = judge(trial(attempt=3))
+    assert (verdict["attempt"], verdict["alpha"]) == (3, level(3))
+
+
+def test_a_verdict_carries_the_period_it_looked_at() -> None:
+    period: Any = {"first": "2026-01-01", "last": "2026-01-22"}
+    assert judge(trial(period=period))["period"] == period
 
 
 @pytest.mark.parametrize("outcome", [PROMOTE, KEEP])

@@ -15,7 +15,7 @@ from tests.support.locks import held_elsewhere, until_somebody_waits
 from tests.support.webhooks import committed, make_source
 from webhooks.door import committer
 from webhooks.door.committer import Incoming
-from webhooks.door.database import Connection, parameters
+from webhooks.door.database import Connection, Database, Unavailable, parameters
 from webhooks.door.idempotency import identify
 from webhooks.models import ADD_ALERTS_LOCK, Alert, Source
 
@@ -138,3 +138,23 @@ def test_a_batch_is_bounded_in_number_and_in_bytes() -> None:
     quarter = committer.MAX_BATCH_BYTES // 4
     assert asyncio.run(sizes(alerts_of(9, quarter))) == [4, 4, 1]
     assert asyncio.run(sizes(alerts_of(2, committer.MAX_BATCH_BYTES + 1))) == [1, 1]
+
+
+def test_an_alert_that_postgresql_refuses_fails_alone(source: Source) -> None:
+    stored: list[int] = []
+
+    async def run() -> list[Any]:
+        database = Database()
+        store = committer.Committer(database, stored.append)
+        alerts = [incoming(source, NOON, body) for body in (b"BUY A", b"BUY B", b"BUY C")]
+        alerts[1].content_type = "text\0plain"  # no text of PostgreSQL
+        answers = await asyncio.gather(*map(store.accept, alerts), return_exceptions=True)
+        await store.close()
+        await database.close()
+        return list(answers)
+
+    first, refused, last = asyncio.run(run())
+    ids = list(Alert.objects.order_by("id").values_list("id", flat=True))
+    assert ([first.alert_id, last.alert_id], len(ids)) == (ids, 2)
+    assert isinstance(refused, Unavailable)
+    assert stored == ids
