@@ -172,6 +172,21 @@ CELERY_BEAT_SCHEDULE |= {
     for queue in ("trade", "training")
 }
 
+# For the limits of attempts to sign in, and for nothing else.
+CACHES = {
+    "default": {
+        "BACKEND": "dashboard.accounts.attempts.AttemptsCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "sign-in",
+        "OPTIONS": {
+            "serializer": "dashboard.accounts.attempts.JsonSerializer",
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+        },
+    }
+}
+SESSION_ENGINE = "dashboard.accounts.sessions"
+
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
