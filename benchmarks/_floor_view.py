@@ -5,7 +5,6 @@ same connection pool, the same uvicorn settings; no middleware, no templates, no
 """
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,9 +37,10 @@ def application() -> "ASGIHandler":
 
 def _databases() -> object:
     """Return DATABASES as the desk's web process has them."""
-    os.environ["ALGOTRENDY_PROCESS"] = "web"
     from algotrendy import settings as desk
+    from algotrendy.database_pool import pool_connections
 
+    pool_connections(desk.DATABASES["default"])
     return desk.DATABASES
 
 

@@ -23,14 +23,18 @@ def match_soon(instrument_id: int, **_: object) -> None:
 
 def forbid_switch_while_in_use(instrument_id: int, **_: object) -> None:
     """Raise FeedBusy while an instrument is held or has open orders: its price would jump to another market's."""
+    from django.db.models import Exists
+
     from brokers.models import Order, Position
     from brokers.orders.states import OPEN
     from market.models import Instrument
     from market.services import FeedBusy
 
-    held = Position.objects.filter(instrument_id=instrument_id).exclude(quantity=0).exists()
-    if not held and not Order.objects.filter(instrument_id=instrument_id, state__in=OPEN).exists():
-        return
-    symbol = Instrument.objects.values_list("symbol", flat=True).get(pk=instrument_id)
-    what = "an open position" if held else "an order that is not finished"
-    raise FeedBusy(f"{symbol} has {what}; `./mem close {symbol}` ends it, then switch again")
+    # One statement: a fill that ends the order and opens the position is seen before or after, not in between.
+    positions = Position.objects.filter(instrument_id=instrument_id).exclude(quantity=0)
+    orders = Order.objects.filter(instrument_id=instrument_id, state__in=OPEN)
+    rows = Instrument.objects.annotate(held=Exists(positions), ordered=Exists(orders))
+    symbol, held, ordered = rows.values_list("symbol", "held", "ordered").get(pk=instrument_id)
+    if held or ordered:
+        what = "an open position" if held else "an order that is not finished"
+        raise FeedBusy(f"{symbol} has {what}; `./mem close {symbol}` ends it, then switch again")

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from algotrendy.events import nudge_after_commit
+from algotrendy.history.changes import note
 from brokers import selectors, task_names
 from brokers.desk_state import set_desk_state
 from brokers.models import Connection, Order, Position
@@ -167,11 +168,13 @@ def cancel_order(*, order: Order, by: User) -> str:
             order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason
         ):
             end_legs(order.pk, Order.State.CANCELED, reason)
+            note(by, order, "cancelled it before it left", name=f"Order #{order.pk}")
             return "cancelled before it left"
         order.refresh_from_db(fields=["state"])
         if order.state not in Order.AT_VENUE:
             raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
         nudge_after_commit(task_names.CANCEL, order.pk)
+        note(by, order, "had the venue asked to cancel it", name=f"Order #{order.pk}")
     return "the venue was asked to cancel it"
 
 
@@ -206,6 +209,8 @@ def close_position(*, connection: Connection, instrument: Instrument, by: User) 
             market=quote.kind if quote else held.trade.market if held.trade else "",
         )
         send([order])
+        amount = f"{held.quantity.normalize():f}"
+        note(by, order, f"closed {amount} {instrument} at market: order #{order.pk}", name=str(instrument))
         return order
 
 

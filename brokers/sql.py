@@ -32,6 +32,14 @@ def values(query: str, *params: object) -> list[Row]:
     return rows
 
 
+def named(query: str, params: dict[str, Any]) -> list[Row]:
+    """Return the rows of a query whose parameters have names."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        rows: list[Row] = cursor.fetchall()
+    return rows
+
+
 def change(query: str, *params: object) -> int:
     """Run a statement and return how many rows it changed."""
     bound: Row = params

@@ -10,7 +10,8 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from algotrendy.admin import ReadOnlyAdmin
+from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.history.models import Change
 from algotrendy.permissions import Role, has_role, role_of
 from dashboard.models import Heartbeat, Reconciliation, Setup
 
@@ -75,6 +76,14 @@ class HistoryAdmin(ReadOnlyAdmin):
     list_display = ("action_time", "user", "content_type", "object_repr", "change_message")
     list_select_related = ("user", "content_type")
     ordering = ("-action_time",)
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    """What was changed by nobody who was signed in: a key of the API, the command line, the desk itself."""
+
+    list_display = ("at", "who", "name", "text")
+    ordering = ("-id",)
 
 
 @admin.register(Heartbeat)

@@ -7,6 +7,8 @@ from django.dispatch import Signal
 
 # instrument_id: int, timeframe: int (seconds), open_time: datetime of the newest closed candle.
 candle_closed = Signal()
+# instrument_id: int. Its price moved while no candle of it closed.
+price_moved = Signal()
 # feed_id: int. Its state, speed or instruments changed.
 feed_changed = Signal()
 # instrument_id: int, feed_id: int | None. Sent inside the transaction, before an instrument moves to another feed

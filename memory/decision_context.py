@@ -23,12 +23,9 @@ def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:
     """Return the situation of `signal` and the quote it rests on (None if the instrument has no price)."""
     quote = market.quote(signal.instrument.pk)
     desk = brokers.desk()
-    holdings = brokers.holdings(signal.connection.pk)
-    equity = brokers.equity(signal.connection, holdings)
-    held = next((row for row in holdings if row.instrument_id == signal.instrument.pk), None)
-    projected = brokers.projected_position(
-        signal.connection.pk, signal.instrument.pk, held.quantity if held else ZERO
-    )
+    account = brokers.account(signal.connection)
+    equity, held = account.equity, account.held(signal.instrument.pk)
+    projected = account.projected(signal.instrument.pk)
     return DecisionContext(
         price=quote.price if quote else None,
         sigma=_volatility(quote),
@@ -40,7 +37,7 @@ def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:
         limits=risk.Limits.of(desk),
         equity=equity.equity,
         day_pnl=equity.day_pnl,
-        open_positions=sum(row.quantity != 0 for row in holdings),
+        open_positions=account.open_positions,
         levels=record(signal.source, signal.instrument.pk, _side(signal, projected > 0)),
         prediction=_prediction(quote),
     ), quote

@@ -51,6 +51,11 @@ class Decision(models.Model):
     def __str__(self) -> str:
         return f"{self.action} {self.instrument_id} ({self.reason})"
 
+    @property
+    def enters(self) -> bool:
+        """Whether it opens a position: of CLOSE and HOLD an outcome tells what was avoided, not won or lost."""
+        return self.action in (Action.BUY, Action.SELL)
+
 
 class DecisionOrder(models.Model):
     """An order that a decision led to. `leg` counts from 0 in the order of sending."""

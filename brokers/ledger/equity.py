@@ -5,9 +5,9 @@ from django.utils import timezone
 
 from algotrendy.events import announce
 from brokers import risk, selectors, signals
+from brokers.account import Equity
 from brokers.desk_state import reduce_until_midnight
 from brokers.models import Connection, EquityMark
-from brokers.selectors import Equity
 
 
 def mark_equity(connection: Connection) -> Equity:

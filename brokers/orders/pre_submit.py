@@ -4,12 +4,13 @@ Whoever changes the desk's state waits for that lock, so an order that is claime
 after a HALT none is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from algotrendy.events import nudge_after_commit
 from brokers import risk, selectors, task_names
+from brokers.account import Account
 from brokers.models import Desk, Order
 from brokers.money import ZERO
 from brokers.orders import states
@@ -73,17 +74,21 @@ def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
 
 def _doubt_and_limits(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Keep entries back while nobody knows what is held, and let none pass the limits together."""
-    others = selectors.in_flight(order.connection_id)
-    if any(other.instrument_id == order.instrument_id and other.state in states.IN_DOUBT for other in others):
+    account = selectors.account(order.connection)
+    mine = (other for other in account.orders if other.instrument_id == order.instrument_id)
+    if any(other.state in states.IN_DOUBT for other in mine):
         return Verdict("wait")
-    reason = _refusal(order, desk, others)
+    reason = _refusal(order, desk, account)
     return Verdict("denied", reason) if reason else GO
 
 
 def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
-    """Keep an exit back while an earlier entry may still fill behind it: it would close less than is held then."""
+    """Keep an exit back while an earlier entry may still fill behind it: it would close less than is held then.
+
+    Orders first, the position after them: an entry that fills in between was waited for, or is held by then.
+    """
     rows = selectors.open_orders(order.connection_id, order.instrument_id)
-    entries = rows.filter(id__lt=order.pk, role=Order.Role.ENTRY)
+    entries = list(rows.filter(id__lt=order.pk, role=Order.Role.ENTRY))
     for entry in entries:
         if entry.state in Order.AT_VENUE:
             nudge_after_commit(task_names.CANCEL, entry.pk)
@@ -92,20 +97,19 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     held = selectors.position(order.connection_id, order.instrument_id)
     if held is not None and held.quantity != 0:
         return GO
-    if entries.filter(state=Order.State.UNKNOWN).exists():
+    if any(entry.state == Order.State.UNKNOWN for entry in entries):
         return Verdict("wait")
     return Verdict("canceled", "nothing was left to close")
 
 
-def _refusal(order: Order, desk: Desk, others: Iterable[selectors.OpenOrder]) -> str:
+def _refusal(order: Order, desk: Desk, account: Account) -> str:
     price = order.reference_price or ZERO
-    held = selectors.holdings(order.connection_id)
-    exposure = {row.instrument_id: abs(row.quantity) for row in held if row.quantity}
-    for other in others:
+    exposure = {row.instrument_id: abs(row.quantity) for row in account.holdings if row.quantity}
+    for other in account.in_flight:
         if other.role == Order.Role.ENTRY:
             exposure[other.instrument_id] = exposure.get(other.instrument_id, ZERO) + other.left
     mine = exposure.pop(order.instrument_id, ZERO)
-    worth = selectors.equity(order.connection, held)
+    worth = account.equity
     return risk.refusal_at_claim(
         limits=risk.Limits.of(desk),
         equity=worth.equity,

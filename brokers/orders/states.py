@@ -12,9 +12,9 @@
 Which states count as under way depends on the question; the sets below are all there are:
 
 `OPEN`        Can anything still happen to it? Pages, the figures, what will be held once all has filled
-              (`selectors.projected_position`), whether an instrument may change its feed.
-`IN_FLIGHT`   Has it left, so that the venue may fill it? Limits and doubt at the claim (`selectors.in_flight`).
-              An order that is only planned uses up no limit: it is checked itself when it leaves.
+              (`account.Account.projected`), whether an instrument may change its feed.
+`IN_FLIGHT`   Has it left, so that the venue may fill it? Limits at the claim (`account.Account.in_flight`). An
+              order that is only planned uses up no limit: it is checked itself when it leaves.
 `AT_VENUE`    Is it there to be cancelled?
 `IN_DOUBT`    Does nobody know whether it is there?
 `UNANSWERED`  May an answer to its submit still be on its way? Comparing books leaves these out.

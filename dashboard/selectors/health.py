@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.conf import settings
 from django.db import connection as database
 from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
+from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
+from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration
@@ -62,9 +65,11 @@ def parts() -> list[Part]:
         queue_part(),
         *worker_parts(),
         database_part(),
+        disk_part(space(settings.DATA_DIR)),
         valkey_part(check_valkey()),
         live_part(),
         doubt_part(),
+        *failing_parts(),
         *venue_parts(),
         memory_part(),
         *model_parts(),
@@ -154,6 +159,12 @@ def database_part() -> Part:
     return Part("Database", "ok", "Answers", f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB")
 
 
+def disk_part(room: Space) -> Part:
+    """The room on the disk of the data folder."""
+    value = "Full" if room.full else "Low" if room.low else "Has room"
+    return Part("Disk", "bad" if room.full else "warn" if room.low else "ok", value, room.text, room.advice)
+
+
 def valkey_part(answer: str) -> Part:
     """Valkey by its answer to a PING."""
     if answer == "ok":
@@ -189,6 +200,15 @@ def doubt_part() -> Part:
     return Part("Orders in doubt", "bad" if review else "warn", str(review + unknown), text, todo, link)
 
 
+def failing_parts() -> list[Part]:
+    """How many rows some work of the desk can't handle; no part while there are none."""
+    count = RowFailure.objects.count()
+    if not count:
+        return []
+    text = f"{count} row{'s' if count != 1 else ''} can't be handled; everything else goes on"
+    return [Part("Rows that fail", "bad", str(count), text, "Each is listed below with what to do about it.")]
+
+
 def venue_parts() -> list[Part]:
     """Each connection: whether the venue answers, and whether both books agree."""
     known = {row.connection_id: row for row in Reconciliation.objects.all()}
@@ -210,7 +230,12 @@ def _venue(connection: Connection, result: Reconciliation | None) -> Part:
         text = f"{len(result.differences)} differences: {result.differences[0]}"
         todo = "Compare the two sides under Brokers before trading on."
         return Part(name, "bad", mode, text, todo, link, result.at)
-    return Part(name, "ok", mode, "our books equal the venue's", link=link, at=result.at)
+    return Part(name, "ok", mode, f"our books equal the venue's{_history(result)}", link=link, at=result.at)
+
+
+def _history(result: Reconciliation) -> str:
+    """Say when all of it was compared: every ten minutes it is what changed, and what is open."""
+    return f"; all history was compared {result.verified_at:%d %b %H:%M} UTC" if result.verified_at else ""
 
 
 def memory_part() -> Part:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from brokers import selectors as brokers
@@ -74,7 +74,9 @@ def worth(connections: list[Connection]) -> Worth | None:
 
 def queue() -> Queue:
     """Return how many alerts wait and since when."""
-    waiting = Alert.objects.filter(state=Alert.State.RECEIVED).aggregate(n=Count("id"), oldest=Min("received_at"))
+    due = Q(retry_at=None) | Q(retry_at__lte=timezone.now())  # one that pauses after a failure is on Health
+    received = Alert.objects.filter(state=Alert.State.RECEIVED)
+    waiting = received.aggregate(n=Count("id"), oldest=Min("received_at", filter=due))
     return Queue(waiting["n"], waiting["oldest"])
 
 

@@ -24,6 +24,7 @@ from dashboard.formatting import (
 from dashboard.icons import ICONS
 from dashboard.labels import STATES
 from dashboard.live import fragments, topics
+from dashboard.once import FIELD, new_token
 from memory.models import Decision
 
 register = template.Library()
@@ -121,8 +122,8 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("components/confidence.html")
 def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
-    """Draw confidence against break-even as a small bar with its interval."""
-    value = decision.confidence
+    """Draw confidence against break-even as a small bar with its interval; nothing for what does not enter."""
+    value = decision.confidence if decision.enters else None
     break_even = decision.break_even
     low, high = decision.confidence_low or 0.0, decision.confidence_high or 0.0
     return {
@@ -161,6 +162,12 @@ def query(context: template.Context, **changes: object) -> str:
         else:
             parameters[name] = str(value)
     return "?" + parameters.urlencode() if parameters else "?"
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """Write the field that lets the form around it act once, however often it is sent (`dashboard.once`)."""
+    return format_html('<input type="hidden" name="{}" value="{}">', FIELD, new_token())
 
 
 @register.filter

@@ -11,6 +11,7 @@ from algotrendy.permissions import person, trader, viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.live.topics import id_of
+from dashboard.once import once
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors
 from webhooks.models import Alert
@@ -58,6 +59,7 @@ def one(key: str) -> Context | None:
         "alert": alert,
         "body": selectors.body_of(alert),
         "fields": selectors.fields_of(alert),
+        "headline": selectors.headline(alert),
         "advice": selectors.advice(alert),
         "replays": _replays(alert),
     }
@@ -69,6 +71,7 @@ def _replays(alert: Alert) -> QuerySet[Alert]:
 
 @trader
 @require_http_methods(["GET", "HEAD", "POST"])
+@once
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then take the alert in again as a new one that is decided by what is known now."""
     alert = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)

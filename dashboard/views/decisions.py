@@ -11,7 +11,7 @@ from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
-from dashboard.selectors import alerts, decision_detail
+from dashboard.selectors import alerts, decision_detail, decision_evidence
 from market.models import Instrument
 from memory import selectors as memory
 from memory.intents import Action
@@ -70,10 +70,12 @@ def one(key: str) -> Context | None:
         return None
     return {
         "decision": decision,
-        "waterfall": decision_detail.waterfall(decision),
-        "thin": decision_detail.is_thin(decision),
-        "checks": decision_detail.checks(decision),
+        "waterfall": decision_evidence.waterfall(decision),
+        "thin": decision_evidence.is_thin(decision),
+        "rests_on": decision_evidence.rests_on(decision),
+        "checks": decision_evidence.checks(decision),
         "orders": decision_detail.orders_of(decision),
+        "behind": decision_detail.behind(decision),
         "ran": decision_detail.outcome_run(decision),
     }
 

@@ -3,6 +3,7 @@ import {
   CandlestickSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { chartOptions, read } from "./price.js";
+import { barOf, holesText, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
@@ -11,6 +12,7 @@ const box = document.getElementById("decision-chart");
 const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
 
 function bar([time, open, high, low, close], known, ink) {
+  if (open === undefined) return { time };
   const colour = close >= open ? ink.up : ink.down;
   const shown = known ? colour : pale(colour);
   return { time, open, high, low, close, color: shown, borderColor: shown, wickColor: shown };
@@ -44,18 +46,20 @@ class DecisionChart {
 
   show(data) {
     this.data = data;
-    const candles = [
-      ...data.known.map((row) => bar(row, true, this.ink)),
-      ...data.after.map((row) => bar(row, false, this.ink)),
-    ];
+    const rows = [...data.known, ...data.after];
+    const { drawn, missing } = withHoles(rows, data.timeframe);
+    const candles = drawn.map((row) => bar(row, row[0] < data.cut, this.ink));
+    this.times = rows.map(([time]) => time);
     this.note(candles.length ? "" : "No candles of this time are stored.");
     this.series.applyOptions({ priceFormat: precision(data.tick) });
     this.series.setData(candles);
-    this.knownBars = data.known.length;
+    this.knownBars = drawn.filter(([time]) => time < data.cut).length;
     this.drawLevels(data.levels);
-    this.markers.setMarkers(data.fills.map((fill) => this.marker(fill, candles)).filter(Boolean));
+    const marks = data.fills.map((fill) => this.marker(fill)).filter(Boolean);
+    this.markers.setMarkers(marks);
+    this.sayHoles(holesText(missing, data.fills.length - marks.length));
     if (!this.fitted && candles.length) {
-      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, data.known.length - 60), to: data.known.length + 45 });
+      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, this.knownBars - 60), to: this.knownBars + 45 });
       this.fitted = true;
     }
     this.placeCut();
@@ -75,12 +79,17 @@ class DecisionChart {
       }));
   }
 
-  marker(fill, candles) {
-    const at = candles.findLast((candle) => candle.time <= fill.time);
-    if (!at) return null;
+  sayHoles(text) {
+    const note = document.getElementById("chart-holes");
+    if (note) note.textContent = text;
+  }
+
+  marker(fill) {
+    const time = barOf(this.times, fill.time, this.data.timeframe);
+    if (time === undefined) return null;
     const buy = fill.side === "buy";
     return {
-      time: at.time,
+      time,
       position: buy ? "belowBar" : "aboveBar",
       shape: buy ? "arrowUp" : "arrowDown",
       color: buy ? this.ink.up : this.ink.down,

@@ -1,5 +1,6 @@
 // The equity curve. Wall time, UTC.
 import uPlot from "../uplot/uPlot.esm.js";
+import { onReturn } from "./live.js";
 import { colours, onThemeChange } from "./theme.js";
 import { now } from "./times.js";
 
@@ -16,7 +17,8 @@ class EquityCurve {
       if (!answer.ok) throw new Error(String(answer.status));
       data = await answer.json();
     } catch {
-      this.note("The equity could not be read.");
+      // A curve that is drawn stays: what is missing comes with the next return.
+      if (!this.plot) this.note("The equity could not be read.");
       return;
     }
     this.currency = data.currency;
@@ -96,6 +98,7 @@ class EquityCurve {
   start() {
     this.load();
     this.element.addEventListener("desk:data", (event) => this.add(event.detail.equity));
+    onReturn(() => this.load());
     new ResizeObserver(() => this.plot?.setSize({ width: this.element.clientWidth, height: this.element.clientHeight })).observe(this.element);
     onThemeChange(() => this.plot && this.draw());
     const buttons = this.element.closest(".panel")?.querySelectorAll("button[data-hours]") ?? [];

@@ -238,11 +238,24 @@ async function checkSession() {
   }
 }
 
+let opened = false;
+
 function onOpen() {
   failures = 0;
   if (crowded) return;
   lastHeard = new Date();
   say("");
+  // What was sent meanwhile never came: charts, which are sent only their end, read themselves anew.
+  if (opened) document.dispatchEvent(new CustomEvent("desk:reconnected"));
+  opened = true;
+}
+
+// Calls `load` whenever the page may have missed something: it was hidden, or its socket was away.
+export function onReturn(load) {
+  document.addEventListener("desk:reconnected", load);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) load();
+  });
 }
 
 const owner = document.body;

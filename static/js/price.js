@@ -31,15 +31,3 @@ export function candleOptions(tone, { precision, tick }) {
     priceFormat: { type: "price", precision, minMove: tick },
   };
 }
-
-// The candle whose time `time` falls into, else the last one before it.
-export function barAt(times, time) {
-  let low = 0;
-  let high = times.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (times[middle] <= time) low = middle;
-    else high = middle - 1;
-  }
-  return times[low] <= time ? times[low] : undefined;
-}

@@ -100,7 +100,7 @@ def test_the_day_begins_with_the_last_mark_before_midnight_utc():
     for at, value in (("2025-03-02T23:59:50", 900), ("2025-03-03T00:00:10", 800)):
         EquityMark.objects.create(connection=connection, at=f"{at}+00:00", equity=value, unrealised_pnl=0)
     noon = datetime(2025, 3, 3, 12, tzinfo=UTC)
-    assert selectors.day_start_equity(connection, noon) == 900
+    assert selectors.account(connection, noon).day_start_equity == 900
 
 
 def test_a_day_that_lost_too_much_lets_only_exits_through_until_midnight():
@@ -187,7 +187,7 @@ def test_reconcile_finds_what_differs_and_says_it(capsys):
     PaperHolding.objects.create(account=PaperHolding.objects.get().account, instrument=other, quantity=3)
     Order.objects.filter(role="entry").update(client_order_id="changed")
     with pytest.raises(SystemExit) as exit_:
-        run("reconcile")
+        run("reconcile", "--full")
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("reconcile", "--json", stdout=out)
@@ -294,11 +294,11 @@ def test_halt_and_resume_from_the_command_line():
 def test_the_projected_position_counts_what_is_on_its_way():
     connection, instrument = make_connection(), make_instrument()
     enter(connection, instrument, quantity="2", stop="95")
-    assert selectors.projected_position(connection.pk, instrument.pk) == 2
+    assert selectors.account(connection).projected(instrument.pk) == 2
     plan(connection, instrument, quantity="3")
-    assert selectors.projected_position(connection.pk, instrument.pk) == 5
+    assert selectors.account(connection).projected(instrument.pk) == 5
     plan_exit(connection, instrument, quantity="9")  # withdraws the 3, closes no more than the 2
-    assert selectors.projected_position(connection.pk, instrument.pk) == 0
+    assert selectors.account(connection).projected(instrument.pk) == 0
 
 
 def test_ids_of_the_same_plan_are_the_same_and_of_another_desk_are_not():

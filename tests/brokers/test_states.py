@@ -49,10 +49,10 @@ def test_in_flight_is_what_left_and_is_not_over_without_its_legs():
         Order.objects.filter(pk=entry.pk).update(
             state=state, reason="why", filled_quantity=10 if state == "filled" else 4
         )
-    rows = selectors.in_flight(connection.pk)
+    rows = selectors.account(connection).in_flight
     assert {row.state for row in rows} == states.IN_FLIGHT
     assert {(row.role, row.left) for row in rows} == {("entry", 6)}
-    assert selectors.in_flight(make_connection("other").pk) == []
+    assert selectors.account(make_connection("other")).in_flight == []
 
 
 @given(st.sampled_from(sorted(states.TRANSITIONS)), WORDS, st.decimals(0, 12, places=3))

@@ -38,7 +38,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 
 def empty_desk() -> None:
-    labels = ("webhooks", "memory", "brokers", "paper", "market")
+    labels = ("webhooks", "memory", "brokers", "paper", "market", "isolation", "history")
     with transaction.atomic():
         for model in [model for label in labels for model in apps.get_app_config(label).get_models()]:
             model._default_manager.all()._raw_delete("default")

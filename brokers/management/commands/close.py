@@ -50,8 +50,10 @@ class Command(BaseCommand):
     def _report(self, order: Order) -> bool:
         order.refresh_from_db()
         symbol = order.instrument.symbol
+        # Orders first: one that fills after this look is then seen as a position.
+        waiting = open_orders(order.connection_id, order.instrument_id).exists()
         left = open_positions(order.connection_id).filter(instrument=order.instrument).first()
-        if left is None and not open_orders(order.connection_id, order.instrument_id).exists():
+        if left is None and not waiting:
             price = f" at {order.average_price.normalize():f}" if order.average_price else ""
             self.stdout.write(f"{symbol}: closed{price}")
             return True
