@@ -8,9 +8,30 @@ import functools
 import re
 
 import structlog
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from structlog.typing import EventDict, Processor
 
+
+def without_refusals(_: object, __: str, event: EventDict) -> EventDict:
+    """Leave out the traceback of what is refused on purpose: it is the stranger's fault, and one line says it."""
+    raised = event.get("exc_info")
+    error = raised[1] if isinstance(raised, tuple) else raised
+    if isinstance(error, PermissionDenied | SuspiciousOperation):
+        del event["exc_info"]
+    return event
+
+
+def without_queries(_: object, __: str, event: EventDict) -> EventDict:
+    """Leave out the query of the request that a line is about: a key may be in it."""
+    if isinstance(event.get("request"), str):
+        path, mark, _query = event["request"].partition("?")
+        event["request"] = f"{path}?{HIDDEN_TEXT}" if mark else path
+    return event
+
+
 SHARED: list[Processor] = [
+    without_refusals,
+    without_queries,
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

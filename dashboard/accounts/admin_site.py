@@ -8,7 +8,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
-from algotrendy.permissions import Role, has_role
+from algotrendy.permissions import Role, has_role, refuse
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -24,7 +24,9 @@ class DeskAdminSite(AdminSite):
         return has_role(request.user, Role.ADMIN)
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
-        """Sign in as everywhere else, with rate limits and the second factor."""
+        """Sign in as everywhere else, with rate limits and the second factor; who is no admin is told so."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            return refuse(request, Role.ADMIN)
         response: HttpResponse = secure_admin_login(super().login)(request, extra_context)
         return response
 

@@ -99,6 +99,6 @@ def test_readable_sessions_of_an_older_version_are_ended() -> None:
     from django.utils import timezone
 
     Session.objects.create(session_key="old", session_data="x", expire_date=timezone.now() + timedelta(days=1))
-    import_module("dashboard.migrations.0005_end_readable_sessions").end_sessions(apps, None)
+    import_module("dashboard.migrations.0006_end_readable_sessions").end_sessions(apps, None)
     assert not Session.objects.exists()
     assert settings.SESSION_ENGINE == "dashboard.accounts.sessions"

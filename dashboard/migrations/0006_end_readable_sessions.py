@@ -9,6 +9,6 @@ def end_sessions(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("dashboard", "0004_verified_at"), ("sessions", "0001_initial")]
+    dependencies = [("dashboard", "0005_sent_forms"), ("sessions", "0001_initial")]
 
     operations = [migrations.RunPython(end_sessions, migrations.RunPython.noop, elidable=True)]
