@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "algotrendy",
     "algotrendy.history",
     "algotrendy.isolation",
+    "algotrendy.retention",
     "dashboard",
     "webhooks",
     "memory",
@@ -99,6 +100,14 @@ TEMPLATES = [
 # Candles that the simulated market of a new desk begins with: sixty days of its movement, for a first model.
 SIMULATED_HISTORY = env.int("ALGOTRENDY_SIMULATED_HISTORY", 17_280)
 
+# How many days each is kept; 0: for ever. Once a night what is older is removed, or thinned (marks of equity).
+KEEP_SIMULATED_CANDLES = env.int("ALGOTRENDY_KEEP_SIMULATED_CANDLES", 14)
+KEEP_EQUITY_MARKS = env.int("ALGOTRENDY_KEEP_EQUITY_MARKS", 7)
+KEEP_FIVE_MINUTE_EQUITY = env.int("ALGOTRENDY_KEEP_FIVE_MINUTE_EQUITY", 90)
+KEEP_VENUE_EVENTS = env.int("ALGOTRENDY_KEEP_VENUE_EVENTS", 30)
+KEEP_REJECTED_MODELS = env.int("ALGOTRENDY_KEEP_REJECTED_MODELS", 30)
+KEEP_PREDICTIONS = env.int("ALGOTRENDY_KEEP_PREDICTIONS", 365)
+
 DATABASE_URL = env.str("DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
 _database = dj_database_url.parse(DATABASE_URL or paths.embedded_database_url(DATA_DIR))
@@ -133,6 +142,7 @@ CELERY_TASK_DEFAULT_QUEUE = "trade"
 CELERY_TASK_ROUTES = {
     "mlmodels.*": {"queue": "training"},
     "dashboard.reconcile": {"queue": "training"},
+    "*.remove_old": {"queue": "training"},
 }
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
@@ -158,6 +168,10 @@ _SWEEPS = {
     "mlmodels.watch_skill": (3600, "training"),
     "mlmodels.forget_predictions": (3600, "training"),
     "dashboard.reconcile": (600, "training"),
+    "market.remove_old": (3600, "training"),
+    "brokers.remove_old": (3600, "training"),
+    "mlmodels.remove_old": (3600, "training"),
+    "dashboard.remove_old": (3600, "training"),
 }
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": float(seconds), "options": {"queue": queue, "expires": seconds}}

@@ -167,5 +167,12 @@ class LocalVenue(Protocol):
     def on_sweep(self) -> set[int]:
         """Do the same for every instrument with work, as a nudge may have been lost. Runs every two seconds."""
 
+    def compact(self, progress: dict[str, int], before: datetime) -> int | None:
+        """Delete a batch of old news that newer news repeats, in the caller's transaction; return how much.
+
+        Whoever asks for updates from any cursor must still get every order that changed after it. `progress` is
+        kept for the next batch; None when nothing older than `before` (wall time) is left.
+        """
+
     def erase(self, connection_id: int) -> int:
         """Empty an account in the caller's transaction; return a cursor that no update from before is beyond."""

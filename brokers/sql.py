@@ -49,6 +49,14 @@ def change(query: str, *params: object) -> int:
     return count
 
 
+def change_named(query: str, params: dict[str, Any]) -> int:
+    """Run a statement whose parameters have names and return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        count: int = cursor.rowcount
+    return count
+
+
 def rows(model: type[M], rest: str, *params: object) -> list[M]:
     """Return instances of `model` for `SELECT its columns FROM its table` and the `rest` of the query."""
     select, names, converters = _select(model)

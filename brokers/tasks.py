@@ -1,10 +1,15 @@
 """Celery's way in. Each task takes ids, may run twice, and repeats nothing that is done."""
 
+from functools import partial
+
 from celery import shared_task
+from django.conf import settings
 
 from algotrendy.isolation.rows import each
-from brokers import sync
-from brokers.ledger import equity
+from algotrendy.retention import nightly
+from brokers import sync, task_names
+from brokers.contract import LocalVenue
+from brokers.ledger import equity, thinning
 from brokers.models import Connection, Order
 from brokers.orders import execution, recovery
 from brokers.venues import registry
@@ -45,6 +50,20 @@ def match_orders(instrument_id: int) -> None:
 def sweep_orders() -> None:
     """Find what lost nudges and dead workers left behind."""
     recovery.sweep()
+
+
+@shared_task(name=task_names.REMOVE_OLD)
+def remove_old() -> int:
+    """Thin old marks of equity, and the news of local venues."""
+    kinds: dict[str, nightly.Batch] = {"marks of equity": thinning.thin_next_day}
+    for name, venue in registry.local_venues_by_name():
+        kinds[f"events of the {name} venue"] = partial(_compact, venue)
+    return nightly.remove(task_names.REMOVE_OLD, kinds)
+
+
+def _compact(venue: LocalVenue, progress: nightly.Progress) -> int | None:
+    before = nightly.before(settings.KEEP_VENUE_EVENTS)
+    return None if before is None else venue.compact(progress, before)
 
 
 @shared_task(name="brokers.mark_equity")

@@ -112,7 +112,7 @@ def plain(text: str | float | None) -> str:
     value = decimal_of(str(text))
     if value is None or not value.is_finite():
         return str(text)
-    return f"{value.normalize():f}" if value else "0"
+    return f"{abs(value.normalize()):,f}" if value > 0 else f"{MINUS}{abs(value.normalize()):,f}" if value else "0"
 
 
 def amount(text: str | None) -> str:

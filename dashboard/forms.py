@@ -60,7 +60,9 @@ class SourceForm(forms.ModelForm[Source]):
         }
         help_texts = {
             "name": "As you would call it: “EMA cross on BTC”.",
-            "risk_pct": "Lost if the stop is hit, as % of equity. Used with sizing by risk.",
+            "policy": "Begin with shadow, and look at the outcomes before its alerts may trade.",
+            "risk_pct": "Lost if the stop is hit, as % of equity. Used with sizing by risk. The closer the stop, "
+            "the larger the order: the desk's limit of an order cuts it.",
             "notional": "In the account's currency. Used with sizing by a fixed value.",
             "staleness_seconds": "An older alert may close a position but not open one.",
             "silence_hours": "0: never. TradingView stops an alert that fires too often without telling anybody.",

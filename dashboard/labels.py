@@ -17,6 +17,7 @@ STATES: dict[str, tuple[str, str]] = {
     "long": ("up", "▲ Long"),
     "short": ("down", "▼ Short"),
     "flat": ("quiet", "Flat"),
+    "hold": ("quiet", "Hold: nothing"),
     "follow": ("quiet", "Follow"),
     "filter": ("quiet", "Filter"),
     "shadow": ("quiet", "Shadow"),

@@ -43,7 +43,7 @@ def _on_price(instrument_id: int, **_: object) -> None:
 
 
 def _on_feed(**_: object) -> None:
-    send(topics.HEALTH, topics.STATUS, topics.DESK_HEALTH)
+    send(topics.HEALTH, topics.STATUS)
 
 
 def _on_order(order_id: int, **_: object) -> None:
@@ -83,11 +83,11 @@ def _on_trade(trade_id: int, **_: object) -> None:
 
 
 def _on_desk(**_: object) -> None:
-    send(topics.STATUS, topics.DESK_STATE, topics.HEALTH, topics.DESK_HEALTH)
+    send(topics.STATUS, topics.DESK_STATE, topics.HEALTH)
 
 
 def _on_equity(**_: object) -> None:
-    send(topics.EQUITY, topics.STATUS, topics.BROKERS, topics.DESK_HEALTH)
+    send(topics.EQUITY, topics.STATUS, topics.BROKERS)
 
 
 def _on_decision(decision_id: int, **_: object) -> None:
@@ -113,7 +113,6 @@ def _on_alert(alert_id: int, **_: object) -> None:
         topics.STATUS,
         topics.SOURCES,
         topics.HEALTH,
-        topics.DESK_HEALTH,
     )
 
 

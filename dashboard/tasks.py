@@ -10,15 +10,17 @@ from django.utils import timezone
 
 from algotrendy.events import announce, nudge
 from algotrendy.isolation.rows import each
+from algotrendy.retention import nightly
 from brokers import sync
 from brokers.contract import BrokerError
 from brokers.ledger import reconcile as books
 from brokers.ledger.comparing import Difference
 from brokers.models import Connection
+from dashboard import retention
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.signals import books_compared
 
-RECONCILE = "dashboard.reconcile"
+RECONCILE, REMOVE_OLD = "dashboard.reconcile", "dashboard.remove_old"
 SHOWN_DIFFERENCES = 50
 
 
@@ -42,6 +44,13 @@ def waited(expires: datetime | str | None, now: datetime) -> float | None:
         return None
     moment = datetime.fromisoformat(expires) if isinstance(expires, str) else expires
     return max(0.0, HEARTBEAT_SECONDS - (moment - now).total_seconds())
+
+
+@shared_task(name=REMOVE_OLD)
+def remove_old() -> int:
+    """Delete expired sessions, and entries of beat for tasks that are no more."""
+    kinds = {"expired sessions": retention.delete_sessions, "entries of beat": retention.delete_schedules}
+    return nightly.remove(REMOVE_OLD, kinds)
 
 
 @shared_task(name=RECONCILE)

@@ -15,6 +15,10 @@ from market.services import announce_feed, assign_feed, ensure_instrument
 REPLAY_FEED = "replay"
 
 
+class ReplayRuns(Exception):
+    """A replay is under way that would be ended; the message says which, and how to end it."""
+
+
 class NothingToReplay(Exception):
     """There are no candles for what was wanted; the message says what is missing."""
 
@@ -37,10 +41,12 @@ def start_replay(
     start: datetime | None = None,
     loop: bool = False,
     timeframe: int = 300,
+    replace: bool = False,
 ) -> Started:
     """Let the replay feed price `symbols` (all with real candles if none), from `start` on.
 
-    `speed` None keeps the feed's. Raises NothingToReplay, or FeedBusy if an instrument can't move now.
+    `speed` None keeps the feed's. `replace` ends a replay that is under way. Raises ReplayRuns without it,
+    NothingToReplay, or FeedBusy if an instrument can't move now.
     """
     instruments = _instruments(symbols, timeframe)
     series = Candle.objects.filter(instrument__in=instruments, timeframe=timeframe, kind__in=REAL)
@@ -51,12 +57,20 @@ def start_replay(
     feed, _ = Feed.objects.select_for_update().get_or_create(
         name=REPLAY_FEED, defaults={"driver": Feed.Driver.REPLAY, "enabled": False}
     )
+    if feed.enabled and not replace:
+        raise ReplayRuns(_under_way(feed))
     before = {**feed.progress.get("before", {}), **_feeds_of(instruments, feed)}
     _switch_on(feed, speed, begin, loop, timeframe, before)
     # Those of an earlier replay that are not part of this one return to their feeds.
     _give_back([other for other in feed.instruments.all() if other not in instruments], before)
     assign_feed(feed=feed, instruments=instruments, restart=True)
     return Started(feed, instruments, begin, end)
+
+
+def _under_way(feed: Feed) -> str:
+    symbols = ", ".join(feed.instruments.order_by("symbol").values_list("symbol", flat=True)) or "nothing"
+    at = f" at {feed.clock:%Y-%m-%d %H:%M} UTC" if feed.clock else ""
+    return f"a replay of {symbols} is under way{at}: --stop ends it, --replace ends it and begins the new one"
 
 
 def _switch_on(

@@ -45,6 +45,7 @@ class Decision(models.Model):
         ]
         indexes = [
             models.Index(fields=["instrument", "-id"], name="decision_of_instrument"),
+            models.Index(fields=["instrument", "as_of"], name="decision_at_market_time"),
             models.Index(fields=["source", "-id"], name="decision_of_source"),
         ]
 

@@ -1,10 +1,17 @@
 """Reads of memory."""
 
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
 from django.db.models import QuerySet
 
 from market.selectors import market_now
 from memory.models import Decision, Outcome
 
+#: Bars that a decision's page shows before it, and after the end of its outcome.
+BARS_BEFORE, BARS_AFTER = 120, 6
+#: No decision looks further ahead (bars).
+LONGEST_HORIZON = 1000
 # What pages and the API show beside a decision; the market's own now decides whether its outcome is shown.
 BESIDE = ("instrument__quote_now", "instrument__feed", "outcome")
 
@@ -40,3 +47,21 @@ def known_outcome(decision: Decision) -> Outcome | None:
     if outcome is None or outcome.exit_at is None or outcome.exit_at <= market_now(decision.instrument):
         return outcome
     return None
+
+
+def shown_spans(
+    instrument_id: int, timeframe: int, start: datetime, end: datetime, *, but_of: Collection[str] = ()
+) -> list[tuple[datetime, datetime]]:
+    """Return the stretches (market time) between `start` and `end` that pages of decisions show.
+
+    Those of the sources `but_of` (slugs) are left out. `timeframe` is in seconds.
+    """
+    bar = timedelta(seconds=timeframe)
+    rows = Decision.objects.filter(
+        instrument_id=instrument_id, timeframe=timeframe,
+        as_of__gt=start - bar * LONGEST_HORIZON, as_of__lt=end + bar * (BARS_BEFORE + 1),
+    ).exclude(source__in=but_of)  # fmt: skip
+    return [
+        (as_of - bar * (BARS_BEFORE + 1), as_of + bar * (horizon + BARS_AFTER + 2))
+        for as_of, horizon in rows.values_list("as_of", "horizon_bars")
+    ]

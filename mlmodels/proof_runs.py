@@ -69,9 +69,11 @@ def prove(
         if not acquired:
             raise AlreadyRunning("the honesty suite runs already: see its progress on the page Models, or wait")
         settle_dead()
-        quick = ", quick" if trials == suite.QUICK else ""
         run = ProofRun.objects.create(
-            subject=f"{subject.text}{quick}"[:200], simulated=subject.simulated, heartbeat_at=timezone.now()
+            subject=subject.text[:200],
+            simulated=subject.simulated,
+            quick=trials == suite.QUICK,
+            heartbeat_at=timezone.now(),
         )
         announce_run(run.pk)
         try:

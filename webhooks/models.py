@@ -1,5 +1,7 @@
 """Who may send alerts, the alerts as they came, and the keys of the machine doors."""
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -34,10 +36,11 @@ class Source(models.Model):
     body_secret_hash = models.CharField(max_length=64, blank=True, help_text="Empty: no body secret is asked for.")
     allowed_networks = models.JSONField(default=list, blank=True, help_text='["52.89.214.238/32", …]; empty: any.')
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="sources")
-    policy = models.CharField(max_length=8, choices=Policy.choices(), default=Policy.FOLLOW.value)
+    policy = models.CharField(max_length=8, choices=Policy.choices(), default=Policy.SHADOW.value)
     sizing = models.CharField(max_length=8, choices=Sizing.choices, default=Sizing.RISK)
+    # With the desk's default limit of an order (5 % of equity) this fits stops of half a percent and wider.
     risk_pct = models.DecimalField(
-        max_digits=6, decimal_places=3, default=1, help_text="% of equity risked per entry."
+        max_digits=6, decimal_places=3, default=Decimal("0.025"), help_text="% of equity risked per entry."
     )
     notional = models.DecimalField(max_digits=28, decimal_places=10, null=True, blank=True)
     staleness_seconds = models.PositiveIntegerField(default=60, help_text="An older alert may close but not open.")
@@ -65,9 +68,8 @@ class Source(models.Model):
 class Alert(models.Model):
     """One message as it came in, kept whole (less its secret). received → decided | expired | failed.
 
-    The row in state received *is* the queue. expired: too old to open anything, or overtaken by a later one (it has
-    a HOLD decision);
-    failed: could not be understood, for the `reason` given.
+    The row in state received *is* the queue. expired: too old to open anything, or overtaken by a later one (it
+    has a HOLD decision); failed: could not be understood, or the desk failed on it, for the `reason` given.
     """
 
     class State(models.TextChoices):
@@ -122,6 +124,7 @@ class Alert(models.Model):
         ]
         indexes = [
             models.Index(fields=["id"], condition=Q(state="received"), name="alert_queue"),
+            models.Index(fields=["source", "-id"], condition=Q(state="failed"), name="alert_failures_of_source"),
             models.Index(fields=["source", "-id"], name="alert_of_source"),
             models.Index(fields=["state", "-id"], name="alert_state"),
         ]

@@ -20,13 +20,13 @@ from algotrendy.isolation.rows import clear, name_of
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection
 from brokers.services import ensure_default_connection
+from memory.intents import Policy
 from webhooks import addresses, keys
 from webhooks.models import ADD_ALERTS_LOCK, Alert, ApiKey, Source
 from webhooks.signals import alert_changed
 
 GRACE = timedelta(hours=24)
 DEMO_NAME = "Demo: EMA 9/21 cross"
-DEMO_RISK = Decimal("0.25")  # % of equity per entry: four instruments, many entries
 User = AbstractBaseUser | None
 
 
@@ -117,7 +117,7 @@ def create_demo_source() -> Source:
         name=DEMO_NAME,
         connection=ensure_default_connection(),
         token=demo_token(),
-        risk_pct=DEMO_RISK,
+        policy=Policy.FOLLOW.value,
         is_demo=True,
     )
     return source

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from algotrendy.retention.nightly import last_night
 from brokers.contract import Broker, VenueOrder
 from brokers.ledger.comparing import (
     Difference,
@@ -40,8 +41,8 @@ MOST_DIFFERING = 200
 NAMED_EXTERNAL = 20
 #: An order is written before it is numbered for good: younger ones wait for the next comparison.
 SETTLED_AFTER = timedelta(minutes=1)
-#: The whole history is compared once after this hour (UTC) of each day; what was begun earlier begins anew.
-FULL_HOUR, FULL_LASTS = 3, timedelta(hours=12)
+#: A comparison of all history that was begun so long ago begins anew.
+FULL_LASTS = timedelta(hours=12)
 #: Open, but perhaps not at the venue yet: nothing can be said of them before their answer is here.
 NOT_THERE_YET = states.UNANSWERED | {"pending"}
 
@@ -97,11 +98,8 @@ def _row(connection: Connection, *, full: bool) -> Comparison:
 
 def full_is_due(connection: Connection, now: datetime | None = None) -> bool:
     """Return whether today's comparison of all history is still to come, or is under way."""
-    now = now or timezone.now()
-    due = now.replace(hour=FULL_HOUR, minute=0, second=0, microsecond=0)
-    due = due if due <= now else due - timedelta(days=1)
     verified = verified_at(connection)
-    return verified is None or verified < due
+    return verified is None or verified < last_night(now)
 
 
 def verified_at(connection: Connection) -> datetime | None:

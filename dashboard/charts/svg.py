@@ -3,11 +3,16 @@
 Widths run from 0 to `WIDTH`; the templates stretch them to the space there is.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 1000.0
 PATH_HEIGHT = 200.0
+# Percent of a run's height that a line of text takes, and how its bars are numbered.
+LABEL_HEIGHT = 9.0
+MOST_TICKS = 8
+TICK_STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,15 @@ class RunBar:
 
 
 @dataclass(frozen=True, slots=True)
+class BarTick:
+    """A labelled bar on the axis below a run. `at` is in percent of the width."""
+
+    at: float
+    label: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """How the price ran after the decision, between stop and target, up to the horizon."""
 
@@ -135,6 +149,8 @@ class Run:
     stop_y: float
     target_y: float
     now_x: float
+    ticks: tuple[BarTick, ...]
+    labels: dict[str, float]
 
     @property
     def up_top(self) -> float:
@@ -176,4 +192,38 @@ def run(
     )
     points = [(0.0, axis.at(entry)), *((bar.x, bar.close) for bar in bars)]
     line = " ".join(f"{x:g},{y:g}" for x, y in points)
-    return Run(bars, line, axis.at(entry), axis.at(stop), axis.at(target), round(len(candles) * step, 1))
+    levels = {"target": axis.at(target), "entry": axis.at(entry), "stop": axis.at(stop)}
+    return Run(
+        bars,
+        line,
+        levels["entry"],
+        levels["stop"],
+        levels["target"],
+        round(len(candles) * step, 1),
+        bar_ticks(max(horizon, len(candles), 1)),
+        price_labels(levels),
+    )
+
+
+def bar_ticks(bars: int) -> tuple[BarTick, ...]:
+    """Return bar 0, the last one, and between them round numbers with room for each label."""
+    step = next((width for width in TICK_STEPS if bars / width <= MOST_TICKS), math.ceil(bars / MOST_TICKS))
+    inner = [bar for bar in range(step, bars, step) if bars - bar >= step / 2]
+    return (
+        BarTick(0.0, "0", "start"),
+        *(BarTick(round(bar / bars * 100, 1), str(bar), "middle") for bar in inner),
+        BarTick(100.0, str(bars), "end"),
+    )
+
+
+def price_labels(levels: Mapping[str, float]) -> dict[str, float]:
+    """Return where the price of each level is written, in percent of the height: never one on another."""
+    names = sorted(levels, key=lambda name: levels[name])
+    places = [levels[name] / PATH_HEIGHT * 100 for name in names]
+    top, bottom = LABEL_HEIGHT / 2, 100 - LABEL_HEIGHT / 2
+    for index, place in enumerate(places):
+        places[index] = max(place, top + index * LABEL_HEIGHT, places[index - 1] + LABEL_HEIGHT if index else 0.0)
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], bottom)
+        bottom = places[index] - LABEL_HEIGHT
+    return {name: round(place, 1) for name, place in zip(names, places, strict=True)}

@@ -12,12 +12,12 @@ from memory.models import DecisionOrder
 from webhooks.models import Alert
 
 Ids = set[int]
-#: A change of the first concerns every page of the second.
-FAMILIES: dict[Topic, Topic] = {
-    topics.MARKS: topics.CHART,
-    topics.BROKERS: topics.BROKER,
-    topics.REGISTRY: topics.MODEL,
-    topics.PREDICTED: topics.PREDICTIONS,
+#: A change of the first concerns every page of the others.
+FAMILIES: dict[Topic, frozenset[Topic]] = {
+    topics.MARKS: frozenset({topics.CHART}),
+    topics.BROKERS: frozenset({topics.BROKER}),
+    topics.REGISTRY: frozenset({topics.MODEL, topics.MODEL_SINCE}),
+    topics.PREDICTED: frozenset({topics.PREDICTIONS}),
 }
 OF_SOURCES = frozenset({topics.SOURCE, topics.SOURCE_SETUP})
 
@@ -43,9 +43,9 @@ def related(changed: set[str], watched: set[str]) -> set[str]:
         trades = Fill.objects.filter(order_id__in=orders).values_list("trade_id", flat=True).distinct()
         affected |= {topic(topics.TRADE, pk) for pk in trades}
     affected |= {topic(topics.DECISION, pk) for pk in decisions}
-    for cause, family in FAMILIES.items():
+    for cause, families in FAMILIES.items():
         if cause in changed:
-            affected |= {text for text in watched if parse_topic(text)[0] == family}
+            affected |= {text for text in watched if parse_topic(text)[0] in families}
     return affected & watched
 
 

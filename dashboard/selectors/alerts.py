@@ -1,16 +1,20 @@
 """What the inbox shows of alerts: filters, bodies as they came, and reasons in plain words."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
 
+from dashboard.formatting import plain
 from market.models import Instrument
 from webhooks.inbox import MAX_FAILURES, MAX_INTERRUPTED
 from webhooks.models import Alert, Source
 
 M = TypeVar("M", bound=Model)
+_ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)$")
 SHOWN_BYTES = 65_536
 HEX_BYTES = 256
 
@@ -120,9 +124,18 @@ def fields_of(alert: Alert) -> list[tuple[str, str]]:
     """Return what was understood, in the desk's words; further numbers come last."""
     parsed = alert.parsed or {}
     rows = [
-        (label, str(parsed[name])) for name, label in FIELD_NAMES.items() if parsed.get(name) not in (None, "")
+        (label, _written(str(parsed[name])))
+        for name, label in FIELD_NAMES.items()
+        if parsed.get(name) not in (None, "")
     ]
-    return rows + [(name, str(value)) for name, value in (parsed.get("tags") or {}).items()]
+    return rows + [(name, _written(str(value))) for name, value in (parsed.get("tags") or {}).items()]
+
+
+def _written(text: str) -> str:
+    """Write a time or a number as everywhere on the pages, and other text as it is."""
+    if _ISO.match(text):
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%d %b %Y %H:%M:%S UTC}"
+    return plain(text)
 
 
 ADVICE_ON_SYMBOL = (

@@ -7,6 +7,7 @@ from typing import TypedDict
 from django.db import connection as database
 
 from brokers.models import Connection, Fill, Order, Position
+from dashboard.formatting import price, quantity
 from market.bars import bar_start
 from market.models import Instrument, Quote
 from market.selectors import closed_candles, market_now
@@ -34,10 +35,11 @@ _EQUITY = """
 
 
 class Marker(TypedDict):
-    """Something that happened at a market time, with the page that tells its story."""
+    """Something that happened at a market time, with the page that tells its story; a fill has its price."""
 
     id: str
     time: int
+    price: float | None
     kind: str
     action: str
     text: str
@@ -143,6 +145,7 @@ def _decisions(instrument: Instrument, start: datetime, end: datetime, limit: in
         Marker(
             id=f"d{row.pk}",
             time=int(row.as_of.timestamp()),
+            price=None,
             kind="refused" if row.refused else "decision",
             action=row.action,
             text=f"{row.action} #{row.pk}: {row.reason}",
@@ -162,13 +165,19 @@ def _fills(instrument: Instrument, start: datetime, end: datetime, limit: int) -
         Marker(
             id=f"f{row.pk}",
             time=int(row.executed_at.timestamp()),
+            price=float(row.price),
             kind="fill",
             action=row.side,
-            text=f"{row.order.get_role_display()} {row.quantity.normalize():f} @ {row.price.normalize():f}",
+            text=_in_words(row, instrument),
             url=f"/orders/{row.order_id}",
         )
         for row in rows
     ]
+
+
+def _in_words(fill: Fill, instrument: Instrument) -> str:
+    amount = f"{quantity(fill.quantity, instrument)} @ {price(fill.price, instrument)}"
+    return f"{fill.order.get_role_display()} {amount}"
 
 
 def price_lines(instrument: Instrument) -> list[PriceLine]:
@@ -177,7 +186,7 @@ def price_lines(instrument: Instrument) -> list[PriceLine]:
     for held in Position.objects.filter(instrument=instrument).exclude(quantity=0)[:10]:
         side = "long" if held.quantity > 0 else "short"
         url = f"/trades/{held.trade_id}" if held.trade_id else "/trades"
-        text = f"{side} {abs(held.quantity).normalize():f}"
+        text = f"{side} {quantity(abs(held.quantity), instrument)}"
         lines.append(
             {"id": f"p{held.pk}", "price": float(held.average_price), "kind": "entry", "text": text, "url": url}
         )

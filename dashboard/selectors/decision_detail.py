@@ -6,15 +6,16 @@ from datetime import datetime, timedelta
 
 from brokers.models import Fill, Order
 from dashboard.charts import svg
+from dashboard.formatting import quantity
 from dashboard.selectors.order_timeline import Event, order_timeline
 from market import selectors as market
+from market.bars import bar_start
 from market.models import Candle
+from market.retention import removed_at
 from memory.intents import Intent
 from memory.models import Decision, Outcome, Tally
-from memory.selectors import known_outcome
+from memory.selectors import BARS_AFTER, BARS_BEFORE, known_outcome
 from webhooks.models import Alert
-
-BARS_BEFORE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,11 @@ def alert_of(decision: Decision) -> Alert | None:
 def orders_of(decision: Decision) -> list[OrderHistory]:
     """Return the decision's orders in the order of sending; expects them prefetched."""
     links = sorted(decision.order_links.all(), key=lambda link: link.leg)
-    return [_history(link.order) for link in links]
+    return [_history(decision, link.order) for link in links]
 
 
-def _history(order: Order) -> OrderHistory:
+def _history(decision: Decision, order: Order) -> OrderHistory:
+    order.instrument = decision.instrument  # the same: no query for each order
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
     return OrderHistory(order, tuple(order_timeline(order, fills)))
 
@@ -48,6 +50,7 @@ class OutcomeRun:
     outcome: Outcome
     run: svg.Run | None
     bars: int
+    removed: bool
     share: int
     learned: str
     record: Tally | None
@@ -63,6 +66,7 @@ def outcome_run(decision: Decision) -> OutcomeRun | None:
         outcome=outcome,
         run=_drawn(outcome, candles, decision.horizon_bars),
         bars=len(candles),
+        removed=not candles and candles_removed(decision),
         share=round(100 * min(len(candles) / decision.horizon_bars, 1)),
         learned=learned(decision, outcome),
         record=_record(decision, outcome),
@@ -127,6 +131,8 @@ def chart(decision: Decision) -> dict[str, object]:
     step = decision.timeframe
     until = min(decision.as_of, market.market_now(decision.instrument))
     known = market.closed_candles(decision.instrument_id, step, until=until, count=BARS_BEFORE)
+    if candles_removed(decision):
+        known = known.part(known.open_time >= decision.as_of.timestamp() - 2 * BARS_BEFORE * step)
     boundary = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
     first = decision.as_of - timedelta(seconds=step - 1)
     end = _chart_end(decision)
@@ -147,6 +153,12 @@ def chart(decision: Decision) -> dict[str, object]:
     }
 
 
+def candles_removed(decision: Decision) -> bool:
+    """Return whether the candles around the decision were removed, as old ones of simulated markets are."""
+    at = bar_start(decision.as_of, decision.timeframe) - timedelta(seconds=decision.timeframe)
+    return removed_at(decision.instrument_id, decision.timeframe, at)
+
+
 def _runs(decision: Decision) -> bool:
     outcome = known_outcome(decision)
     return outcome is not None and outcome.state == Outcome.State.OPEN
@@ -157,7 +169,7 @@ def _chart_end(decision: Decision) -> datetime:
     outcome = known_outcome(decision)
     horizon = timedelta(seconds=decision.timeframe * decision.horizon_bars)
     end = (outcome.exit_at or outcome.ends_at) if outcome else decision.as_of + horizon
-    return end + timedelta(seconds=decision.timeframe * 6)
+    return end + timedelta(seconds=decision.timeframe * BARS_AFTER)
 
 
 def _point(row: tuple[float, ...]) -> list[float]:
@@ -182,7 +194,7 @@ def _fills(decision: Decision) -> list[dict[str, object]]:
             "time": int(fill.executed_at.timestamp()),
             "side": fill.side,
             "price": float(fill.price),
-            "text": f"{fill.quantity.normalize():f}",
+            "text": quantity(fill.quantity, decision.instrument),
         }
         for fill in rows.order_by("executed_at", "id")
     ]

@@ -20,25 +20,25 @@ CHECK_NAMES = {
 }
 
 
-def waterfall(decision: Decision) -> svg.Waterfall | None:
+def waterfall(decision: Decision, source: str) -> svg.Waterfall | None:
     """Return the evidence as bars, or None where no side was asked for: a signal that closes has no odds."""
     evidence = decision.evidence
     if decision.confidence is None or decision.intent == Intent.FLAT:
         return None
     levels = [
-        (level_name(decision, level["name"]), level["wins"], level["cases"], level["mean"])
+        (level_name(decision, source, level["name"]), level["wins"], level["cases"], level["mean"])
         for level in evidence["levels"]
     ]
     belief = (decision.confidence, decision.confidence_low or 0.0, decision.confidence_high or 1.0)
     return svg.waterfall(evidence["base"]["mean"], levels, belief, decision.break_even)
 
 
-def level_name(decision: Decision, name: str) -> str:
-    """Return the name of a level of the record with what it stands for here."""
+def level_name(decision: Decision, source: str, name: str) -> str:
+    """Return the name of a level of the record with what it stands for here; `source` is the source's name."""
     named = {
         "desk": "The whole desk",
-        "source": f"Source {decision.source}",
-        "instrument and side": f"{decision.source}, {decision.instrument.symbol} {decision.intent}",
+        "source": f"Source {source}",
+        "instrument and side": f"{source}, {decision.instrument.symbol} {decision.intent}",
     }
     return named.get(name, name.capitalize())
 
@@ -49,7 +49,7 @@ def is_thin(decision: Decision) -> bool:
     return not levels or levels[-1]["cases"] < EVIDENCE_IS_THIN_BELOW
 
 
-def rests_on(decision: Decision) -> str:
+def rests_on(decision: Decision, source: str) -> str:
     """Return what most of the confidence comes from: the base rate, or a level of the record.
 
     Each level leaves `STRENGTH / (STRENGTH + cases)` of its weight to what is above it.
@@ -57,7 +57,7 @@ def rests_on(decision: Decision) -> str:
     shares, left = {}, 1.0
     for level in reversed(decision.evidence["levels"]):
         own = level["cases"] / (level["cases"] + STRENGTH)
-        shares[f"{level_name(decision, level['name'])}, {level['cases']} cases"] = left * own
+        shares[f"{level_name(decision, source, level['name'])}, {level['cases']} cases"] = left * own
         left *= 1 - own
     return max([("the base rate", left), *shares.items()], key=lambda share: share[1])[0]
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
+from algotrendy.retention.models import Removal
 from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
@@ -156,7 +157,18 @@ def database_part() -> Part:
     with database.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
         version, size = cursor.fetchone()
-    return Part("Database", "ok", "Answers", f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB")
+    text = f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB; {removed_text()}"
+    return Part("Database", "ok", "Answers", text)
+
+
+def removed_text() -> str:
+    """Return in words what was last removed because it was old."""
+    rows = list(Removal.objects.filter(ended_at__isnull=False))
+    if not rows:
+        return "nothing old was removed yet"
+    last = max(row.ended_at for row in rows if row.ended_at)
+    what = ", ".join(f"{row.removed:,} {row.name}" for row in rows if row.removed) or "nothing was old enough"
+    return f"removed last, {last:%d %b %H:%M} UTC: {what}"
 
 
 def disk_part(room: Space) -> Part:

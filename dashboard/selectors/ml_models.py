@@ -230,5 +230,6 @@ def proofs() -> list[ProofRun]:
 
 
 def last_proof() -> ProofRun | None:
-    """Return the newest run of the honesty suite without its results."""
-    return ProofRun.objects.defer("results").first()
+    """Return the newest run of the honesty suite without its results; a quick one only if there is no other."""
+    rows = ProofRun.objects.defer("results")
+    return rows.filter(quick=False).first() or rows.first()

@@ -11,6 +11,7 @@ from dashboard.charts import plots, svg
 from dashboard.formatting import DASH, number, percent
 from mlmodels.inference import monitoring
 from mlmodels.models import Artefact, ModelVersion
+from mlmodels.pipeline import gate
 from mlmodels.pipeline.report import Check, Fold, Holdout, Interval, Report, Scores, Verdict
 
 MOST_LABELS = 7
@@ -206,6 +207,7 @@ def report(version: ModelVersion) -> Row:
         "importance_zero": zero,
         "checks": checks(cast(Verdict, version.verdict)) if version.verdict else [],
         "sure": 1 - version.verdict["alpha"] if version.verdict else None,
+        "flattered": gate.FLATTERED,
         "claims": claims(version),
         "artefact": artefact(version),
         "recipe": recipe(version.recipe),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dashboard.formatting import price, quantity
+
 if TYPE_CHECKING:
     from brokers.models import Fill, Order
 
@@ -28,9 +30,12 @@ class Event:
     css: str = ""
 
 
-def order_timeline(order: "Order", fills: Iterable["Fill"]) -> list[Event]:
-    """Return what happened to `order`, oldest first, ending with its state or what it waits for (wall times)."""
-    events = [Event(order.created_at, "Planned", "written together with its decision")]
+def order_timeline(order: "Order", fills: Iterable["Fill"], *, by_hand: bool = False) -> list[Event]:
+    """Return what happened to `order`, oldest first, ending with its state or what it waits for (wall times).
+
+    `by_hand`: a person ordered it, no decision.
+    """
+    events = [Event(order.created_at, "Planned", "by hand" if by_hand else "written together with its decision")]
     if order.submitted_at:
         events.append(Event(order.submitted_at, "Sent to the venue", css="info"))
     if order.accepted_at:
@@ -38,7 +43,7 @@ def order_timeline(order: "Order", fills: Iterable["Fill"]) -> list[Event]:
     events += [
         Event(
             fill.recorded_at,
-            f"Fill {fill.quantity.normalize():f} @ {fill.price.normalize():f}",
+            f"Fill {quantity(fill.quantity, order.instrument)} @ {price(fill.price, order.instrument)}",
             f"venue trade {fill.venue_trade_id}",
             "up",
         )

@@ -3,40 +3,59 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import connection
 from django.utils import timezone
 
+from brokers.selectors import desk
 from webhooks.models import Alert, Source
 
 LOOKED_AT = 500  # newest alerts of each source: the price of a page stays the same on a desk of ten years
+PERIOD = timedelta(hours=24)
 
 _FIGURES = """
     SELECT source.id, figures.* FROM webhooks_source source, LATERAL (
-        SELECT count(*), count(*) FILTER (WHERE newest.state = 'failed'),
-               count(*) FILTER (WHERE newest.received_at > %s), max(newest.received_at)
+        SELECT count(*) FILTER (WHERE newest.received_at > %(since)s), max(newest.received_at), (
+            SELECT count(*) FROM (
+                SELECT received_at FROM webhooks_alert failure
+                WHERE failure.source_id = source.id AND failure.state = 'failed'
+                ORDER BY failure.id DESC LIMIT %(most)s
+            ) failures WHERE failures.received_at > %(since)s
+        )
         FROM (
-            SELECT state, received_at FROM webhooks_alert alert
-            WHERE alert.source_id = source.id ORDER BY alert.id DESC LIMIT %s
+            SELECT received_at FROM webhooks_alert alert
+            WHERE alert.source_id = source.id ORDER BY alert.id DESC LIMIT %(most)s
         ) newest
     ) figures
-    WHERE %s::bigint IS NULL OR source.id = %s
+    WHERE %(source)s::bigint IS NULL OR source.id = %(source)s
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of the newest `LOOKED_AT` alerts of a source. `last_at` is wall time."""
+    """Alerts of a source in the last 24 hours, and those of them that failed; at most `LOOKED_AT` are counted.
 
-    alerts: int
-    failed: int
+    `last_at` is the wall time of its newest alert.
+    """
+
     today: int
     last_at: datetime | None
+    failed: int
 
     @property
-    def more(self) -> bool:
-        """Whether there may be older alerts that were not looked at."""
-        return self.alerts >= LOOKED_AT
+    def today_text(self) -> str:
+        """How many came."""
+        return _counted(self.today)
+
+    @property
+    def failed_text(self) -> str:
+        """How many failed."""
+        return _counted(self.failed)
+
+
+def _counted(number: int) -> str:
+    return f"{number} or more" if number >= LOOKED_AT else str(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +78,13 @@ class Sender:
 
 def figures(source_id: int | None = None) -> dict[int, Figures]:
     """Return the figures of all sources, or of one, in one query."""
-    since = timezone.now() - timedelta(hours=24)
+    values: dict[str, datetime | int | None] = {
+        "since": timezone.now() - PERIOD,
+        "most": LOOKED_AT,
+        "source": source_id,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_FIGURES, [since, LOOKED_AT, source_id, source_id])
+        cursor.execute(_FIGURES, values)
         return {row[0]: Figures(*row[1:]) for row in cursor.fetchall()}
 
 
@@ -80,7 +103,7 @@ def sender(source_id: int) -> Sender | None:
 
 
 def _sender(source: Source, known: Figures | None) -> Sender:
-    recent = known or Figures(0, 0, 0, None)
+    recent = known or Figures(0, None, 0)
     return Sender(source, recent, silence(source, recent.last_at))
 
 
@@ -92,10 +115,22 @@ def silence(source: Source, last_at: datetime | None) -> float | None:
     return seconds if seconds > source.silence_hours * 3600 else None
 
 
+def names() -> dict[str, str]:
+    """Return the names of sources by slug: decisions keep slugs. One query."""
+    return dict(Source.objects.values_list("slug", "name"))
+
+
 def newest_alerts(source_id: int, count: int = 10) -> Sequence[Alert]:
     """Return the newest alerts of a source without their bodies."""
     alerts = Alert.objects.filter(source_id=source_id).defer("body").order_by("-id")
     return list(alerts.select_related("instrument", "decision__instrument", "source")[:count])
+
+
+def closest_whole_stop(source: Source) -> Decimal | None:
+    """Return how far a stop must be away, in % of the price, for the desk's limit not to cut an entry by risk."""
+    if source.sizing != Source.Sizing.RISK:
+        return None
+    return source.risk_pct / desk().max_order_pct * 100
 
 
 def moves_real_money(source: Source) -> bool:

@@ -13,7 +13,6 @@ from brokers.money import ZERO
 from market.freshness import FeedFreshness
 from market.models import Feed
 from market.selectors import feed_freshness, market_kinds
-from memory.models import Decision
 from webhooks.models import Alert
 
 # An alert that has waited this long is worth a look.
@@ -51,12 +50,29 @@ class Status:
     state: str
     kinds: list[str]
     modes: list[str]
+    broken: list[Connection]
     worth: Worth | None
     positions: int
     alert_at: datetime | None
     candle_at: datetime | None
     stale: list[FeedFreshness]
     queue: Queue
+
+    @property
+    def announcement(self) -> str:
+        """What is read out when it changes: states alone, no figure that moves by itself."""
+        parts = [f"The desk is {self.state}"]
+        parts += [f"prices of {late.feed.name} are stale" for late in self.stale]
+        parts += [f"the broker {connection.name} has an error" for connection in self.broken]
+        if self.queue.is_slow:
+            parts.append("alerts wait for their decision")
+        return "; ".join(parts) + "."
+
+
+def usual_market() -> str:
+    """Return how real the desk's prices are where all are alike; empty where each needs its own mark."""
+    kinds = market_kinds()
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def worth(connections: list[Connection]) -> Worth | None:
@@ -85,11 +101,6 @@ def last_alert_at() -> datetime | None:
     return Alert.objects.order_by("-id").values_list("received_at", flat=True).first()
 
 
-def last_decision_at() -> datetime | None:
-    """Return the wall time of the newest decision."""
-    return Decision.objects.order_by("-id").values_list("decided_at", flat=True).first()
-
-
 def enabled_connections() -> list[Connection]:
     """Return the connections in use, by name."""
     return list(Connection.objects.filter(enabled=True).order_by("id"))
@@ -109,6 +120,7 @@ def status() -> Status:
         state=brokers.effective_state(desk),
         kinds=sorted(market_kinds()),
         modes=sorted({connection.mode for connection in connections}),
+        broken=[row for row in connections if row.health == Connection.Health.ERROR],
         worth=worth(connections),
         positions=brokers.open_positions().count(),
         alert_at=last_alert_at(),

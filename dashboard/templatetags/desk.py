@@ -1,5 +1,6 @@
 """How the desk writes numbers, times and states: the same on pages and in live fragments."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -29,7 +30,7 @@ from memory.models import Decision
 
 register = template.Library()
 
-for function in (money, price, quantity, percent, points, duration):
+for function in (money, number, price, quantity, percent, points, duration):
     register.filter(function)
 
 
@@ -63,6 +64,7 @@ FORMATS = {
     "minute": "%H:%M",
     "day": "%d %b %Y",
     "short": "%d %b %H:%M:%S",
+    "dated": "%d %b %Y %H:%M:%S",
     "full": "%d %b %Y %H:%M:%S UTC",
 }
 
@@ -73,6 +75,9 @@ def utc(value: datetime | str | None, style: str = "short") -> SafeString | str:
     if not value:
         return DASH
     moment = _aware(value)
+    # Market time may lie years back: a day without its year would read as one of this year.
+    if style == "short" and moment.year != timezone.now().year:
+        style = "dated"
     return format_html(
         '<time class="utc nowrap" datetime="{}" title="{}">{}</time>',
         moment.isoformat(),
@@ -99,15 +104,22 @@ def age(value: datetime | None, never: str = "never") -> SafeString | str:
 def badge(state: str | None) -> SafeString:
     """Write a state, action, side or result with its colour (see `dashboard.labels`)."""
     key = str(state or "")
+    if not key:
+        return SafeString("")
     css, label = STATES.get(key, ("", key.replace("_", " ").capitalize()))
     return format_html('<span class="badge {}">{}</span>', css, label)
 
 
 @register.simple_tag
-def market_badge(kind: str | None) -> SafeString:
-    """Mark how real a price is: SIMULATED, REPLAY, LIVE, IMPORTED."""
-    key = str(kind or "")
-    return format_html('<span class="badge market {}">{}</span>', key, key.upper()) if key else mark_safe("")
+def market_badge(kind: str | Sequence[str] | None, usual: str = "") -> SafeString:
+    """Mark how real prices are: SIMULATED, REPLAY, LIVE, IMPORTED; several kinds in one badge.
+
+    Where the status bar already says `usual`, only another kind is worth a mark.
+    """
+    kinds = [kind] if isinstance(kind, str) else list(kind or [])
+    if not any(kinds) or kinds == [usual]:
+        return mark_safe("")
+    return format_html('<span class="badge market {}">{}</span>', " ".join(kinds), " + ".join(kinds).upper())
 
 
 @register.simple_tag
@@ -122,7 +134,10 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("components/confidence.html")
 def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
-    """Draw confidence against break-even as a small bar with its interval; nothing for what does not enter."""
+    """Draw confidence as a small bar with its interval; only what lies beyond break-even has a colour.
+
+    What does not enter has no odds to show.
+    """
     value = decision.confidence if decision.enters else None
     break_even = decision.break_even
     low, high = decision.confidence_low or 0.0, decision.confidence_high or 0.0
@@ -133,21 +148,19 @@ def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
         "span": round(max(0.0, high - low) * 100, 1),
         "mark": None if break_even is None else round(min(break_even, 0.99) * 100, 1),
         "break_even": break_even,
-        "css": "" if break_even is None or value is None else ("up" if value >= break_even else "down"),
+        "over": 0.0 if break_even is None else round(max(0.0, (value or 0.0) - break_even) * 100, 1),
         "text": text,
     }
 
 
 @register.simple_tag
-def live(name: str, key: int | str = "", label: str = "") -> SafeString:
+def live(name: str, key: int | str = "") -> SafeString:
     """Render a live region: now for the page, and again whenever the topic changes."""
     topic = topics.topic(name, key) if key != "" else name
-    labelled = format_html(' role="status" aria-label="{}"', label) if label else ""
     return format_html(
-        '<div class="live-region" id="{}" data-topic="{}"{}>{}</div>',
+        '<div class="live-region" id="{}" data-topic="{}">{}</div>',
         fragments.element_id(topic),
         topic,
-        labelled,
         fragments.render(topic),
     )
 

@@ -8,10 +8,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from dashboard.formatting import DASH, amount, decimal_of, latency, number, plain
-from dashboard.templatetags.desk import pnl
+from dashboard.templatetags.desk import badge, pnl
 from memory.models import Decision, Outcome
 from memory.selectors import known_outcome
 from webhooks import addresses
+from webhooks.models import Alert
 
 register = template.Library()
 
@@ -44,6 +45,18 @@ def multiple(value: float | None) -> SafeString | str:
         return DASH
     css, arrow = ("up", "▲") if value > 0 else ("down", "▼") if value < 0 else ("", "")
     return format_html('<span class="pnl {}">{} R {}</span>', css, number(value, 2, sign=True), arrow)
+
+
+@register.filter
+def asked_for(alert: Alert) -> SafeString:
+    """Write what an alert asks for; one that asks to hold has no intent of its own."""
+    return badge(alert.intent or (alert.parsed or {}).get("intent", ""))
+
+
+@register.filter
+def named(slug: str, names: dict[str, str]) -> str:
+    """Return the name of a source as its own page has it; its slug where the source is gone."""
+    return names.get(slug, slug)
 
 
 @register.simple_tag

@@ -1,5 +1,6 @@
 """Decisions: the list, and the permalink that tells one from alert to outcome."""
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
@@ -11,7 +12,7 @@ from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
-from dashboard.selectors import alerts, decision_detail, decision_evidence
+from dashboard.selectors import alerts, decision_detail, decision_evidence, sources
 from market.models import Instrument
 from memory import selectors as memory
 from memory.intents import Action
@@ -33,6 +34,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
     page = requested_page(request, rows.defer("evidence"))
     context = {
         "page": page,
+        "source_names": sources.names(),
         "chosen": chosen,
         "filtered": any(chosen.values()),
         "live": page.is_first and not any(chosen.values()),
@@ -46,7 +48,7 @@ def decisions(request: HttpRequest) -> HttpResponse:
 @fragment(topics.DECISIONS, "dashboard/decisions/rows.html")
 def newest(key: str) -> Context:
     """The first page of decisions."""
-    return {"page": page_of(memory.decisions().defer("evidence"))}
+    return {"page": page_of(memory.decisions().defer("evidence")), "source_names": sources.names()}
 
 
 @viewer
@@ -57,7 +59,14 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     if decision is None:
         raise Http404("There is no such decision.")
     alert = decision_detail.alert_of(decision)
-    context = {"decision": decision, "alert": alert, "body": alerts.body_of(alert) if alert else None}
+    context = {
+        "decision": decision,
+        "alert": alert,
+        "body": alerts.body_of(alert) if alert else None,
+        "candles_removed": decision_detail.candles_removed(decision),
+        "candles_kept": settings.KEEP_SIMULATED_CANDLES,
+        "source_name": sources.names().get(decision.source, decision.source),
+    }
     return render(request, "dashboard/decisions/detail.html", context)
 
 
@@ -68,11 +77,13 @@ def one(key: str) -> Context | None:
     decision = memory.decision_detail(pk) if pk else None
     if decision is None:
         return None
+    name = sources.names().get(decision.source, decision.source)
     return {
         "decision": decision,
-        "waterfall": decision_evidence.waterfall(decision),
+        "source_name": name,
+        "waterfall": decision_evidence.waterfall(decision, name),
         "thin": decision_evidence.is_thin(decision),
-        "rests_on": decision_evidence.rests_on(decision),
+        "rests_on": decision_evidence.rests_on(decision, name),
         "checks": decision_evidence.checks(decision),
         "orders": decision_detail.orders_of(decision),
         "behind": decision_detail.behind(decision),

@@ -1,4 +1,4 @@
-"""The desk: chart, equity, positions, the stream of decisions and the health strip."""
+"""The desk: chart, equity, positions and the stream of decisions."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -16,6 +16,7 @@ from market.models import Instrument
 from market.selectors import feed_freshness
 
 YEAR = 365 * 86_400
+SYMBOL = "desk_symbol"
 
 
 @fragment(topics.STATUS, "fragments/status.html", pause=0.5)
@@ -34,17 +35,6 @@ def positions_region(key: str) -> Context:
 def stream_region(key: str) -> Context:
     """The newest decisions, one line each."""
     return {"decisions": stream.newest_decisions()}
-
-
-@fragment(topics.DESK_HEALTH, "fragments/desk_health.html")
-def health_region(key: str) -> Context:
-    """Feeds, queue and connections in one strip."""
-    return {
-        "feeds": feed_freshness(),
-        "queue": status.queue(),
-        "connections": status.enabled_connections(),
-        "decided_at": status.last_decision_at(),
-    }
 
 
 @data(topics.CHART)
@@ -67,17 +57,26 @@ def chosen(instruments: list[Instrument], symbol: str) -> Instrument | None:
     return named.get(symbol.upper()) or (instruments[0] if instruments else None)
 
 
+def _symbol(request: HttpRequest) -> str:
+    """Return the symbol that is asked for, else the one this person looked at last, else the newest decided on."""
+    asked = request.GET.get("instrument", "").upper()[:32]
+    if asked and request.session.get(SYMBOL) != asked:
+        request.session[SYMBOL] = asked
+    return asked or request.session.get(SYMBOL) or stream.newest_symbol()
+
+
 @require_safe
 @viewer
 def desk(request: HttpRequest) -> HttpResponse:
     """Show the desk."""
     instruments = chart.chart_instruments()
-    instrument = chosen(instruments, request.GET.get("instrument", "") or stream.newest_symbol())
+    instrument = chosen(instruments, _symbol(request))
     feeds: list[FeedFreshness] = feed_freshness() if instrument is None else []
     context = {
         "instruments": instruments,
         "instrument": instrument,
         "quote": chart.quote_of(instrument) if instrument else None,
+        "usual_market": status.usual_market(),
         "feeds": feeds,
     }
     return render(request, "dashboard/desk.html", context)

@@ -53,7 +53,7 @@ def line_region(key: str) -> Context:
 
 @fragment(topics.MODEL, "fragments/model.html", pause=2.0)
 def model_region(key: str) -> Context | None:
-    """What changes about a version: its state, what became of it, and how it does."""
+    """What changes about a version: its state, and what can be done about it."""
     version = ml_models.version_named(key)
     if version is None:
         return None
@@ -62,10 +62,17 @@ def model_region(key: str) -> Context | None:
         "version": version,
         "inactive_reason": ml_models.why_inactive(versions.champion_status(version.family)) if champion else "",
         "previous": versions.previous_champion(version.family) if champion else None,
-        "promotions": ml_models.promotions(version),
         "run": TrainingRun.objects.filter(version=version).only("id").first(),
-        **model_report.live(version),
     }
+
+
+@fragment(topics.MODEL_SINCE, "fragments/model_since.html", pause=2.0)
+def model_since_region(key: str) -> Context | None:
+    """How a version does since it was promoted, and each time that it was put in charge."""
+    version = ml_models.version_named(key)
+    if version is None:
+        return None
+    return {"version": version, "promotions": ml_models.promotions(version), **model_report.live(version)}
 
 
 @fragment(topics.TRAINING_RUN, "fragments/training_run.html", pause=0.5)

@@ -40,11 +40,12 @@ def order_region(key: str) -> Context | None:
     if order is None:
         return None
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
+    decision_id = order.decision_link.decision_id if hasattr(order, "decision_link") else None
     return {
         "order": order,
         "fills": fills,
-        "life": order_timeline(order, fills),
-        "decision_id": order.decision_link.decision_id if hasattr(order, "decision_link") else None,
+        "life": order_timeline(order, fills, by_hand=decision_id is None),
+        "decision_id": decision_id,
         "can_cancel": ledger.can_cancel(order),
     }
 

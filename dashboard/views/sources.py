@@ -51,7 +51,12 @@ def one(key: str) -> Context | None:
     sender = selectors.sender(pk) if pk else None
     if sender is None:
         return None
-    return {"sender": sender, "source": sender.source, "alerts": selectors.newest_alerts(sender.source.pk)}
+    return {
+        "sender": sender,
+        "source": sender.source,
+        "closest_stop": selectors.closest_whole_stop(sender.source),
+        "alerts": selectors.newest_alerts(sender.source.pk),
+    }
 
 
 @fragment(topics.SOURCE_SETUP, "dashboard/sources/first_alert.html")

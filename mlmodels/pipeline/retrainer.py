@@ -58,7 +58,7 @@ def no_incumbent() -> None:
 class ModelRetrainer:
     """One training. `load` returns closed candles by symbol, `save` keeps the result; `timeframe` is in seconds.
 
-    `attempt` counts the looks at the incumbent since its promotion, this one included. Raises NotEnough,
+    `attempt` counts the looks of the gate since its count began, this one included. Raises NotEnough,
     BadCandles, LeakFound or UnknownEstimator, with nothing saved.
     """
 

@@ -32,7 +32,7 @@ def same_recipe(subject: Subject, trials: int, progress: ShareCallback) -> Proof
         challenger = _drawn(subject, series, 2 * number + 1, incumbent.as_incumbent(subject.schema))
         verdicts.append(challenger.verdict)
         progress((number + 1) / trials)
-    claim = "the same recipe with another seed is promoted in at most 5 %"
+    claim = "the same recipe with another seed is promoted in about 5 %, no more than one trial in twenty"
     return promotions(SAME, claim, verdicts, "at most", MOST_WRONG, [HOW_DRAWN])
 
 

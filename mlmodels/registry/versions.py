@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from algotrendy.events import announce
 from algotrendy.history.changes import note
 from algotrendy.locks import lock_in_transaction
-from mlmodels.models import ModelVersion, Promotion
+from mlmodels.models import ModelVersion, Promotion, TrainingRun
 from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.pipeline import gate
 from mlmodels.pipeline.report import Verdict
@@ -19,6 +20,10 @@ from mlmodels.signals import registry_changed
 State = ModelVersion.State
 Kind = Promotion.Kind
 NAME_FORMAT = "%Y%m%d_%H%M%S"
+#: While nobody speaks the gate counts its looks anew each time so much wall time has passed.
+SILENCE = timedelta(days=30)
+#: Trainings that are asked for because the champion no longer does what it was promoted for.
+FALLEN = (TrainingRun.Trigger.SKILL, TrainingRun.Trigger.ARTEFACT)
 
 
 class CannotPromote(Exception):
@@ -69,13 +74,42 @@ def free_name(wanted: datetime | None = None) -> str:
     return at.strftime(NAME_FORMAT)
 
 
-def attempts(family: str) -> int:
-    """Return how often the gate has looked since the last change of champion (without what it could not judge)."""
-    last = Promotion.objects.filter(family=family).first()
-    looks = ModelVersion.objects.filter(family=family, verdict__outcome__in=[gate.KEEP, gate.PROMOTE])
-    if last:
-        looks = looks.filter(created_at__gt=last.at)
-    return looks.count()
+def attempts(family: str, now: datetime | None = None) -> int:
+    """Return how often the gate has looked since the count began (without what it could not judge)."""
+    looks = _looks(family)
+    began = count_began(family, now or timezone.now())
+    return looks.filter(created_at__gte=began).count() if began else looks.count()
+
+
+def count_began(family: str, now: datetime) -> datetime | None:
+    """Return since when the gate counts its looks at wall time `now`; None if it has never looked.
+
+    Since the champion changed, expired or fell (its skill, or what is stored of it). While nobody speaks there is
+    no champion to protect from luck, only the trivial forecasts: the count begins anew every `SILENCE`, or a desk
+    that is silent for long would have to be surer than any evidence can be, and stay silent.
+    """
+    status = champion_status(family, now)
+    promoted = Promotion.objects.filter(family=family).values_list("at", flat=True).first()
+    fell = TrainingRun.objects.filter(family=family, trigger__in=FALLEN, created_at__lte=now).order_by(
+        "-created_at"
+    )
+    first = _looks(family).order_by("created_at").values_list("created_at", flat=True).first()
+    expired = status.expires_at if status.expired else None
+    moments = [
+        moment for moment in (promoted, expired, fell.values_list("created_at", flat=True).first()) if moment
+    ]
+    began = max(moments, default=first)
+    if began is None or _speaks(status):
+        return began
+    return began + (now - began) // SILENCE * SILENCE
+
+
+def _looks(family: str) -> QuerySet[ModelVersion]:
+    return ModelVersion.objects.filter(family=family, verdict__outcome__in=[gate.KEEP, gate.PROMOTE])
+
+
+def _speaks(status: ChampionStatus) -> bool:
+    return status.champion is not None and not status.expired and not status.champion.load_error
 
 
 @transaction.atomic

@@ -3,14 +3,14 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 from threadpoolctl import threadpool_limits
 
 from market.bars import Bars
-from market.series import load_bars
+from market.series import EARLIEST, Series, load_bars
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.pipeline import estimators
 from mlmodels.pipeline.config import Recipe
@@ -42,7 +42,7 @@ def execute(run: TrainingRun, also: ProgressCallback = ignore_progress) -> Train
     except runs.Canceled:
         runs.end(run.pk, runs.State.CANCELED)
     except EXPECTED as error:
-        _fail(run, f"{error}. The champion was not touched.")
+        _fail(run, f"{error}. {_left_out(run)}The champion was not touched.")
     except Exception as error:  # a row without an end would be taken for a killed process
         _fail(run, f"{type(error).__name__}: {error}. The champion was not touched; the log has the details.")
         raise
@@ -65,7 +65,7 @@ def _trainer(run: TrainingRun, progress: ProgressCallback) -> ModelRetrainer:
         recipe,
         SCHEMAS[recipe.schema],
         key.timeframe,
-        load=lambda: candles(key, recipe),
+        load=lambda: _loaded(key, recipe, progress),
         save=lambda trained: keep(run, key, champion, trained),
         incumbent=lambda: incumbent(champion),
         attempt=versions.attempts(key.slug) + 1,
@@ -78,16 +78,57 @@ def candles(key: FamilyKey, recipe: Recipe) -> dict[str, Bars]:
 
     Raises NotEnough naming the symbols of the recipe that have no such candles.
     """
-    series = families.series_of(key)
-    if recipe.symbols:
-        series = [one for one in series if one.symbol in recipe.symbols]
-        if missing := sorted(set(recipe.symbols) - {one.symbol for one in series}):
-            raise NotEnough(f"there are no candles of {', '.join(missing)} among {key.text}")
-    if not series:
-        return {}
-    length = timedelta(seconds=key.timeframe * recipe.bars_per_day * recipe.history_days)
-    since = max(one.last for one in series) - length
+    series = _series(key, recipe)
+    if recipe.symbols and (missing := sorted(set(recipe.symbols) - {one.symbol for one in series})):
+        raise NotEnough(f"there are no candles of {', '.join(missing)} among {key.text}")
+    since = _since(key, recipe, series)
     return {one.symbol: load_bars(one.instrument_id, one.timeframe, since) for one in series}
+
+
+def left_out(key: FamilyKey, recipe: Recipe) -> list[str]:
+    """Return a sentence for each instrument whose candles are all too old for the window of the training.
+
+    All instruments share one window, so that nothing later than a row is learned from: it ends with the newest
+    candle of any of them.
+    """
+    series = _series(key, recipe)
+    since = _since(key, recipe, series)
+    newest = max(series, key=lambda one: one.last, default=None)
+    if newest is None:
+        return []
+    latest = f"the newest candle, {newest.last:%d %b %Y} of {newest.symbol}"
+    why = f"more than {recipe.history_days} days older than {latest}"
+    return [
+        f"{_days(one, recipe)} days of {one.symbol} were left out: {why}" for one in series if one.last < since
+    ]
+
+
+def _days(one: Series, recipe: Recipe) -> str:
+    return f"{one.bars / recipe.bars_per_day:.1f}"
+
+
+def _series(key: FamilyKey, recipe: Recipe) -> list[Series]:
+    rows = families.series_of(key)
+    return [one for one in rows if one.symbol in recipe.symbols] if recipe.symbols else rows
+
+
+def _since(key: FamilyKey, recipe: Recipe, series: Sequence[Series]) -> datetime:
+    """Return where the window of a training begins: `history_days` before the newest candle of all."""
+    length = timedelta(seconds=key.timeframe * recipe.bars_per_day * recipe.history_days)
+    return max((one.last for one in series), default=EARLIEST + length) - length
+
+
+def _loaded(key: FamilyKey, recipe: Recipe, progress: ProgressCallback) -> dict[str, Bars]:
+    """Return the candles, and say in the log of the run what was left out of them."""
+    for sentence in left_out(key, recipe):
+        progress(Step.LOAD, 0.0, sentence)
+    return candles(key, recipe)
+
+
+def _left_out(run: TrainingRun) -> str:
+    """Return what was left out of a failed training as sentences, each with its space; empty where nothing was."""
+    sentences = left_out(runs.key_of(run), Recipe.from_json(run.recipe))
+    return "".join(f"{sentence}. " for sentence in sentences)
 
 
 def incumbent(version: ModelVersion | None) -> Incumbent | None:

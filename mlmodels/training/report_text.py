@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mlmodels.models import ModelVersion
+from mlmodels.pipeline import gate
 from mlmodels.pipeline.report import Interval, Report, Scores, Verdict
 
 FORECASTS: tuple[tuple[str, Literal["model", "constant", "left_move"]], ...] = (
@@ -82,6 +83,8 @@ def _checks(verdict: Verdict) -> Table:
     table.add_column(f"attempt {verdict['attempt']}, level {verdict['alpha']:.4f}")
     for check in verdict["checks"]:
         table.add_row("✓" if check["ok"] else "✗", check["text"])
+    if verdict["outcome"] == gate.PROMOTE:
+        table.add_row("", f"{gate.FLATTERED}.")
     return table
 
 

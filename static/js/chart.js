@@ -5,6 +5,7 @@ import {
   CandlestickSeries, HistogramSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { onReturn } from "./live.js";
+import { Card, FillTicks, holding } from "./marks.js";
 import { candleOptions, chartOptions, query, read } from "./price.js";
 import { barOf, holesText, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
@@ -88,10 +89,15 @@ class PriceChart {
   draw() {
     this.element.querySelector(".chart-note")?.remove();
     this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
-    this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      ...candleOptions(colours(), this.data), autoscaleInfoProvider: holding(() => this.lineUrls.map((line) => line.price)),
+    });
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     this.drawn = createSeriesMarkers(this.candles, []);
+    this.ticks = new FillTicks();
+    this.candles.attachPrimitive(this.ticks);
+    this.card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     onThemeChange(() => {
       this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
@@ -159,35 +165,45 @@ class PriceChart {
 
   redrawMarks() {
     const tone = colours();
-    const drawn = [];
-    const times = this.forming ? [...this.times, this.forming[0]] : this.times;
+    const [glyphs, ticks] = [[], []];
     let outside = 0;
+    this.at = new Map();
     for (const marker of this.marks.values()) {
-      const time = barOf(times, marker.time, this.data.timeframe);
+      const time = this.barOfMark(marker);
       if (time === undefined) {
-        if (marker.time >= times[0]) outside += 1;
+        if (marker.time >= this.times[0]) outside += 1;
         continue;
       }
-      const buys = marker.action === "BUY" || marker.action === "buy";
-      const sells = marker.action === "SELL" || marker.action === "sell";
-      const quiet = marker.kind === "refused" || marker.action === "HOLD";
-      drawn.push({
-        id: marker.id,
-        time,
-        position: marker.kind === "fill" ? "inBar" : buys ? "belowBar" : "aboveBar",
-        shape: marker.kind === "fill" ? "circle" : quiet ? "circle" : SHAPES[marker.action] ?? "square",
-        color: quiet ? tone.muted : marker.kind === "fill" ? tone.info : buys ? tone.up : sells ? tone.down : tone.text,
-        size: marker.kind === "fill" ? 0.6 : quiet ? 0.5 : 1.2,
-      });
+      this.at.set(time, [...this.at.get(time) ?? [], marker]);
+      if (marker.kind === "fill") ticks.push({ id: marker.id, time, price: marker.price, colour: tone.info });
+      else glyphs.push(this.glyph(marker, time, tone));
     }
-    drawn.sort((one, other) => one.time - other.time);
-    this.drawn.setMarkers(drawn);
+    glyphs.sort((one, other) => one.time - other.time);
+    this.drawn.setMarkers(glyphs);
+    this.ticks.set(ticks, tone.panel);
     this.sayHoles(outside);
+  }
+
+  barOfMark(marker) {
+    const times = this.forming ? [...this.times, this.forming[0]] : this.times;
+    return barOf(times, marker.time, this.data.timeframe);
   }
 
   sayHoles(marks) {
     const note = document.getElementById("chart-holes");
     if (note) note.textContent = holesText(this.missing, marks);
+  }
+
+  glyph({ id, kind, action }, time, tone) {
+    const quiet = kind === "refused" || action === "HOLD";
+    const sides = { BUY: tone.up, SELL: tone.down };
+    return {
+      id, time,
+      position: action === "BUY" ? "belowBar" : "aboveBar",
+      shape: quiet ? "circle" : SHAPES[action] ?? "square",
+      color: quiet ? tone.muted : sides[action] ?? tone.text,
+      size: quiet ? 0.5 : 1.2,
+    };
   }
 
   setLines(lines) {
@@ -211,7 +227,8 @@ class PriceChart {
 
   hover(move) {
     const marker = this.marks.get(move.hoveredObjectId);
-    this.element.title = marker ? marker.text : "";
+    const beside = marker ? this.at.get(this.barOfMark(marker)) ?? [marker] : [];
+    this.card.show(beside.map(({ text }) => text), move.point);
     this.element.classList.toggle("pointing", Boolean(marker));
     this.hovered = marker;
   }

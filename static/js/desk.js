@@ -3,3 +3,4 @@ import "./live.js";
 import "./times.js";
 import "./dialog.js";
 import "./forms.js";
+import "./announce.js";

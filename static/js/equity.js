@@ -58,7 +58,8 @@ class EquityCurve {
       legend: { show: false },
       cursor: { y: false },
       scales: { x: { time: true } },
-      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
+      // Room for a label with seconds, so that two never touch.
+      axes: [{ ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
       series: [{}, { label: `Equity, ${this.currency}`, stroke: tone.info, width: 1.5, points: { show: false }, value: (_, value) => write(value) }],
       hooks: { setCursor: [(plot) => this.hover(plot, write)] },
     }, [this.times, this.values], this.element);

@@ -1,4 +1,10 @@
 // Filters that apply when they are changed, and buttons that copy.
+
+// Whoever comes back sees the list that the address names: the filters must say the same, not what was chosen last.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form.filters")) form.reset();
+});
+
 document.addEventListener("change", (event) => {
   const field = event.target.closest("[data-autosubmit]");
   if (!field?.form) return;

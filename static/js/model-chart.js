@@ -2,6 +2,7 @@
 // came of it. Attributes of the element: data-predictions, data-version, data-symbol, data-topic (live).
 import { CandlestickSeries, createChart, createSeriesMarkers } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { onReturn } from "./live.js";
+import { Card } from "./marks.js";
 import { candleOptions, chartOptions, query, read } from "./price.js";
 import { barOf, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
@@ -63,8 +64,10 @@ class ModelChart {
     this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
     this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
     this.marks = createSeriesMarkers(this.candles, []);
+    const card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => {
-      this.element.title = this.said.get(move.hoveredObjectId)?.text ?? "";
+      const said = this.said.get(move.hoveredObjectId);
+      card.show(said ? [said.text] : [], move.point);
     });
     onThemeChange(() => {
       this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));

@@ -25,9 +25,11 @@ export function chartOptions(tone, timeframe = 1) {
   };
 }
 
+// Rising candles are hollow: without colour they still differ from falling ones.
 export function candleOptions(tone, { precision, tick }) {
   return {
-    upColor: tone.up, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down, borderVisible: false,
+    upColor: tone.panel, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down,
+    borderVisible: true, borderUpColor: tone.up, borderDownColor: tone.down,
     priceFormat: { type: "price", precision, minMove: tick },
   };
 }

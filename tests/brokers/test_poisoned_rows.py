@@ -114,10 +114,10 @@ def test_equity_of_the_other_account_is_marked(two_accounts, monkeypatch) -> Non
     first, _ = two_accounts
     worth = selectors.equity
 
-    def odd(connection, held=None):
+    def odd(connection):
         if connection.pk == first.pk:
             raise ArithmeticError("odd")
-        return worth(connection, held)
+        return worth(connection)
 
     monkeypatch.setattr(selectors, "equity", odd)
     tasks.mark_equity()
@@ -129,17 +129,17 @@ def test_equity_of_the_other_account_is_marked(two_accounts, monkeypatch) -> Non
 
 
 def test_books_of_the_other_account_are_compared(two_accounts, monkeypatch) -> None:
-    from dashboard import tasks as pages
+    from brokers.ledger import reconcile as books
     from dashboard.models import Reconciliation
 
-    compare = pages.differences
+    go_on = books.advance
 
-    def odd(connection):
+    def odd(connection, **options):
         if connection.name == "first":
             raise KeyError("odd")
-        return compare(connection)
+        return go_on(connection, **options)
 
-    monkeypatch.setattr(pages, "differences", odd)
+    monkeypatch.setattr(books, "advance", odd)
     reconcile()
     assert Reconciliation.objects.get().connection.name == "second"
     assert works() == {"dashboard.reconcile"}

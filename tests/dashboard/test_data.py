@@ -126,6 +126,8 @@ def test_marks_lead_to_the_pages_that_tell_their_story(viewer: Client, instrumen
     marks = {mark["id"]: mark for mark in found["markers"]}
     assert marks[f"d{taken.decision_id}"]["url"] == f"/decisions/{taken.decision_id}"
     assert marks[f"f{filled.pk}"]["url"] == f"/orders/{entry.pk}"
+    assert marks[f"f{filled.pk}"]["price"] == float(filled.price)
+    assert marks[f"d{taken.decision_id}"]["price"] is None
     times = [mark["time"] for mark in found["markers"]]
     assert times == sorted(times)
 

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, reverse
 from django.utils import timezone
 
-from brokers.models import Connection, Order, Position, Trade
+from brokers.models import Connection, Desk, Order, Position, Trade
 from dashboard.selectors.accounts import account_of
 from dashboard.selectors.ledger import record
 from dashboard.urls import urlpatterns
@@ -71,6 +71,35 @@ def test_somebody_without_a_role_sees_nothing(paper: Connection, address: str) -
 @pytest.mark.parametrize("address", PAGES)
 def test_a_viewer_reads_every_page_of_an_empty_desk(viewer: Client, paper: Connection, address: str) -> None:
     text_of(viewer, address)
+
+
+def test_the_desk_keeps_the_instrument_that_was_looked_at(viewer: Client) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        make.market(symbol)
+    assert 'data-symbol="ETHUSDT"' in text_of(viewer, "/?instrument=ETHUSDT")
+    make.decided(make.source(), Instrument.objects.get(symbol="BTCUSDT"))
+    # By the rail, which names none; and what is not there is not shown.
+    assert 'data-symbol="ETHUSDT"' in text_of(viewer, "/")
+    assert 'data-symbol="BTCUSDT"' in text_of(make.signed_in(make.person("viewer", name="other")), "/")
+
+
+def test_halt_comes_back_to_the_very_page_it_was_pressed_on() -> None:
+    trader = make.signed_in(make.person("trader"))
+    assert 'name="next" value="/trades?side=short&amp;result=won"' in text_of(
+        trader, "/trades?side=short&result=won"
+    )
+
+
+def test_money_is_not_read_out_whenever_it_moves(viewer: Client, paper: Connection) -> None:
+    text = text_of(viewer, "/")
+    bar = text.split('id="live-status"')[1].split("</header>")[0]
+    spoken = re.search(r'data-announce="([^"]*)"', bar)
+    assert spoken
+    assert spoken[1] == "The desk is active."
+    # The only region that is read out is empty until a state changes.
+    assert re.findall(r'role="status"[^>]*>([^<]*)<', bar) == [""]
+    Desk.objects.update(state="halted")
+    assert 'data-announce="The desk is halted."' in text_of(viewer, "/")
 
 
 @pytest.mark.parametrize("address", PAGES)

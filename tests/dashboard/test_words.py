@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.models import Connection, Desk, Order, Trade
+from dashboard.formatting import plain
 from dashboard.labels import STATES
 from dashboard.templatetags import desk as write
 from market.models import Feed, Instrument
@@ -69,6 +70,18 @@ def test_times_are_utc_and_machine_readable() -> None:
     assert write.utc(None) == "–"
 
 
+def test_a_time_of_another_year_names_it() -> None:
+    now = datetime.now(UTC)
+    assert f"{now:%d %b %H:%M:%S}</time>" in write.utc(now)
+    assert ">03 Oct 2025 12:00:00</time>" in write.utc(datetime(2025, 10, 3, 12, tzinfo=UTC))
+
+
+def test_numbers_of_evidence_are_written_as_everywhere() -> None:
+    assert plain("-2995.4000") == "−2,995.4"
+    assert plain("621078570") == "621,078,570"
+    assert (plain("0.000"), plain("NaN"), plain("ema-cross")) == ("0", "NaN", "ema-cross")
+
+
 def test_an_age_counts_from_the_wall_clock() -> None:
     text = write.age(datetime.now(UTC) - timedelta(seconds=42))
     assert ">42 s</time>" in text
@@ -82,6 +95,10 @@ def test_an_age_counts_from_the_wall_clock() -> None:
 )  # fmt: skip
 def test_every_state_has_a_colour_and_a_word(choices: type) -> None:
     assert {str(value) for value in choices} <= set(STATES)  # type: ignore[attr-defined]
+
+
+def test_nothing_has_no_badge() -> None:
+    assert write.badge("") == write.badge(None) == ""
 
 
 def test_a_badge_escapes_what_it_does_not_know() -> None:

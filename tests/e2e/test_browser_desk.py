@@ -159,6 +159,36 @@ def test_the_phone_reaches_every_page_from_its_bottom_bar(phone: Visit) -> None:
     expect(page).to_have_url(re.compile("/health$"))
 
 
+def test_the_filters_say_what_the_list_shows_after_back(visit: Visit) -> None:
+    page = visit.open("/trades")
+    page.select_option("#f-side", "short")
+    expect(page).to_have_url(re.compile("side=short"))
+    expect(page.locator("#f-side")).to_have_value("short")
+    page.go_back()
+    expect(page).to_have_url(re.compile("/trades$"))
+    expect(page.locator("#f-side")).to_have_value("")
+
+
+def test_a_state_is_read_out_when_it_changes_and_money_never(visit: Visit) -> None:
+    page = visit.open("/orders")
+    spoken = page.locator("#desk-announcement")
+    expect(spoken).to_be_empty()
+    page.evaluate(
+        """() => {
+          document.querySelector("#st-equity").textContent = "1";
+          document.dispatchEvent(new CustomEvent("desk:changed"));
+        }"""
+    )
+    expect(spoken).to_be_empty()
+    page.evaluate(
+        """() => {
+          document.querySelector("[data-announce]").dataset.announce = "The desk is halted.";
+          document.dispatchEvent(new CustomEvent("desk:changed"));
+        }"""
+    )
+    expect(spoken).to_have_text("The desk is halted.")
+
+
 def test_dark_is_chosen_and_kept(visit: Visit) -> None:
     page = visit.open("/orders")
     page.get_by_role("button", name="Dark theme").click()

@@ -72,6 +72,7 @@ def test_a_training_moves_on_the_desk_on_models_and_on_its_own_page(visit: Visit
 def test_predictions_are_drawn_on_the_price_and_fit_a_phone(visit: Visit) -> None:
     run(visit.bench, CHAMPION, name=NAME, family=FAMILY)
     page = visit.open(f"/models/{NAME}")
+    page.get_by_text("Predictions on the price").click()
     expect(page.locator("[data-predictions] canvas").first).to_be_visible()
     expect(page.locator("[data-predictions] .chart-note")).to_have_count(0)
     page.set_viewport_size(PHONE)

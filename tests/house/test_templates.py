@@ -1,5 +1,7 @@
 """Templates are code: every one of them parses, and none has a line that no review can read."""
 
+import re
+
 import pytest
 from django.conf import settings
 from django.template import Node, Template
@@ -7,6 +9,11 @@ from django.template.loader import get_template
 from django.template.loader_tags import ExtendsNode, IncludeNode
 
 MAX_LENGTH = 160
+# Pages of the rail, and what is asked or said in between: they have no page above them.
+WITHOUT_CRUMBS = {
+    "alerts/list", "brokers", "confirm/page", "decisions/list", "desk", "forbidden", "health/page", "orders",
+    "settings/page", "sources/list", "trades",
+}  # fmt: skip
 FOLDER = settings.BASE_DIR / "templates"
 NAMES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
 
@@ -35,3 +42,16 @@ def test_a_template_parses_with_all_that_it_includes(name: str) -> None:
     for node in named:
         if other := constant(node):
             compiled(other)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("dashboard/")])
+def test_a_page_below_another_begins_with_the_way_back_to_it(name: str) -> None:
+    text = (FOLDER / name).read_text()
+    stem = name.removeprefix("dashboard/").removesuffix(".html")
+    if not text.startswith('{% extends "base.html" %}') or stem in WITHOUT_CRUMBS:
+        assert "crumbs" not in text
+        return
+    _, _, content = text.partition("{% block content %}")
+    first = re.sub(r"^\s*({% if older %}\s*)?", "", content)
+    assert first.startswith('<nav class="crumbs" aria-label="Breadcrumbs">')
+    assert text.count('class="crumbs"') == 1

@@ -391,10 +391,23 @@ def test_instruments_go_back_to_their_market_when_the_replay_is_stopped(desk: Ru
     btc.refresh_from_db()
     assert btc.feed is not None
     assert btc.feed.name == "replay"
-    start_replay(start=DATA + timedelta(hours=1))
+    start_replay(start=DATA + timedelta(hours=1), replace=True)
     assert stop_replay() == [btc]
     btc.refresh_from_db()
     assert btc.feed == home
+
+
+def test_a_replay_under_way_is_ended_only_when_that_is_said() -> None:
+    imported("BTCUSDT", 40)
+    imported("ETHUSDT", 40)
+    call_command("replay", "BTCUSDT", "--from", "2025-03-01", stdout=StringIO())
+    with pytest.raises(CommandError, match=r"a replay of BTCUSDT is under way at 2025-03-01 00:00 UTC.*--replace"):
+        call_command("replay", "ETHUSDT", "--from", "2025-03-01", stdout=StringIO())
+    assert list(Feed.objects.get(name="replay").instruments.values_list("symbol", flat=True)) == ["BTCUSDT"]
+    call_command("replay", "ETHUSDT", "--from", "2025-03-01", "--replace", stdout=StringIO())
+    assert list(Feed.objects.get(name="replay").instruments.values_list("symbol", flat=True)) == ["ETHUSDT"]
+    stop_replay()
+    start_replay()
 
 
 def test_a_replay_begins_thirty_days_before_the_end_with_a_past_before_it() -> None:

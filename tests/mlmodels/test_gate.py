@@ -11,6 +11,7 @@ import pytest
 from mlmodels.pipeline import gate
 from mlmodels.pipeline.gate import INSUFFICIENT, KEEP, PROMOTE, Trial, judge, level
 from mlmodels.pipeline.report import Verdict
+from mlmodels.training import report_text
 
 ROWS = 4_000
 
@@ -166,3 +167,10 @@ def test_what_is_enough_at_the_first_look_is_not_enough_at_the_fiftieth() -> Non
 def test_the_verdict_is_the_same_again_for_the_same_seed() -> None:
     assert judge(trial()) == judge(trial())
     assert all(math.isfinite(check["value"] or 0) for check in judge(trial())["checks"])
+
+
+@pytest.mark.parametrize("outcome", [PROMOTE, KEEP])
+def test_the_printed_report_says_what_the_figures_of_a_promotion_are(outcome: str) -> None:
+    verdict = {"attempt": 1, "alpha": 0.03, "outcome": outcome, "checks": []}
+    cells = [str(cell) for column in report_text._checks(verdict).columns for cell in column.cells]
+    assert any("flatter" in cell for cell in cells) == (outcome == PROMOTE)

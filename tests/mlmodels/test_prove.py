@@ -64,7 +64,8 @@ def test_the_command_prints_seven_tests_and_keeps_them_as_a_row(tiny_desk: None)
     assert [result["name"] for result in printed["results"]] == [name for name, *_ in suite.experiments(TINY)]
     assert (run.state, run.progress, run.simulated, run.results) == ("passed", 1.0, True, printed["results"])
     assert run.subject.startswith("a simulated market: BTCUSDT, ETHUSDT")
-    assert run.subject.endswith(", quick")
+    assert (run.quick, run.is_evidence, printed["evidence"]) == (True, False, False)
+    assert "Every test holds" not in run.words
     assert (dead.state, dead.error) == ("error", proof_runs.ABANDONED)
     assert set(announced) == {run.pk, dead.pk}
 
@@ -82,7 +83,8 @@ def test_a_test_that_does_not_hold_fails_the_command_and_shows_in_its_table(
     assert ended.value.code == 1
     assert "✗ no" in out.getvalue()
     assert "differs: desk-1.sma_20_distance" in out.getvalue()
-    assert "Quick: too few trials for evidence." in out.getvalue()
+    assert "Quick look: a test does not hold." in out.getvalue()
+    assert "Leave out --quick for evidence." in out.getvalue()
     assert ProofRun.objects.get().state == "failed"
 
 

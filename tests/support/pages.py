@@ -94,7 +94,7 @@ def source(name: str = "EMA cross", **fields: Any) -> Source:
     """Make a source on the paper account."""
     token = new_token()
     account, _ = Connection.objects.get_or_create(name="paper")
-    defaults = {"slug": name.lower().replace(" ", "-"), "connection": account}
+    defaults = {"slug": name.lower().replace(" ", "-"), "connection": account, "policy": "follow"}
     return Source.objects.create(
         **(defaults | {"name": name, "token_hash": digest(token), "token_hint": hint(token)} | fields)
     )

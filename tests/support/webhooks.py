@@ -46,6 +46,7 @@ def empty_desk() -> None:
 
 def make_source(name: str = "strategy", token: str = TOKEN, **fields: Any) -> Source:
     connection, _ = Connection.objects.get_or_create(name="paper")
+    fields = {"policy": "follow", "risk_pct": 1} | fields
     return Source.objects.create(
         name=name, slug=name, token_hash=keys.digest(token), token_hint=token[-4:], connection=connection, **fields
     )

@@ -225,6 +225,17 @@ def test_a_number_before_the_symbol_or_the_price_is_the_quantity() -> None:
         ("1 234.5", "1234.5"),
         ("1.234,5", "1234.5"),
         ("0,5", "0.5"),
+        ("0,500", "0.5"),  # a group of thousands never begins with 0
+        ("0,125", "0.125"),
+        ("-0,250", "-0.25"),
+        ("1,23", "1.23"),
+        ("1,2345", "1.2345"),
+        ("12,500", "12500"),
+        ("1.234,56", "1234.56"),
+        ("1 234,56", "1234.56"),
+        ("1'234'567.5", "1234567.5"),
+        ("1.234.567", "1234567"),
+        ("0.500", "0.5"),
         (" $12 ", "12"),
         ("5e3", "5000"),
         ("-1.5", "-1.5"),
@@ -237,6 +248,24 @@ def test_numbers_are_read_as_people_write_them(text: str, value: str | None) -> 
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "00,123", "012,345", "0,500,000", "1,234.5,6", "1.234,5,6", "1,23,456", "1234,567.8", "0.123,5",
+        "1,234'567", "1 234'567", "1_2", "1.2.3", "1..5", ",", "1,", "--5", "12e", "0x10",
+    ],
+)  # fmt: skip
+def test_a_number_with_more_than_one_reading_or_none_is_refused(text: str) -> None:
+    with pytest.raises(Unreadable, match="is not a number"):
+        number(text, "price")
+
+
+@given(st.decimals(0, 10**12, places=4), st.sampled_from([",.", ".,", " .", " ,", "'.", "_."]))
+def test_a_number_in_groups_is_read_as_it_was_written(value: Decimal, marks: str) -> None:
+    text = f"{value:,.4f}".translate(str.maketrans({",": marks[0], ".": marks[1]}))
+    assert number(text, "price") == value
+
+
+@pytest.mark.parametrize(
     ("fields", "says"),
     [
         ({"price": "NaN"}, "not a finite number"),
@@ -244,6 +273,7 @@ def test_numbers_are_read_as_people_write_them(text: str, value: str | None) -> 
         ({"price": float("inf")}, "not a finite number"),
         ({"price": "1e400"}, "not a finite number"),
         ({"quantity": "-Infinity"}, "not a finite number"),
+        ({"quantity": "99999999999999999"}, "is too large: at most 15 digits before the point"),
         ({"price": "0"}, "above zero"),
         ({"price": "-5"}, "above zero"),
         ({"price": "1e-400"}, "above zero"),
@@ -276,7 +306,17 @@ def test_a_value_that_cannot_be_traded_is_told(fields: dict[str, Any], says: str
         ("[1, 2]", "one alert at a time"),
         ("[1]", "no object"),
         ("42", "says none of"),
-        ('{"symbol": BTCUSDT}', "not valid at line 1, column 12"),
+        ('{"symbol": BTCUSDT}', "not valid at line 1, column 12: text needs quotes around it"),
+        (
+            '{"symbol": "BTCUSDT", "action": "buy"',
+            "column 38: it ends too early",
+        ),
+        (
+            '{"symbol": "BTCUSDT", "action": "buy}',
+            "a closing quote, bracket or brace is missing",
+        ),
+        ('{"symbol": "BTCUSDT" "action": "buy"}', "a comma, colon or quote is missing or too many"),
+        ('{"symbol": "BTCUSDT", "action": "buy"}}', "something follows after its end"),
         ({"symbol": "BTCUSDT"}, "names no action"),
         ({"action": "buy"}, "names no symbol"),
         ("buy", "names no symbol"),

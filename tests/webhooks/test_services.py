@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from brokers.models import Connection
+from brokers.models import Connection, Desk
 from market.services import ensure_instrument
 from tests.support.webhooks import TOKEN, committed, make_source, open_gate
 from webhooks import addresses, keys, services
@@ -144,6 +145,23 @@ def test_create_source_prints_its_address_as_json(paper: Connection, monkeypatch
     assert keys.matches(report["url"].rpartition("/")[2], source.token_hash)
     assert (report["slug"], report["id"]) == ("my-strategy", source.pk)
     assert (source.policy, source.connection, source.allowed_networks) == ("shadow", paper, ["1.2.3.4"])
+
+
+@database
+def test_a_new_source_begins_in_shadow_wherever_it_is_made(paper: Connection) -> None:
+    assert services.create_source(name="by service", connection=paper)[0].policy == "shadow"
+    run("create_source", "by command")
+    assert Source.objects.get(name="by command").policy == "shadow"
+    assert services.create_demo_source().policy == "follow"
+
+
+@database
+def test_the_default_risk_fits_the_default_limit_of_an_order() -> None:
+    risk, most = Source._meta.get_field("risk_pct").default, Desk._meta.get_field("max_order_pct").default
+    stop = Decimal("0.5")  # % of the price
+    assert risk / stop * 100 <= most
+    run("create_source", "by command")
+    assert Source.objects.get().risk_pct == risk
 
 
 @database

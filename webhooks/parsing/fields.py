@@ -122,11 +122,23 @@ def _load(text: str) -> Json:
     except ValueError as error:
         if left := placeholder(text):
             raise Unreadable(not_filled_in(left)) from None
-        where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "?"
-        raise Unreadable(
-            f"The message looks like JSON but is not valid at {where}: text placeholders need quotes around them."
-        ) from None
+        raise Unreadable(f"The message looks like JSON but is not valid{_why_invalid(text, error)}.") from None
     return value
+
+
+def _why_invalid(text: str, error: ValueError) -> str:
+    """Return where JSON stops being valid and what is wrong there, as far as that can be told."""
+    if not isinstance(error, json.JSONDecodeError):
+        return ""
+    where = f" at line {error.lineno}, column {error.colno}"
+    rest = text[error.pos :].strip()
+    if not rest or error.msg.startswith("Unterminated"):
+        return f"{where}: it ends too early, a closing quote, bracket or brace is missing"
+    if error.msg.startswith("Extra data"):
+        return f"{where}: something follows after its end"
+    if rest[0].isalpha():
+        return f"{where}: text needs quotes around it, placeholders for text too"
+    return f"{where}: a comma, colon or quote is missing or too many"
 
 
 def not_filled_in(left: str) -> str:

@@ -13,9 +13,14 @@ from webhooks.parsing.fields import Unreadable, printable
 AlertIntent = Literal["long", "short", "flat", "hold"]
 
 _LARGEST = Decimal(10) ** 15
+_ABSURD = 30  # digits: nobody writes such a number, so it is called what it overflows to
 _SMALLEST = Decimal(10) ** -10  # the last decimal that is stored
-_THOUSANDS = re.compile(r"^[+-]?\d{1,3}(?:[,' _\u00a0\u202f]\d{3})+(?:\.\d+)?$")
-_DECIMAL_COMMA = re.compile(r"^[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+$")
+# Groups of thousands are parted by one and the same sign, and the first never begins with 0: 0,500 is a half.
+_THOUSANDS = re.compile(r"^[+-]?[1-9]\d{0,2}([,' _\u00a0\u202f])\d{3}(?:\1\d{3})*(?:\.\d+)?$")
+_THOUSANDS_BY_POINT = re.compile(r"^[+-]?[1-9]\d{0,2}(?:\.\d{3}){2,}$")
+_DECIMAL_COMMA = re.compile(r"^[+-]?(?:0|[1-9]\d*|[1-9]\d{0,2}([.' _\u00a0\u202f])\d{3}(?:\1\d{3})*),\d+$")
+_GROUPING = re.compile(r"[,.' _\u00a0\u202f]")
+_PLAIN = re.compile(r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?:nan|inf|infinity)$", re.I)
 _INTERVAL = re.compile(r"^(\d{0,5})\s*([A-Za-z]{0,7})$")
 _UNIT_SECONDS = {
     "": 60, "s": 1, "sec": 1, "m": 60, "min": 60, "minute": 60, "minutes": 60, "h": 3600, "hour": 3600,
@@ -52,16 +57,24 @@ def number(text: str, name: str) -> Decimal | None:
     value = _decimal(plain)
     if value is None:
         raise Unreadable(f"The {name} {printable(text, 40)!r} is not a number.")
-    if not value.is_finite() or abs(value) >= _LARGEST:
+    if not value.is_finite() or value.adjusted() > _ABSURD:
         raise Unreadable(f"The {name} {printable(text, 40)} is not a finite number that could be traded.")
+    if abs(value) >= _LARGEST:
+        raise Unreadable(f"The {name} {printable(text, 40)} is too large: at most 15 digits before the point.")
     return value.quantize(_SMALLEST) if abs(value) >= _SMALLEST else Decimal(0)
 
 
 def _decimal(plain: str) -> Decimal | None:
-    if _THOUSANDS.match(plain):
-        plain = re.sub(r"[,' _\u00a0\u202f]", "", plain)
-    elif _DECIMAL_COMMA.match(plain):
-        plain = plain.replace(".", "").replace(",", ".")
+    if _DECIMAL_COMMA.match(plain) and not _THOUSANDS.match(plain):
+        whole, _, part = plain.partition(",")
+        plain = f"{_GROUPING.sub('', whole)}.{part}"
+    elif _THOUSANDS.match(plain):
+        whole, point, part = plain.partition(".")
+        plain = f"{_GROUPING.sub('', whole)}{point}{part}"
+    elif _THOUSANDS_BY_POINT.match(plain):
+        plain = plain.replace(".", "")
+    if not _PLAIN.match(plain):  # Decimal would take 1_2 for 12
+        return None
     try:
         return Decimal(plain)
     except InvalidOperation:

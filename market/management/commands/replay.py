@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from django.core.management.base import BaseCommand, CommandError
 
 from market.bars import parse_timeframe
-from market.feed_control import NothingToReplay, Started, start_replay, stop_replay
+from market.feed_control import NothingToReplay, ReplayRuns, Started, start_replay, stop_replay
 from market.freshness import DEFAULT_REPLAY_SPEED, duration
 from market.services import FeedBusy
 
@@ -28,19 +28,20 @@ class Command(BaseCommand):
         )
         parser.add_argument("--timeframe", default="5m", help="which candles (5m)")
         parser.add_argument("--loop", action="store_true", help="begin again at the end")
+        parser.add_argument("--replace", action="store_true", help="end a replay that is under way")
         parser.add_argument("--stop", action="store_true", help="stop, and go back to the market before")
 
     def handle(
         self, *, symbols: list[str], speed: float | None, start: str | None, timeframe: str, loop: bool,
-        stop: bool, **_: object,
+        replace: bool, stop: bool, **_: object,
     ) -> None:  # fmt: skip
         """Start or stop; the feed process follows within a second."""
         try:
             if stop:
                 self._report_stopped(" ".join(instrument.symbol for instrument in stop_replay()))
             else:
-                self._report_started(_start(symbols, speed, start, timeframe, loop))
-        except (FeedBusy, NothingToReplay, ValueError) as error:
+                self._report_started(_start(symbols, speed, start, timeframe, loop, replace))
+        except (FeedBusy, NothingToReplay, ReplayRuns, ValueError) as error:
             raise CommandError(str(error)) from error
 
     def _report_started(self, started: Started) -> None:
@@ -57,11 +58,13 @@ class Command(BaseCommand):
         self.stdout.write(f"The replay is stopped.{moved}")
 
 
-def _start(symbols: list[str], speed: float | None, start: str | None, timeframe: str, loop: bool) -> Started:
+def _start(
+    symbols: list[str], speed: float | None, start: str | None, timeframe: str, loop: bool, replace: bool
+) -> Started:
     if speed is not None and not 0 < speed < float("inf"):
         raise CommandError("--speed must be above zero")
     begin, seconds = _time(start), parse_timeframe(timeframe)
-    return start_replay(symbols=symbols, speed=speed, start=begin, loop=loop, timeframe=seconds)
+    return start_replay(symbols=symbols, speed=speed, start=begin, loop=loop, timeframe=seconds, replace=replace)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -48,20 +48,22 @@ class Command(BaseCommand):
                 run = proof_runs.prove(subject, trials, show)
             except proof_runs.AlreadyRunning as error:
                 raise CommandError(str(error)) from error
-        self._print_result(run, quick=options["quick"], as_json=options["json"])
+        self._print_result(run, as_json=options["json"])
         if run.state != ProofRun.State.PASSED:
             sys.exit(1)
 
-    def _print_result(self, run: ProofRun, *, quick: bool, as_json: bool) -> None:
+    def _print_result(self, run: ProofRun, *, as_json: bool) -> None:
         if as_json:
-            summary = {"proof": run.pk, "state": run.state, "subject": run.subject, "quick": quick}
+            summary = {"proof": run.pk, "state": run.state, "subject": run.subject, "quick": run.quick}
+            summary |= {"evidence": run.is_evidence}
             self.stdout.write(json.dumps(summary | {"results": run.results}, ensure_ascii=False))
             return
         console = Console() if sys.stdout.isatty() else Console(width=140, color_system=None)
         with console.capture() as captured:
             console.print(_table(run), highlight=False)
-            if quick:
-                console.print("Quick: too few trials for evidence. Leave out --quick for that.", highlight=False)
+            console.print(f"{run.words}.", highlight=False)
+            if run.quick:
+                console.print("Leave out --quick for evidence.", highlight=False)
         self.stdout.write(captured.get())
 
 
@@ -84,7 +86,8 @@ def _table(run: ProofRun) -> Table:
     table.add_column("Claim")
     table.add_column("Found")
     table.add_column("Holds", no_wrap=True)
+    holds = "– not refuted" if run.quick else "✓ yes"
     for result in run.results:
         finding = "\n".join([result["found"], *result.get("detail", [])])
-        table.add_row(result["name"], result["claim"], finding, "✓ yes" if result["ok"] else "✗ no")
+        table.add_row(result["name"], result["claim"], finding, holds if result["ok"] else "✗ no")
     return table

@@ -161,3 +161,35 @@ def test_what_goes_wrong_is_told_in_the_house_style(client) -> None:
     browser = Client(enforce_csrf_checks=True)
     assert b"The form was not accepted" in browser.post("/accounts/login/", {"login": "x"}).content
     assert b"This page failed" in server_error(RequestFactory().get("/")).content
+
+
+def test_what_is_not_there_is_said_within_the_frame_to_who_is_signed_in() -> None:
+    page = signed_in(person("viewer")).get("/nothing-here").content.decode()
+    assert 'aria-label="Pages"' in page
+    assert "There is nothing here" in page
+    stranger = Client().get("/nothing-here").content.decode()
+    assert "There is nothing here" in stranger
+    assert 'aria-label="Pages"' not in stranger
+    assert "Equity" not in stranger
+
+
+def test_the_admin_pages_refuse_a_viewer_in_words_and_with_a_way_back() -> None:
+    answer = signed_in(person("viewer")).get("/admin/", follow=True)
+    assert answer.status_code == 403
+    page = answer.content.decode()
+    assert "This is not for your role" in page
+    assert 'aria-label="Pages"' in page
+
+
+def test_a_refused_password_keeps_the_page_s_title() -> None:
+    user = person("viewer")
+    user.set_unusable_password()
+    user.save()
+    client = signed_in(user)
+    for address in ("/welcome/password/",):
+        shown = client.get(address).content.decode()
+        refused = client.post(address, {"new_password1": "short", "new_password2": "short"}).content.decode()
+        title = re.search(r"<title>([^<]*)</title>", shown)
+        assert title
+        assert f"<title>{title[1]}</title>" in refused
+        assert "This password is too short" in refused

@@ -58,6 +58,13 @@ def test_the_gate_is_shown_with_every_condition_number_and_limit(viewer: Client)
         assert words in verdict
 
 
+def test_the_figures_of_a_promotion_are_called_estimates_that_flatter(viewer: Client) -> None:
+    champion, rejected = make.version("champion"), make.version("rejected")
+    assert "a third to a sixth of the estimate" in text(viewer, f"/models/{champion.name}")
+    assert "a third to a sixth" not in text(viewer, f"/models/{rejected.name}")
+    assert "about 5 % pass" in text(viewer, f"/models/{rejected.name}")
+
+
 def test_data_recipe_and_stored_model_are_told_without_reading_its_bytes(viewer: Client) -> None:
     made = make.version("champion")
     with CaptureQueriesContext(
@@ -153,8 +160,9 @@ def test_predictions_of_what_is_not_there_are_a_404(viewer: Client, query: str) 
 
 
 def test_an_open_page_hears_of_its_own_version() -> None:
-    watched = {"model:20250101_000000", "predictions:20250101_000000.BTCUSDT", "chart:BTCUSDT"}
-    assert dependencies.related({"registry"}, watched) == {"model:20250101_000000"}
+    of_model = {"model:20250101_000000", "model-since:20250101_000000"}
+    watched = of_model | {"predictions:20250101_000000.BTCUSDT", "chart:BTCUSDT"}
+    assert dependencies.related({"registry"}, watched) == of_model
     assert dependencies.related({"predicted"}, watched) == {"predictions:20250101_000000.BTCUSDT"}
 
 

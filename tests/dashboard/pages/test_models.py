@@ -249,6 +249,22 @@ def test_a_proof_lists_each_test_with_its_count_and_share() -> None:
         assert words in page
 
 
+def test_a_quick_look_never_reads_as_a_proof() -> None:
+    make.proof("passed", quick=True)
+    viewer = signed_in(person("viewer"))
+    for address in ("/models/proof", "/models"):
+        page = text(viewer, address).lower()
+        assert "too few trials for evidence" in page
+        assert "every test holds" not in page
+        assert "✓ holds" not in page
+    make.proof("passed", quick=True)
+    assert "every test holds" not in text(viewer, "/models/proof").lower()
+    # What was proved before stays what the page of models says.
+    make.proof("failed")
+    make.proof("passed", quick=True)
+    assert "a test does not hold" in text(viewer, "/models")
+
+
 def test_a_proof_that_runs_or_broke_says_so() -> None:
     make.proof("running")
     assert "Now: Shuffle" in fragments.render("proof")

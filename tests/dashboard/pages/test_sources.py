@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -222,8 +223,24 @@ def test_failures_are_counted_and_lead_to_the_inbox() -> None:
     found = source()
     alert(found, state="failed", reason="empty")
     alert(found)
-    assert "1 of 2" in fragments.render("sources")
+    row = fragments.render("sources")
+    assert ">1</a>" in row.split('data-label="Failed, 24 h"')[1]
     assert "/alerts?state=failed&amp;source=ema-cross" in fragments.render("sources")
+
+
+def test_failures_are_counted_over_the_day_that_is_named(admin) -> None:
+    sender = source()
+    for age in (1, 2, 30):
+        failed = alert(sender, received_at=timezone.now() - timedelta(hours=age))
+        Alert.objects.filter(pk=failed.pk).update(state="failed", reason="no symbol")
+    # Younger than those, and more than are looked at.
+    for _ in range(6):
+        alert(sender)
+    with patch("dashboard.selectors.sources.LOOKED_AT", 4):
+        page = admin.get("/sources").content.decode()
+    row = page.split(f'id="source-{sender.pk}"')[1].split("</tr>")[0]
+    assert ">2</a>" in row.split('data-label="Failed, 24 h"')[1]
+    assert "4 or more" in row.split('data-label="Last 24 h"')[1].split("</td>")[0]
 
 
 @pytest.mark.parametrize("topic", ["source:x", "source:99999", "source-setup:x", "alert:x", "decision:1e9"])

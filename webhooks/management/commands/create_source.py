@@ -15,6 +15,8 @@ from memory.intents import Policy
 from webhooks import addresses, services
 from webhooks.models import Source
 
+RISK = Source._meta.get_field("risk_pct").default
+
 
 class Command(BaseCommand):
     """Make a source. Its address holds its token, which is stored only as a hash."""
@@ -24,10 +26,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("name", help='as you would call it: "EMA cross on BTC"')
-        parser.add_argument("--policy", choices=Policy.values(), default=Policy.FOLLOW.value)
+        parser.add_argument(
+            "--policy",
+            choices=Policy.values(),
+            default=Policy.SHADOW.value,
+            help="what its alerts may lead to (shadow: never an order)",
+        )
         parser.add_argument("--connection", help="name of the connection it trades on (the only one, else paper)")
         parser.add_argument("--sizing", choices=Source.Sizing.values, default=Source.Sizing.RISK.value)
-        parser.add_argument("--risk", type=Decimal, default=Decimal(1), help="%% of equity risked per entry (1)")
+        parser.add_argument("--risk", type=Decimal, default=RISK, help=f"%% of equity risked per entry ({RISK})")
         parser.add_argument("--notional", type=Decimal, help="value per entry, with --sizing notional")
         parser.add_argument("--staleness", type=int, default=60, help="seconds after which it may not open (60)")
         parser.add_argument("--no-short", action="store_true", help="never go short")
