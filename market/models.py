@@ -5,6 +5,9 @@ from decimal import Decimal
 from django.db import models
 from django.db.models import F, Q
 
+# One more than the columns can hold.
+TOO_LARGE, TOO_LARGE_VOLUME = Decimal(10) ** 18, Decimal(10) ** 22
+
 
 class MarketKind(models.TextChoices):
     """How real a price is. Shown beside every number made from it."""
@@ -86,6 +89,10 @@ class Instrument(models.Model):
             models.CheckConstraint(
                 condition=Q(tick_size__gt=0) & Q(step_size__gt=0), name="instrument_steps_positive"
             ),
+            models.CheckConstraint(
+                condition=Q(tick_size__lt=TOO_LARGE) & Q(step_size__lt=TOO_LARGE) & Q(min_notional__lt=TOO_LARGE),
+                name="instrument_steps_are_numbers",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -120,6 +127,10 @@ class Candle(models.Model):
                 & Q(high__gte=F("close"))
                 & Q(volume__gte=0),
                 name="candle_is_a_candle",
+            ),
+            # To PostgreSQL NaN is larger than every number, and equal to itself: it would pass all of the above.
+            models.CheckConstraint(
+                condition=Q(high__lt=TOO_LARGE) & Q(volume__lt=TOO_LARGE_VOLUME), name="candle_has_numbers"
             ),
         ]
 
@@ -168,7 +179,10 @@ class Quote(models.Model):
     received_at = models.DateTimeField(help_text="Wall time.")
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(price__gt=0), name="quote_price_positive")]
+        constraints = [
+            models.CheckConstraint(condition=Q(price__gt=0), name="quote_price_positive"),
+            models.CheckConstraint(condition=Q(price__lt=TOO_LARGE), name="quote_price_is_a_number"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price}"

@@ -69,7 +69,7 @@ def _ask(
     template: str,
     version: ModelVersion,
     act: Callable[[str], object],
-    done: str,
+    done: Callable[[], str],
     reason: str = "",
     **context: object,
 ) -> HttpResponse:
@@ -83,8 +83,14 @@ def _ask(
     except versions.CannotPromote as refusal:
         messages.error(request, f"Nothing was changed: {refusal}.")
     else:
-        messages.success(request, done)
+        messages.success(request, done())
     return redirect("model", name=version.name)
+
+
+def _speaks(version: ModelVersion, words: str) -> str:
+    """Say that a version speaks, or why it is in charge and silent all the same."""
+    silent = ml_models.why_inactive(versions.champion_status(version.family))
+    return f"{version.name} is in charge, but silent: {silent}." if silent else f"{version.name} {words}."
 
 
 @require_http_methods(READ_AND_POST)
@@ -100,7 +106,7 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
         "dashboard/models/promote.html",
         version,
         lambda reason: versions.promote(version=version, by=person(request), reason=reason),
-        f"{version.name} speaks from now on.",
+        lambda: _speaks(version, "speaks from now on"),
         champion=champion,
     )
 
@@ -120,7 +126,7 @@ def roll_back(request: HttpRequest, family: str) -> HttpResponse:
         "dashboard/models/roll_back.html",
         target,
         lambda reason: versions.roll_back(family=family, by=person(request), reason=reason),
-        f"Rolled back: {target.name} speaks again.",
+        lambda: f"Rolled back. {_speaks(target, 'speaks again')}",
         reason=f"rolled back by {request.user.get_username()}",
         champion=versions.champion(family),
     )
@@ -138,7 +144,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
         "dashboard/models/retire.html",
         version,
         lambda reason: versions.retire(version=version, by=person(request), reason=reason),
-        f"{version.name} is taken out: nobody speaks until another model is promoted.",
+        lambda: f"{version.name} is taken out: nobody speaks until another model is promoted.",
     )
 
 

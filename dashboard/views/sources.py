@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from algotrendy.permissions import admin, password_again, person, trader, viewer
+from brokers.selectors import open_positions
 from dashboard import demo, forms, message_templates
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
@@ -16,7 +17,7 @@ from dashboard.once import once
 from dashboard.selectors import sources as selectors
 from webhooks import services
 from webhooks.addresses import TRADINGVIEW_ADDRESSES, webhook_url
-from webhooks.models import Source
+from webhooks.models import Alert, Source
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
 
@@ -182,8 +183,18 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "dashboard/sources/revoke.html", {"source": source})
     services.revoke(source=source, by=person(request))
-    messages.success(request, f"{source.name} is revoked: its address answers 404 from now on.")
+    messages.success(request, _revoked(source))
     return redirect("sources")
+
+
+def _revoked(source: Source) -> str:
+    """Say what a revoked source leaves."""
+    waiting = source.alerts.filter(state=Alert.State.RECEIVED).count()
+    held = open_positions(source.connection_id).count()
+    return (
+        f"{source.name} is revoked: its address answers 404 from now on. Alerts of it that wait and are still "
+        f"decided: {waiting}. Open positions on {source.connection.name}, which stay: {held}."
+    )
 
 
 @require_http_methods(READ_AND_POST)

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
@@ -206,6 +207,13 @@ def test_promoting_by_hand_says_what_the_gate_said_and_needs_a_reason(admin: Cli
     done = Promotion.objects.latest("id")
     assert (done.version, done.previous, done.kind, done.by.username) == (other, champion, "manual", "admin")
     assert done.reason == "the champion's data was wrong"
+
+
+def test_a_model_that_was_promoted_but_can_not_speak_is_not_said_to_speak(admin: Client) -> None:
+    version = make.version()
+    with patch("dashboard.selectors.ml_models.why_inactive", return_value="it can't be opened"):
+        page = admin.post(f"/models/{version.name}/promote", {"reason": "a try"}, follow=True).content.decode()
+    assert f"{version.name} is in charge, but silent: it can&#x27;t be opened." in page
 
 
 def test_rolling_back_is_one_button_and_one_confirmation(admin: Client) -> None:

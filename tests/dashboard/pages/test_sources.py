@@ -128,7 +128,9 @@ def test_a_secret_is_stored_as_a_hash_and_never_shown(admin) -> None:
 def test_a_revoked_source_ends_for_good(admin) -> None:
     found = source()
     assert "can't be undone" in text_of(admin.get(f"/sources/{found.pk}/revoke"))
-    assert admin.post(f"/sources/{found.pk}/revoke").status_code == 302
+    alert(found)
+    answer = admin.post(f"/sources/{found.pk}/revoke", follow=True).content.decode()
+    assert "Alerts of it that wait and are still decided: 1. Open positions on paper, which stay: 0." in answer
     found.refresh_from_db()
     assert found.revoked_at is not None
     assert "answers 404 since" in text_of(admin.get(f"/sources/{found.pk}"))
