@@ -66,14 +66,16 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "algotrendy.serving.middleware.KeptNowhere",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "algotrendy.serving.middleware.Slashes",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "algotrendy.serving.middleware.BadInput",
     "django_structlog.middlewares.RequestMiddleware",
 ]
 
@@ -185,6 +187,21 @@ CELERY_BEAT_SCHEDULE |= {
     }
     for queue in ("trade", "training")
 }
+
+# For the limits of attempts to sign in, and for nothing else.
+CACHES = {
+    "default": {
+        "BACKEND": "dashboard.accounts.attempts.AttemptsCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "sign-in",
+        "OPTIONS": {
+            "serializer": "dashboard.accounts.attempts.JsonSerializer",
+            "socket_timeout": 1,
+            "socket_connect_timeout": 1,
+        },
+    }
+}
+SESSION_ENGINE = "dashboard.accounts.sessions"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

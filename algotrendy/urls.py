@@ -6,6 +6,7 @@ from django.urls import include, path
 from algotrendy.monitoring import health
 from api.routes import api
 
+handler404 = "algotrendy.serving.middleware.not_found"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

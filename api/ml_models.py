@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 
 from api import ml_model_schemas, schemas
-from api.paging import Before, Limit, page, require, upper
+from api.paging import Before, Limit, Name, Text, page, require, upper
 from mlmodels.models import ModelVersion, Prediction, Promotion
 
 router = Router(tags=["models"])
@@ -20,8 +20,8 @@ def models(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    family: str | None = None,
-    state: str | None = None,
+    family: Text = None,
+    state: Text = None,
 ) -> list[ModelVersion]:
     """Return versions, optionally of one family or state."""
     rows = ModelVersion.objects.defer("report", "recipe", "claimed")
@@ -29,7 +29,7 @@ def models(
 
 
 @router.get("/models/{name}", response={200: ml_model_schemas.ModelDetail, 404: schemas.Problem})
-def model(request: HttpRequest, name: str) -> ModelVersion:
+def model(request: HttpRequest, name: Name) -> ModelVersion:
     """Return one version with its report, the gate's verdict and its promotions."""
     promotions = Prefetch("promotions", Promotion.objects.select_related("by"))
     rows = ModelVersion.objects.prefetch_related(promotions)
@@ -41,8 +41,8 @@ def predictions(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    symbol: str | None = None,
-    version: str | None = None,
+    symbol: Text = None,
+    version: Text = None,
     timeframe: Timeframe = None,
 ) -> list[Prediction]:
     """Return predictions, optionally of one symbol, version (its name) or timeframe (seconds)."""

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from ninja import Router
 
 from api import schemas
-from api.paging import Before, Limit, page, require, upper
+from api.paging import Before, Limit, Text, page, require, upper
 from brokers import selectors as brokers
 from brokers.models import Connection, Fill, Order, Trade
 from memory import selectors as memory
@@ -33,8 +33,8 @@ def alerts(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    state: str | None = None,
-    source: str | None = None,
+    state: Text = None,
+    source: Text = None,
 ) -> list[Alert]:
     """Return alerts, optionally of one state or source."""
     rows = Alert.objects.select_related("source", "instrument").defer("body")
@@ -54,9 +54,9 @@ def decisions(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    symbol: str | None = None,
-    source: str | None = None,
-    action: str | None = None,
+    symbol: Text = None,
+    source: Text = None,
+    action: Text = None,
 ) -> list[Decision]:
     """Return decisions, optionally of one symbol, source or action."""
     chosen = {"instrument__symbol": upper(symbol), "source": source, "action": action and action.upper()}
@@ -74,8 +74,8 @@ def orders(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    state: str | None = None,
-    symbol: str | None = None,
+    state: Text = None,
+    symbol: Text = None,
 ) -> list[Order]:
     """Return orders with their fills, optionally of one state or symbol."""
     return page(_orders(), before, limit, state=state, instrument__symbol=upper(symbol))
@@ -88,7 +88,7 @@ def order(request: HttpRequest, order_id: int) -> Order:
 
 
 @router.get("/fills", response=list[schemas.FillOut])
-def fills(request: HttpRequest, before: Before = None, limit: Limit = 50, symbol: str | None = None) -> list[Fill]:
+def fills(request: HttpRequest, before: Before = None, limit: Limit = 50, symbol: Text = None) -> list[Fill]:
     """Return fills, optionally of one symbol."""
     rows = Fill.objects.select_related("instrument")
     return page(rows, before, limit, instrument__symbol=upper(symbol))
@@ -99,8 +99,8 @@ def trades(
     request: HttpRequest,
     before: Before = None,
     limit: Limit = 50,
-    state: str | None = None,
-    symbol: str | None = None,
+    state: Text = None,
+    symbol: Text = None,
 ) -> list[Trade]:
     """Return round trips, optionally of one state or symbol."""
     rows = Trade.objects.select_related("instrument", "connection")

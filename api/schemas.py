@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ninja import Field, Schema
 from pydantic import BeforeValidator
 
+from algotrendy.text import plain
 from brokers.models import Fill, Order
 from memory.models import Decision, Outcome
 from memory.selectors import known_outcome
@@ -17,6 +18,11 @@ def _plain(value: Decimal | str | None) -> str | None:
     return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
+def _readable(value: object) -> object:
+    return plain(value) if isinstance(value, str) else value
+
+
+DeskState = Literal["active", "reducing", "halted"]
 Money = Annotated[str, BeforeValidator(_plain)]
 
 
@@ -237,8 +243,10 @@ class DeskOut(Schema):
 class DeskIn(Schema):
     """A change of the desk's state: active, reducing or halted."""
 
-    state: str
-    reason: str = ""
+    state: DeskState
+    reason: Annotated[str, BeforeValidator(_readable)] = Field(
+        "", description="For the page and the audit log; what can't be stored of it is left out."
+    )
 
 
 class Problem(Schema):

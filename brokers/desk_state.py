@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from algotrendy.events import announce, nudge_after_commit
 from algotrendy.history.changes import note
+from algotrendy.text import plain
 from brokers import signals, task_names
 from brokers.models import Desk, Order
 from brokers.selectors import desk
@@ -32,6 +33,7 @@ def set_desk_state(
     nothing is sent afterwards. (Inside a transaction of the caller it can't wait; call it outside of one.)
     """
     ends = None if state == Desk.State.ACTIVE else until
+    reason = plain(reason)  # one that can't be stored must not keep the desk from halting
     with transaction.atomic():
         row = Desk.objects.select_for_update().get(pk=desk().pk)
         _note(by or who or None, row.state, state, reason)

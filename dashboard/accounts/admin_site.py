@@ -6,7 +6,7 @@ from typing import TypeVar
 from allauth.account.decorators import reauthentication_required, secure_admin_login
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
 from algotrendy.permissions import Role, has_role
 
@@ -24,7 +24,9 @@ class DeskAdminSite(AdminSite):
         return has_role(request.user, Role.ADMIN)
 
     def login(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
-        """Sign in as everywhere else, with rate limits and the second factor."""
+        """Sign in as everywhere else, with rate limits and the second factor; who is no admin is told so."""
+        if request.user.is_authenticated and not self.has_permission(request):
+            return render(request, "403.html", status=403)
         response: HttpResponse = secure_admin_login(super().login)(request, extra_context)
         return response
 

@@ -1,23 +1,21 @@
 """People: no open sign-up, and a one-time link where there is no password yet."""
 
-import base64
-import hashlib
-import hmac
+import unicodedata
 from datetime import timedelta
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.encoding import force_bytes
 
+from dashboard.accounts.seal import seal
 from webhooks import addresses
 
+FACTORS = "dashboard.accounts.SealedFactors"  # what is sealed with it is lost under another name
 LINK_LIFETIME = timedelta(hours=24)
 FIRST_ADMIN = "admin"
 QUIET_MESSAGES = ("logged_in.txt", "logged_out.txt")
@@ -43,27 +41,25 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         address = addresses.sender(request.META.get("REMOTE_ADDR"), [forwarded] if forwarded else [], trusted)
         return str(address or "unknown")
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: str) -> str:
+        """Return under which name failures are counted: the same for all spellings that find the account.
+
+        allauth puts the Host header in front, of which a stranger chooses the port: a limit for each.
+        """
+        name = unicodedata.normalize("NFKC", credentials.get("username", ""))
+        return f"name:{name.upper().casefold()}"
+
 
 class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]
     """Seals the secrets of authenticator apps and recovery codes: a copy of the database opens nothing."""
 
     def encrypt(self, text: str) -> str:
         """Encrypt with the newest key."""
-        return _seal().encrypt(text.encode()).decode()
+        return seal(FACTORS).encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         """Decrypt with whichever key it was encrypted."""
-        return _seal().decrypt(encrypted_text.encode()).decode()
-
-
-def _seal() -> MultiFernet:
-    """Return the cipher of SECRET_KEY; SECRET_KEY_FALLBACKS still open what was sealed with them."""
-    return MultiFernet([_key(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
-
-def _key(secret: str | bytes) -> Fernet:
-    digest = hmac.new(force_bytes(secret), b"dashboard.accounts.SealedFactors", hashlib.sha256).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+        return seal(FACTORS).decrypt(encrypted_text.encode()).decode()
 
 
 def _signer(user: User) -> TimestampSigner:

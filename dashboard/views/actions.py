@@ -1,7 +1,7 @@
 """What a trader does to the desk: halt, reduce, resume, close a position. Each says first what will happen."""
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -21,8 +21,8 @@ READ_AND_POST = ["GET", "HEAD", "POST"]
 def back(request: HttpRequest, fallback: str = "desk") -> HttpResponse:
     """Return to the page that was asked from, if it is one of ours."""
     target = request.POST.get("next", "")
-    if target and url_has_allowed_host_and_scheme(target, {request.get_host()}):
-        return redirect(target)
+    if target and target.isprintable() and url_has_allowed_host_and_scheme(target, {request.get_host()}):
+        return HttpResponseRedirect(target)  # `redirect` would look for a view of that name
     return redirect(fallback)
 
 

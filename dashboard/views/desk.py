@@ -1,6 +1,6 @@
 """The desk: chart, equity, positions and the stream of decisions."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import path
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -86,9 +86,9 @@ def desk(request: HttpRequest) -> HttpResponse:
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember light or dark in a cookie."""
     back = request.headers.get("Referer", "/")
-    if not url_has_allowed_host_and_scheme(back, {request.get_host()}):
+    if not back.isprintable() or not url_has_allowed_host_and_scheme(back, {request.get_host()}):
         back = "/"
-    response = redirect(back)
+    response = HttpResponseRedirect(back)
     wanted = request.POST.get("theme", "")
     if wanted in THEMES:
         response.set_cookie(

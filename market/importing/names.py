@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from algotrendy.text import plain
 from market.bars import parse_timeframe
 from market.symbols import QUOTES
 
@@ -15,6 +16,7 @@ TIME_NAMES = (
 NUMBERS = ("open", "high", "low", "close", "volume")
 # What exchanges put into files without a header line: open time, OHLC, volume, then what we don't need.
 HEADERLESS = ("time", *NUMBERS)
+LEADS_AWAY = "is a link that leads out of the folder; name it by itself if you mean it"
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".csv.bz2", ".parquet", ".pq")
 _NAME = re.compile(
     r"^(?P<symbol>[A-Za-z0-9]+(?:[_-][A-Za-z][A-Za-z0-9]*)*)[_-](?P<timeframe>\d+[smhdwSHDW])(?:[_.-]|$)"
@@ -22,7 +24,13 @@ _NAME = re.compile(
 
 
 class ImportProblem(Exception):
-    """A file can't be imported at all; the message says why and what to do."""
+    """A file can't be imported at all; the message says why and what to do.
+
+    It may quote the file, so whatever would steer a terminal is taken out.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(plain(text))
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,8 @@ def find_columns(header: Sequence[str]) -> dict[str, int]:
     if places["volume"] < 0:
         places["volume"] = next((place for place, name in enumerate(names) if name.startswith("volume ")), -1)
     missing = [name for name, place in places.items() if place < 0]
+    if len(missing) == len(places):  # quoted only once it looks like candles: a file may be anything
+        raise ImportProblem(f"none of the columns {', '.join(missing)} is named in its first lines")
     if missing:
         raise ImportProblem(f"column {', '.join(missing)} is missing (found: {', '.join(names)[:200]})")
     return places
@@ -90,10 +100,21 @@ def expand(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
     problems = []
     for text in paths:
         try:
-            files.update(dict.fromkeys(_expand_one(text)))
+            meant = _expand_one(text)
+            inside = [file for file in meant if not _leads_away(file, Path(text).expanduser())]
+            files.update(dict.fromkeys(inside))
+            problems += [f"{plain(str(file))}: {LEADS_AWAY}" for file in meant if file not in inside]
         except ImportProblem as problem:
-            problems.append(f"{text}: {problem}")
+            problems.append(f"{plain(text)}: {problem}")
     return list(files), problems
+
+
+def _leads_away(file: Path, asked: Path) -> bool:
+    """Return whether a file of a folder or a pattern is a link to somewhere else; one that is named is meant."""
+    if file == asked:
+        return False
+    folder = asked if asked.is_dir() else file.parent
+    return not file.resolve().is_relative_to(folder.resolve())
 
 
 def _expand_one(text: str) -> list[Path]:

@@ -16,6 +16,7 @@ from market.importing.names import HEADERLESS, NUMBERS, ImportProblem, find_colu
 
 ROWS_AT_ONCE = 65_536
 BYTES_AT_ONCE = 4 << 20
+MOST_TORN = 100_000  # lines; a file with more is none of candles, and each is kept in memory
 HEADER_LINES = 5  # some exchanges put an address or a remark above the names
 COLUMNS = ("time", *NUMBERS)
 
@@ -43,13 +44,18 @@ def opened(path: Path) -> Iterator[Source]:
     """Open `path` for reading in chunks; progress is `done()` of `size`. Raises ImportProblem."""
     if not is_supported(path):
         raise ImportProblem(f"unknown format {path.suffix or path.name!r} (csv, csv.gz and parquet can be read)")
+    source: Source | None = None
     try:
         if path.stat().st_size == 0:
             raise ImportProblem("the file is empty")
         with contextlib.ExitStack() as stack:
             reader = _parquet if path.suffix.lower() in (".parquet", ".pq") else _csv
-            yield reader(path, stack)
+            source = reader(path, stack)
+            yield source
     except (pa.ArrowException, OSError, EOFError) as error:
+        if source is not None and len(source.torn) == MOST_TORN:
+            many = f"more than {MOST_TORN:,} lines can't be split into columns: it is no file of candles"
+            raise ImportProblem(many) from None
         raise ImportProblem(f"can't be read: {str(error).splitlines()[0] if str(error) else error!r}") from error
 
 
@@ -116,6 +122,8 @@ def _csv_chunks(source: Source, stream: pa.NativeFile, header: _Header) -> Itera
     wanted = [str(header.places[column]) for column in COLUMNS]
 
     def torn(row: pa.csv.InvalidRow) -> str:
+        if len(source.torn) == MOST_TORN:
+            return "error"
         source.torn.append((row.number, f"has {row.actual_columns} columns instead of {row.expected_columns}"))
         return "skip"
 
@@ -132,21 +140,27 @@ def _csv_chunks(source: Source, stream: pa.NativeFile, header: _Header) -> Itera
             check_utf8=False, include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string())
         ),
     )  # fmt: skip
-    row = 0
+    line, place = header.skip + 1, 0  # of the next row, and of the next torn line
     for batch in reader:
-        lines = _line_numbers(row, batch.num_rows, header.skip, source.torn)
-        row += batch.num_rows
+        lines, line, place = _line_numbers(line, batch.num_rows, source.torn, place)
         filled = np.flatnonzero(~_empty(batch))
         kept = batch if len(filled) == batch.num_rows else batch.take(pa.array(filled))
         yield Chunk(lines[filled], {column: kept[place] for place, column in enumerate(COLUMNS)})
 
 
-def _line_numbers(row: int, count: int, skipped: int, torn: list[tuple[int, str]]) -> NDArray[np.int64]:
-    """Return the line of each good row: lines that were torn out lie between them."""
-    numbers = np.arange(row, row + count) + skipped + 1
-    for line, _ in torn:
-        numbers[numbers >= line] += 1
-    return numbers
+def _line_numbers(
+    line: int, count: int, torn: list[tuple[int, str]], place: int
+) -> tuple[NDArray[np.int64], int, int]:
+    """Return the lines of `count` good rows from `line` on, the line after, and how many torn ones are behind.
+
+    Torn lines come in order and lie between the good ones; those before `place` lie before `line`.
+    """
+    between = np.array([number for number, _ in torn[place:]], dtype=np.int64)
+    # As many torn lines precede a row as there are whose distance to the one at `place` is within its own.
+    before = np.searchsorted(between - np.arange(len(between)), np.arange(line, line + count), side="right")
+    numbers = np.arange(line, line + count) + before
+    passed = int(before[-1]) if count else 0
+    return numbers, (int(numbers[-1]) + 1 if count else line), place + passed
 
 
 def _empty(batch: pa.RecordBatch) -> NDArray[np.bool_]:

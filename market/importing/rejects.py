@@ -7,6 +7,8 @@ from typing import IO
 
 from django.conf import settings
 
+from algotrendy.text import plain
+
 SHOWN = 20
 
 
@@ -27,7 +29,7 @@ class BadLines:
         self.count += len(lines)
         self.first.extend(lines[: SHOWN - len(self.first)])
         self._file = self._file or self._open()
-        self._file.writelines(f"{self.path}:{line}: {reason}\n" for line, reason in lines)
+        self._file.writelines(f"{plain(str(self.path))}:{line}: {reason}\n" for line, reason in lines)
 
     def close(self) -> None:
         """Finish the report."""

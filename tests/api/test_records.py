@@ -149,8 +149,36 @@ def test_a_trade_key_halts_but_does_not_resume(client: Client) -> None:
 
 def test_an_unknown_state_is_refused_by_name(client: Client) -> None:
     answer = post(client, key("admin"), state="paused")
-    assert answer.status_code == 400
-    assert "halted" in answer.json()["detail"]
+    assert answer.status_code == 422
+    assert "halted" in answer.json()["detail"][0]["msg"]
+
+
+@pytest.mark.parametrize("reason", ["\0", "a\0b", "\ud800", "\x1b[2J", "x" * 5000])
+def test_the_desk_is_halted_whatever_the_reason_is(client: Client, reason: str) -> None:
+    answer = post(client, key("trade"), state="halted", reason=reason)
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["state"] == "halted"
+    assert "\0" not in answer.json()["reason"]
+
+
+def test_a_parameter_that_does_not_exist_is_refused_by_name(client: Client, reader) -> None:
+    answer = client.get("/api/v1/orders?symbl=BTCUSDT", headers=reader)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["query", "symbl"]
+
+
+@pytest.mark.parametrize("path", ["nosuch", "alerts/x", "alerts/1/x"])
+def test_an_address_that_does_not_exist_is_answered_in_json(client: Client, reader, path: str) -> None:
+    answer = client.get(f"/api/v1/{path}", headers=reader)
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/json")
+
+
+def test_every_operation_names_all_its_answers(client: Client) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert set(operation["responses"]) >= {"200", "400", "401", "405", "422"}, (method, path)
+            assert ("{" not in path) or "404" in operation["responses"]
 
 
 def test_the_api_describes_itself(client: Client) -> None:

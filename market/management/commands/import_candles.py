@@ -17,7 +17,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from algotrendy.text import plain
 from market.bars import timeframe_text
 from market.importing.importer import Imported, import_file
 from market.importing.names import expand
@@ -50,11 +52,16 @@ class Command(BaseCommand):
             raise CommandError("Nothing was imported.")
 
     def _import(self, files: list[Path], symbol: str | None, timeframe: str | None) -> list[Imported]:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             results = []
             for path in files:
-                task = bar.add_task(path.name, total=None)
+                task = bar.add_task(plain(path.name), total=None)
                 progress = partial(_show, bar, task)
                 result = import_file(path, symbol=symbol, timeframe=timeframe, progress=progress)
                 bar.update(task, completed=1, total=1)
@@ -63,14 +70,15 @@ class Command(BaseCommand):
 
     def _explain(self, result: Imported) -> None:
         """Write to stderr why a file, or which of its lines, did not go in."""
+        path = plain(str(result.path))
         if result.problem:
-            self.stderr.write(f"{result.path}: {result.problem}")
+            self.stderr.write(f"{path}: {result.problem}")
         for line, reason in result.bad.first:
-            self.stderr.write(f"{result.path}:{line}: {reason}")
+            self.stderr.write(f"{path}:{line}: {reason}")
         if result.bad.count > len(result.bad.first):
-            self.stderr.write(f"{result.path}: … and {result.bad.count - len(result.bad.first)} more bad lines")
+            self.stderr.write(f"{path}: … and {result.bad.count - len(result.bad.first)} more bad lines")
         if result.bad.report:
-            self.stderr.write(f"All bad lines are listed in {result.bad.report}")
+            self.stderr.write(f"All bad lines are listed in {plain(str(result.bad.report))}")
 
 
 def _show(bar: Progress, task: TaskID, done: int, size: int) -> None:
@@ -102,7 +110,7 @@ def _table(results: list[Imported]) -> Table:
             result.refilled,
         )
         table.add_row(
-            result.path.name,
+            Text(plain(result.path.name)),
             series.symbol if series else "?",
             timeframe_text(series.timeframe) if series else "?",
             *(f"{number:,}" for number in numbers),

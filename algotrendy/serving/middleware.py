@@ -1,0 +1,85 @@
+"""What every request and answer of the pages, the data of charts and the API has in common."""
+
+import logging
+from collections.abc import Callable
+
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.middleware.common import CommonMiddleware
+from django.shortcuts import render
+from django.urls import is_valid_path
+from django.utils.http import escape_leading_slashes
+from django.views.defaults import page_not_found
+
+from algotrendy.text import is_storable
+
+logger = logging.getLogger(__name__)
+SAFE = ("GET", "HEAD")
+UNREADABLE = "The request holds a character or a number that can't be stored or looked up."
+
+
+class Slashes(CommonMiddleware):
+    """Leads from an address with a slash too many or too few to the one that is meant."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        """Return whether a slash is missing."""
+        return request.method in SAFE and super().should_redirect_with_slash(request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Redirect where an address is unknown only because of its end."""
+        response = super().process_response(request, response)
+        path = request.path_info.rstrip("/")
+        if response.status_code != 404 or request.method not in SAFE or not path or path == request.path_info:
+            return response
+        if is_valid_path(request.path_info) or not is_valid_path(path):
+            return response
+        query = request.META.get("QUERY_STRING", "")
+        return self.response_redirect_class(escape_leading_slashes(path + (f"?{query}" if query else "")))
+
+
+class BadInput:
+    """Answers 400 in words where a request holds what no table takes, instead of failing on it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Look at the address before anybody uses a part of it."""
+        texts = (request.path_info, *request.GET, *(text for _, values in request.GET.lists() for text in values))
+        return self.get_response(request) if all(map(is_storable, texts)) else refused(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer for a value that reached the database all the same: the request's fault, and said in the log."""
+        if not isinstance(error, DataError):
+            return None
+        logger.warning("a value was refused by the database: %s", error)
+        return refused(request)
+
+
+def refused(request: HttpRequest) -> HttpResponse:
+    """Return the answer in the form of what was asked."""
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"detail": UNREADABLE}, status=400)
+    if request.path_info.startswith("/data/"):
+        return JsonResponse({"error": UNREADABLE}, status=400)
+    return render(request, "400.html", {"reason": UNREADABLE}, status=400)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Return the answer for an address that does not exist, in the form of what was asked."""
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"detail": "There is no such address."}, status=404)
+    return page_not_found(request, exception)
+
+
+class KeptNowhere:
+    """Has nobody keep an answer, unless its view says otherwise: nearly all are for one person."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Mark the answer."""
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "no-store, private")
+        return response
