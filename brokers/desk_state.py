@@ -4,15 +4,17 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from algotrendy.events import announce, nudge_after_commit
-from brokers import signals, task_names
+from algotrendy.events import announce
+from brokers import signals
 from brokers.models import Desk, Order
-from brokers.selectors import desk
+from brokers.orders.cancelling import repeat_cancels, withdraw_entries
+from brokers.selectors import desk, effective_state
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +24,9 @@ DRAIN_SECONDS = 5.0  # a submission that takes longer counts as unknown, and is 
 def set_desk_state(*, state: str, by: AbstractBaseUser | None, reason: str, until: datetime | None = None) -> Desk:
     """Change what the desk may do, and return it. `until` (wall time) ends REDUCING or HALTED by itself.
 
-    HALTED returns only when no order is on its way any more: whatever had been claimed before is out, and
-    nothing is sent afterwards. (Inside a transaction of the caller it can't wait; call it outside of one.)
+    REDUCING and HALTED withdraw what is left of entries, at the venue and on the way there. HALTED returns only
+    when no order is on its way any more: whatever had been claimed before is out, and nothing is sent afterwards.
+    Inside a transaction of the caller all that follows its commit.
     """
     ends = None if state == Desk.State.ACTIVE else until
     with transaction.atomic():
@@ -32,10 +35,8 @@ def set_desk_state(*, state: str, by: AbstractBaseUser | None, reason: str, unti
         row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
         announce(signals.desk_changed, Desk, state=row.state)
-        if state == Desk.State.HALTED:
-            _withdraw_entries()
-    if state == Desk.State.HALTED and not connection.in_atomic_block:
-        _wait_for_claimed(row.changed_at)
+        if state != Desk.State.ACTIVE:
+            transaction.on_commit(partial(_stop_entries, row), robust=True)
     return row
 
 
@@ -49,6 +50,7 @@ def reduce_until_midnight(reason: str) -> bool:
         )
         if changed:
             announce(signals.desk_changed, Desk, state=Desk.State.REDUCING)
+            transaction.on_commit(keep_entries_out, robust=True)
     return changed == 1
 
 
@@ -72,11 +74,24 @@ def save_limits(*, desk: Desk, names: Sequence[str]) -> None:
     announce(signals.desk_changed, Desk, state=desk.state)
 
 
-def _withdraw_entries() -> None:
-    """Ask the venues to cancel what is left of entries; stops and targets stay."""
-    rows = Order.objects.filter(role=Order.Role.ENTRY, state__in=Order.AT_VENUE)
-    for order_id in rows.values_list("id", flat=True):
-        nudge_after_commit(task_names.CANCEL, order_id)
+def keep_entries_out() -> None:
+    """While the desk is not active, have what is left of entries cancelled."""
+    row = desk()
+    state = effective_state(row)
+    if state != Desk.State.ACTIVE:
+        why = f": {row.reason}" if row.reason else ""
+        withdraw_entries(f"the desk is {Desk.State(state).label.lower()}{why}")
+
+
+def _stop_entries(row: Desk) -> None:
+    """Withdraw the entries. A halt waits for those on their way, and returns when the venues have ended them.
+
+    What a venue doesn't end in that time, or a killed process leaves, is the sweep's.
+    """
+    keep_entries_out()
+    if row.state == Desk.State.HALTED:
+        _wait_for_claimed(row.changed_at)
+        repeat_cancels(seconds=DRAIN_SECONDS)
 
 
 def _wait_for_claimed(halted_at: datetime) -> None:

@@ -5,7 +5,7 @@ from celery import shared_task
 from brokers import sync
 from brokers.ledger import equity
 from brokers.models import Connection
-from brokers.orders import execution, recovery
+from brokers.orders import cancelling, execution, recovery
 from brokers.venues import registry
 
 
@@ -17,8 +17,8 @@ def submit_order(order_id: int) -> None:
 
 @shared_task(name="brokers.cancel_order")
 def cancel_order(order_id: int) -> None:
-    """Ask the venue to cancel what is left of one order."""
-    execution.cancel(order_id)
+    """Ask the venue to cancel what is left of one order whose cancel is wanted."""
+    cancelling.cancel(order_id)
 
 
 @shared_task(name="brokers.look_up_order")

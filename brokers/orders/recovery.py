@@ -10,7 +10,7 @@ from algotrendy import locks
 from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
-from brokers.orders import execution, reports
+from brokers.orders import cancelling, execution, reports
 from brokers.orders.transitions import end_legs, transition
 from brokers.venues import registry
 
@@ -28,8 +28,10 @@ def sweep() -> bool:
     with locks.try_session_lock("brokers.sweep") as mine:
         if mine:
             desk_state.end_expired()
+            desk_state.keep_entries_out()
             doubt_lost_claims()
             look_up_doubtful()
+            cancelling.repeat_cancels()  # before the local venues match: what shall end must not trade once more
             for venue in registry.local_venues():
                 venue.on_sweep()
             for connection_id in Connection.objects.filter(enabled=True).values_list("id", flat=True):

@@ -103,7 +103,10 @@ def _apply_report(order: Order, held: Position, report: VenueOrder) -> None:
         post_execution(order, held, execution)
     if fills:
         save_position(held)
+    before = order.state
     moved = _update_order(order, report, sums)
+    if order.cancel_requested_at and before not in states.AT_VENUE and order.state in states.AT_VENUE:
+        nudge_after_commit(task_names.CANCEL, order.pk)
     if fills and not moved:
         announce_order(order.pk, order.state)
     _propagate(order, went_flat=bool(fills) and held.quantity == 0)

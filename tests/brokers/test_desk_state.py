@@ -14,7 +14,7 @@ from algotrendy import events
 from brokers import selectors, services, signals, sync, task_names, tasks
 from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
-from brokers.orders import execution, recovery
+from brokers.orders import cancelling, execution, recovery
 from brokers.venues.paper.models import PaperExecution, PaperHolding
 from market.models import Feed
 from market.services import FeedBusy, assign_feed
@@ -55,7 +55,7 @@ def worker(monkeypatch) -> None:
     """A worker so fast that every nudge is done at once."""
     by_name = {
         task_names.SUBMIT: execution.submit,
-        task_names.CANCEL: execution.cancel,
+        task_names.CANCEL: cancelling.cancel,
         task_names.LOOK_UP: recovery.look_up,
         task_names.SYNC: sync.sync_connection,
         task_names.MARK: tasks.mark_equity,

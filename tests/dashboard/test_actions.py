@@ -163,11 +163,33 @@ def test_an_order_that_waits_is_cancelled_here_and_now(people: Callable[[str], C
 
 def test_an_order_that_is_over_stays_as_it_is(people: Callable[[str], Client], held: Position) -> None:
     order = waiting(held)
-    Order.objects.update(state="submitting")
+    Order.objects.update(state="rejected", reason="no money")
     answer = people("trader").post(f"/orders/{order.pk}/cancel", follow=True)
     assert "Not cancelled" in answer.content.decode()
     order.refresh_from_db()
-    assert order.state == "submitting"
+    assert (order.state, order.cancel_requested_at) == ("rejected", None)
+
+
+@pytest.mark.parametrize("state", ["submitting", "unknown", "needs_review", "accepted", "partially_filled"])
+def test_a_cancel_is_written_down_wherever_the_order_is_and_shown(
+    people: Callable[[str], Client], held: Position, state: str
+) -> None:
+    order = waiting(held)
+    Order.objects.update(state=state, reason="why")
+    trader = people("trader")
+    page = f"/orders/{order.pk}"
+    assert f"{page}/cancel" in trader.get(page).content.decode()
+    asked = trader.get(f"{page}/cancel").content.decode()
+    assert ("Nobody knows yet whether paper has it" in asked) == (state not in Order.AT_VENUE)
+    shown = trader.post(f"{page}/cancel", follow=True).content.decode()
+    order.refresh_from_db()
+    assert (order.state, order.cancel_reason) == (state, "cancelled by trader")
+    assert order.cancel_requested_at is not None
+    assert "cancel requested" in shown
+    assert "cancelled by trader" in shown
+    assert f"{page}/cancel" not in shown
+    if state in Order.AT_VENUE:
+        assert "cancel requested" in trader.get("/orders").content.decode()
 
 
 def test_cancelling_a_stop_warns_that_it_protects(people: Callable[[str], Client], held: Position) -> None:
