@@ -2,12 +2,12 @@
 
 from django.contrib import admin
 
-from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
 
 
 @admin.register(Desk)
-class DeskAdmin(ReadOnlyAdmin):
+class DeskAdmin(ChangedFieldsAdmin, ReadOnlyAdmin):
     """Only the limits may be edited: the state has its own button, which writes who, why and until when."""
 
     list_display = ("state", "reason", "until", "changed_at", "changed_by", "max_order_pct", "max_daily_loss_pct")
@@ -16,7 +16,7 @@ class DeskAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(admin.ModelAdmin[Connection]):
+class ConnectionAdmin(ChangedFieldsAdmin):
     list_display = ("name", "venue", "mode", "enabled", "health", "last_synced_at", "starting_equity", "currency")
     list_filter = ("venue", "mode", "enabled", "health")
     search_fields = ("name",)
