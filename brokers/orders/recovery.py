@@ -95,19 +95,34 @@ def look_up(order_id: int) -> bool:
 
 
 def resolve_by_hand(*, order: Order, by: str) -> Order:
-    """Settle an order that needs review: by the venue's report, and if it has none, rejected in the name of `by`.
+    """Settle an order that needs review, in the name of `by`, by what the venue reports of it.
 
-    Raises VenueUnavailable, with nothing settled, when the venue can't be asked.
+    No report: rejected. One that can't be true: set aside, what is recorded here stays. Raises VenueUnavailable,
+    with nothing settled, when the venue can't be asked.
     """
-    if not look_up(order.pk):
-        raise VenueUnavailable("the venue could not be asked; nothing was settled")
-    with transaction.atomic():
-        reason = f"settled by {by}: the venue has no such order"
-        if transition(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
-            end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
-            reports.nudge_waiting(order)
+    try:
+        report = registry.adapter(order.connection).lookup(order.client_order_id)
+    except BrokerError as error:
+        raise VenueUnavailable("the venue could not be asked; nothing was settled") from error
+    if report is None:
+        _settle(order, f"settled by {by}: the venue has no such order")
+    elif not reports.record_or_review(order, report):
+        _settle(order, f"settled by {by}: what the venue reports can't be true and was set aside")
     order.refresh_from_db()
     return order
+
+
+def _settle(order: Order, reason: str) -> None:
+    """End an order in review as its own fills have it."""
+    order.refresh_from_db()
+    filled, end = order.filled_quantity, Order.State.REJECTED
+    if filled:
+        end = Order.State.FILLED if filled == order.quantity else Order.State.CANCELED
+    with transaction.atomic():
+        if transition(order.pk, end, sources=[Order.State.NEEDS_REVIEW], reason=reason):
+            if not filled:
+                end_legs(order.pk, Order.State.CANCELED, f"its entry was {end}")
+            reports.nudge_waiting(order)
 
 
 def _back_to_pending(order: Order) -> None:
