@@ -231,10 +231,15 @@ class DeskOut(Schema):
 
 
 class DeskIn(Schema):
-    """A change of the desk's state: active, reducing or halted."""
+    """A change of the desk's state: active, reducing or halted.
+
+    `allow_exits` says that a halted desk shall let exits leave again: from halted to reducing it is needed with
+    scope trade.
+    """
 
     state: str
     reason: str = ""
+    allow_exits: bool = False
 
 
 class Problem(Schema):

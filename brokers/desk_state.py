@@ -21,16 +21,34 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 5.0  # a submission that takes longer counts as unknown, and is looked up, not sent again
 
 
-def set_desk_state(*, state: str, by: AbstractBaseUser | None, reason: str, until: datetime | None = None) -> Desk:
+class DeskHalted(Exception):
+    """The desk is halted, and nobody has said that it may be loosened."""
+
+    def __init__(self, row: Desk) -> None:
+        why = f" ({row.reason})" if row.reason else ""
+        super().__init__(f"the desk is halted{why}: nothing leaves it, exits neither")
+
+
+def set_desk_state(
+    *,
+    state: str,
+    by: AbstractBaseUser | None,
+    reason: str,
+    until: datetime | None = None,
+    from_halted: bool = True,
+) -> Desk:
     """Change what the desk may do, and return it. `until` (wall time) ends REDUCING or HALTED by itself.
 
     REDUCING and HALTED withdraw what is left of entries, at the venue and on the way there. HALTED returns only
     when no order is on its way any more: whatever had been claimed before is out, and nothing is sent afterwards.
-    Inside a transaction of the caller all that follows its commit.
+    Inside a transaction of the caller all that follows its commit. Raises DeskHalted instead of loosening a halted
+    desk unless `from_halted`: whoever did not know of the halt does not end it.
     """
     ends = None if state == Desk.State.ACTIVE else until
     with transaction.atomic():
         row = Desk.objects.select_for_update().get(pk=desk().pk)
+        if not from_halted and state != Desk.State.HALTED and effective_state(row) == Desk.State.HALTED:
+            raise DeskHalted(row)
         row.state, row.reason, row.until = Desk.State(state), reason[:200], ends
         row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])

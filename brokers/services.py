@@ -9,9 +9,9 @@ from django.db.models import F, Sum
 
 from algotrendy.events import nudge_after_commit
 from brokers import selectors, task_names
-from brokers.desk_state import set_desk_state
+from brokers.desk_state import DeskHalted, set_desk_state
 from brokers.ledger.posting import lock_position
-from brokers.models import Connection, Order, Position
+from brokers.models import Connection, Desk, Order, Position
 from brokers.money import to_step, to_tick
 from brokers.orders.cancelling import request_cancel
 from brokers.orders.ids import client_order_id
@@ -21,9 +21,10 @@ from market.models import Instrument, Quote
 
 __all__ = [
     "CannotCancel",
+    "CannotClose",
+    "DeskHalted",
     "cancel_entries",
     "cancel_order",
-    "close_all",
     "close_position",
     "ensure_default_connection",
     "plan_entry",
@@ -37,6 +38,10 @@ User = AbstractBaseUser | None
 
 class CannotCancel(Exception):
     """The order is on its way to the venue, or its end is already known."""
+
+
+class CannotClose(Exception):
+    """The exit could not leave: nothing was ordered, and the message says why."""
 
 
 def ensure_default_connection() -> Connection:
@@ -189,14 +194,21 @@ def cancel_order(*, order: Order, by: User) -> str:
     return "its cancel is requested; the venue is asked as soon as it is known to have the order"
 
 
-def close_position(*, connection: Connection, instrument: Instrument, by: User) -> Order | None:
+def close_position(
+    *, connection: Connection, instrument: Instrument, by: User, allow_exits: bool = False
+) -> Order | None:
     """Withdraw waiting entries and order the way out; return the exit, or None when there is nothing to close.
 
     An exit that is already under way is returned instead of a second one. Stop and target stay until the exit
-    has filled, so that the position is never bare; the venue ends them when it is flat.
+    has filled, so that the position is never bare; the venue ends them when it is flat. Raises CannotClose, with
+    nothing changed, when the exit could not leave: a connection that is off, a desk that is halted. With
+    `allow_exits` a halted desk that has something to close is set to exits only.
     """
     with transaction.atomic():
+        row = Desk.objects.select_for_update(no_key=True).get(pk=selectors.desk().pk)
         held = lock_position(connection.pk, instrument.pk)
+        if held.quantity:
+            _let_exits_leave(row, connection, by, allow_exits)
         cancel_entries(connection=connection, instrument=instrument, reason=f"closed by {by or 'the desk'}")
         if not held.quantity:
             return None
@@ -217,18 +229,23 @@ def close_position(*, connection: Connection, instrument: Instrument, by: User) 
         return order
 
 
+def _let_exits_leave(row: Desk, connection: Connection, by: User, allow_exits: bool) -> None:
+    """Raise CannotClose if an exit can't leave now; end a halt that stands in its way with `allow_exits`."""
+    if not Connection.objects.filter(pk=connection.pk, enabled=True).exists():
+        raise CannotClose(f"connection {connection.name} is switched off: no order leaves by it")
+    if selectors.effective_state(row) != Desk.State.HALTED:
+        return
+    if not allow_exits:
+        raise CannotClose(str(DeskHalted(row)))
+    who = by.get_username() if by else "the command line"
+    set_desk_state(
+        state=Desk.State.REDUCING, by=by, reason=f"exits allowed by {who} to close, after: {row.reason}"
+    )
+
+
 def _most_held(held: Position) -> Decimal:
     """Return the most that a position can be when the entries that still fill have ended: the exit leaves then."""
     side = Order.Side.BUY if held.quantity > 0 else Order.Side.SELL
     rows = selectors.open_orders(held.connection_id, held.instrument_id).filter(role=Order.Role.ENTRY, side=side)
     left = rows.aggregate(left=Sum(F("quantity") - F("filled_quantity")))["left"]
     return abs(held.quantity) + (left or 0)
-
-
-def close_all(*, by: User) -> list[Order]:
-    """Close every open position of the desk; return the exits."""
-    rows = [
-        close_position(connection=held.connection, instrument=held.instrument, by=by)
-        for held in selectors.open_positions()
-    ]
-    return [order for order in rows if order is not None]

@@ -93,7 +93,7 @@ def order_detail(pk: int) -> Order | None:
 
 
 def can_cancel(order: Order) -> bool:
-    """Return whether cancelling is offered: not of what is over or asked for, nor of a leg that has not left yet."""
+    """Return whether cancelling is offered: not of what is over or asked for, nor of a leg that has not left."""
     if order.state == Order.State.PENDING:
         return not order.parent_id
     return order.state in IN_FLIGHT and not order.cancel_waits
