@@ -14,7 +14,7 @@ env = Env()
 
 BASE_DIR = paths.BASE_DIR
 DATA_DIR = paths.data_dir()
-# Which of the desk's processes this is: web, trade, training, beat, feed, or command.
+# Which of the desk's processes this is: web, trade, training, beat, feed, what forks them (preload), or command.
 PROCESS = env.str("ALGOTRENDY_PROCESS", "command")
 
 _secrets = secrets.load_or_create(DATA_DIR)
@@ -31,6 +31,9 @@ SECURE_COOKIES = env.bool("ALGOTRENDY_HTTPS", False)
 
 INSTALLED_APPS = [
     "algotrendy",
+    "algotrendy.history",
+    "algotrendy.isolation",
+    "algotrendy.retention",
     "dashboard",
     "webhooks",
     "memory",
@@ -55,7 +58,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.staticfiles",
 ]
-if PROCESS in ("web", "command"):
+if PROCESS in ("web", "preload", "command"):
     # Only its pages of documentation need it; with it comes pydantic, 11 MB in each of the other processes.
     INSTALLED_APPS.append("ninja")
 
@@ -95,18 +98,21 @@ TEMPLATES = [
 # Candles that the simulated market of a new desk begins with: sixty days of its movement, for a first model.
 SIMULATED_HISTORY = env.int("ALGOTRENDY_SIMULATED_HISTORY", 17_280)
 
+# How many days each is kept; 0: for ever. Once a night what is older is removed, or thinned (marks of equity).
+KEEP_SIMULATED_CANDLES = env.int("ALGOTRENDY_KEEP_SIMULATED_CANDLES", 14)
+KEEP_EQUITY_MARKS = env.int("ALGOTRENDY_KEEP_EQUITY_MARKS", 7)
+KEEP_FIVE_MINUTE_EQUITY = env.int("ALGOTRENDY_KEEP_FIVE_MINUTE_EQUITY", 90)
+KEEP_VENUE_EVENTS = env.int("ALGOTRENDY_KEEP_VENUE_EVENTS", 30)
+KEEP_REJECTED_MODELS = env.int("ALGOTRENDY_KEEP_REJECTED_MODELS", 30)
+KEEP_PREDICTIONS = env.int("ALGOTRENDY_KEEP_PREDICTIONS", 365)
+
 DATABASE_URL = env.str("DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
 _database = dj_database_url.parse(DATABASE_URL or paths.embedded_database_url(DATA_DIR))
 DATABASES: dict[str, dict[str, Any]] = {"default": dict(_database)}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["connect_timeout"] = 5
-if PROCESS == "web":
-    # Every request runs in a thread of its own: without a pool each would open a connection.
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 12, "timeout": 5}
-    DATABASES["default"]["CONN_MAX_AGE"] = 0
-else:
-    DATABASES["default"]["CONN_MAX_AGE"] = None
+DATABASES["default"]["CONN_MAX_AGE"] = None  # web has a pool instead: see its command
 # A connection that a restart of PostgreSQL broke is replaced instead of failing the next request.
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -131,7 +137,11 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "trade"
 # Nudges name a task only.
-CELERY_TASK_ROUTES = {"mlmodels.*": {"queue": "training"}}
+CELERY_TASK_ROUTES = {
+    "mlmodels.*": {"queue": "training"},
+    "dashboard.reconcile": {"queue": "training"},
+    "*.remove_old": {"queue": "training"},
+}
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_TASK_PUBLISH_RETRY = False
@@ -156,6 +166,10 @@ _SWEEPS = {
     "mlmodels.watch_skill": (3600, "training"),
     "mlmodels.forget_predictions": (3600, "training"),
     "dashboard.reconcile": (600, "training"),
+    "market.remove_old": (3600, "training"),
+    "brokers.remove_old": (3600, "training"),
+    "mlmodels.remove_old": (3600, "training"),
+    "dashboard.remove_old": (3600, "training"),
 }
 CELERY_BEAT_SCHEDULE = {
     name: {"task": name, "schedule": float(seconds), "options": {"queue": queue, "expires": seconds}}

@@ -87,6 +87,7 @@ class Desk:
     data: Path
     environment: dict[str, str]
     supervisor: subprocess.Popen[bytes]
+    out: Path | None = None
 
     def pid(self, name: str) -> int:
         """Return the pid of the process `name` (web, trade, training, beat, feed, postgres, valkey).
@@ -127,7 +128,7 @@ class Desk:
     @property
     def output(self) -> str:
         """What `up` printed so far."""
-        return (self.data / "up.out").read_text(errors="replace")
+        return (self.out or self.data / "up.out").read_text(errors="replace")
 
     def stop(self) -> int:
         """Stop it as Ctrl-C would and return the exit code of `up`."""
@@ -137,22 +138,27 @@ class Desk:
 
 @contextlib.contextmanager
 def running_desk(
-    data: Path, port: int | None = None, clean: bool = True, env: dict[str, str] | None = None
+    data: Path,
+    port: int | None = None,
+    clean: bool = True,
+    env: dict[str, str] | None = None,
+    out: Path | None = None,
 ) -> Iterator[Desk]:
     """Run `./mem up` with its data in `data` on a free port, wait until it is ready, and stop it at the end.
 
-    The desk's environment is `desk_environment` plus `env`.
+    The desk's environment is `desk_environment` plus `env`. Its terminal is the file `out`, else one in `data`.
     """
     number = port or free_port()
     environment = desk_environment(data, number) | (env or {})
     arguments = ["up", "--port", str(number), *(["--clean"] if clean else [])]
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "up.out").open("wb") as out:
+    terminal = out or data / "up.out"
+    with terminal.open("wb") as file:
         supervisor = subprocess.Popen(
             [sys.executable, str(paths.BASE_DIR / "manage.py"), *arguments],
-            env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+            env=environment, stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-    desk = Desk(f"http://127.0.0.1:{number}", number, data, environment, supervisor)
+    desk = Desk(f"http://127.0.0.1:{number}", number, data, environment, supervisor, out)
     try:
         wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 240, "the desk to start")
         if supervisor.poll() is not None:

@@ -15,3 +15,5 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("dashboard.urls")),
 ]
+
+handler500 = "algotrendy.monitoring.outage.failed"

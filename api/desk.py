@@ -37,12 +37,12 @@ def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, objec
         raise HttpError(400, f"The state must be one of {', '.join(Desk.State.values)}.")
     reason = wanted.reason or f"by API key {key.name}"
     if wanted.state == Desk.State.HALTED:  # outside of a transaction: it waits until nothing is on its way
-        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
+        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason, who=f"API key {key.name}"))
     with transaction.atomic():
         current = brokers.effective_state(Desk.objects.select_for_update().get(pk=brokers.desk().pk))
         if _strictness(wanted.state) < _strictness(current) and key.scope != ApiKey.Scope.ADMIN:
             _require_permission(current, wanted)
-        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason))
+        return _shown(set_desk_state(state=wanted.state, by=None, reason=reason, who=f"API key {key.name}"))
 
 
 def _require_permission(current: str, wanted: schemas.DeskIn) -> None:

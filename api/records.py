@@ -8,6 +8,7 @@ from api import schemas
 from api.paging import Before, Limit, page, require, upper
 from brokers import selectors as brokers
 from brokers.models import Connection, Fill, Order, Trade
+from memory import selectors as memory
 from memory.models import Decision
 from webhooks.models import Alert
 
@@ -20,7 +21,7 @@ def _orders() -> QuerySet[Order]:
 
 
 def _decisions() -> QuerySet[Decision]:
-    return Decision.objects.select_related("instrument", "outcome", "alert")
+    return Decision.objects.select_related(*memory.BESIDE, "alert")
 
 
 def _with_orders(rows: QuerySet[Decision]) -> QuerySet[Decision]:

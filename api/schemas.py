@@ -9,6 +9,7 @@ from pydantic import BeforeValidator
 
 from brokers.models import Fill, Order
 from memory.models import Decision, Outcome
+from memory.selectors import known_outcome
 from webhooks.models import Alert
 
 
@@ -70,7 +71,10 @@ class OrderOut(Schema):
 
 
 class OutcomeOut(Schema):
-    """How a decision turned out on candles. `result` is win, loss or timeout, empty while it runs."""
+    """How a decision turned out on candles. `result` is win, loss or timeout, empty while it runs.
+
+    For a decision to CLOSE or HOLD it is what was avoided or missed by that: neither won nor lost.
+    """
 
     kind: str
     state: str
@@ -122,8 +126,8 @@ class DecisionOut(Schema):
 
     @staticmethod
     def resolve_outcome(row: Decision) -> Outcome | None:
-        """Return the outcome, if it has one."""
-        return getattr(row, "outcome", None)
+        """Return the outcome, if it has one that its market has come to."""
+        return known_outcome(row)
 
 
 class DecisionDetail(DecisionOut):

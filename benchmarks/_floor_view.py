@@ -5,7 +5,6 @@ same connection pool, the same uvicorn settings; no middleware, no templates, no
 """
 
 import argparse
-import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,9 +37,10 @@ def application() -> "ASGIHandler":
 
 def _databases() -> object:
     """Return DATABASES as the desk's web process has them."""
-    os.environ["ALGOTRENDY_PROCESS"] = "web"
     from algotrendy import settings as desk
+    from algotrendy.database_pool import pool_connections
 
+    pool_connections(desk.DATABASES["default"])
     return desk.DATABASES
 
 
@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
-    from algotrendy.serving import serve
+    from algotrendy.serving.server import serve
 
     serve(application(), host="127.0.0.1", port=port)
 

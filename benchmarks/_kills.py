@@ -181,9 +181,12 @@ def settle(bench: Bench, seconds: float = 150) -> None:
 
 
 def differences(bench: Bench) -> list[str]:
-    """Return what `./mem reconcile` finds different, a sentence each. Raises RuntimeError if it could not look."""
+    """Return what `./mem reconcile --full` finds different, a sentence each.
+
+    Raises RuntimeError if it could not look.
+    """
     done = subprocess.run(
-        [sys.executable, str(paths.BASE_DIR / "manage.py"), "reconcile", "--json"],
+        [sys.executable, str(paths.BASE_DIR / "manage.py"), "reconcile", "--full", "--json"],
         env=bench.desk.environment, cwd=paths.BASE_DIR, capture_output=True, text=True, check=False,
     )  # fmt: skip
     connections = [json.loads(line) for line in done.stdout.splitlines()]

@@ -31,4 +31,4 @@ def run() -> Iterator[Figure]:
         yield Figure("faults", len(wrong), "faults", "alerts, decisions, orders, executions, holdings", "= 0",
                      not wrong)  # fmt: skip
         differing = differences(bench)
-        yield Figure("differences", len(differing), "differences", "./mem reconcile", "= 0", not differing)
+        yield Figure("differences", len(differing), "differences", "./mem reconcile --full", "= 0", not differing)

@@ -1,6 +1,7 @@
 """Starting the desk: from the command to the first answer, and the memory it then takes.
 
-The desk runs with its simulated market and its demo source, so that everything that works in a desk works.
+The desk runs with its simulated market, its demo source and a model that predicts, so that everything that works
+in a desk works.
 """
 
 import contextlib
@@ -20,7 +21,8 @@ from benchmarks._desk import Bench
 
 LIVED_SECONDS = 60.0  # before memory is measured
 MEGABYTE = 1_000_000
-MOST_MEGABYTES = 1200
+MOST_MEGABYTES = 600
+MODEL_SECONDS = 600.0  # for the first training and its first prediction
 MOST_SECONDS = 20
 
 
@@ -28,8 +30,9 @@ def run() -> Iterator[Figure]:
     """Start twice and measure."""
     with tempfile.TemporaryDirectory(prefix="desk-bench-", ignore_cleanup_errors=True) as folder:
         data = Path(folder).resolve() / "var"
-        with started(data) as (_, seconds):
+        with started(data) as (desk, seconds):
             yield Figure("first_start", round(seconds, 2), "s", "packages installed, empty data folder")
+            _wait_for_predictions(desk)
         with started(data) as (desk, seconds):
             holds = seconds <= MOST_SECONDS
             yield Figure("warm_start", round(seconds, 2), "s", "./mem up to /readyz", f"≤ {MOST_SECONDS}", holds)
@@ -59,6 +62,15 @@ def started(data: Path) -> Iterator[tuple[Desk, float]]:
             desk.stop()
 
 
+def _wait_for_predictions(desk: Desk) -> None:
+    """Return once a model has predicted since now."""
+    bench = Bench(desk)
+    since = bench.value("SELECT now()")
+    query = "SELECT count(*) FROM mlmodels_prediction WHERE made_at > %s"
+    wait_until(lambda: bench.value(query, [since]), MODEL_SECONDS, "a prediction")
+    bench.close()
+
+
 def _open_pages(bench: Bench) -> None:
     cookie = {"Cookie": f"sessionid={bench.session()}"}
     for path in ("/", "/alerts", "/decisions", "/orders", "/trades", "/health", "/admin/"):
@@ -71,6 +83,7 @@ def memory(desk: Desk) -> Iterator[Figure]:
     """Yield what all processes together hold once the desk has lived for a while and its pages were opened."""
     bench = Bench(desk)
     bench.wait_for_prices()
+    _wait_for_predictions(desk)
     _open_pages(bench)
     time.sleep(LIVED_SECONDS)
     bench.close()
@@ -85,5 +98,4 @@ def memory(desk: Desk) -> Iterator[Figure]:
     against, goal = f"{len(processes)} processes after {LIVED_SECONDS:g} s", f"< {MOST_MEGABYTES}"
     yield Figure("resident_memory", round(pss), "MB", f"{against}, pages shared by several counted once", goal,
                  pss < MOST_MEGABYTES)  # fmt: skip
-    yield Figure("sum_of_rss", round(rss), "MB", f"{against}, shared pages counted in each", goal,
-                 rss < MOST_MEGABYTES)  # fmt: skip
+    yield Figure("sum_of_rss", round(rss), "MB", f"{against}, shared pages counted in each")

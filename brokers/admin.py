@@ -3,6 +3,7 @@
 from django.contrib import admin
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
+from brokers.forms import ConnectionForm
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
 
 
@@ -17,6 +18,7 @@ class DeskAdmin(ChangedFieldsAdmin, ReadOnlyAdmin):
 
 @admin.register(Connection)
 class ConnectionAdmin(ChangedFieldsAdmin):
+    form = ConnectionForm
     list_display = ("name", "venue", "mode", "enabled", "health", "last_synced_at", "starting_equity", "currency")
     list_filter = ("venue", "mode", "enabled", "health")
     search_fields = ("name",)

@@ -12,4 +12,5 @@ class BrokersConfig(AppConfig):
         from market import signals
 
         signals.candle_closed.connect(receivers.match_soon, dispatch_uid="brokers.match_paper")
+        signals.candles_needed.connect(receivers.candles_in_use, dispatch_uid="brokers.candles_in_use")
         signals.feed_switching.connect(receivers.forbid_switch_while_in_use, dispatch_uid="brokers.feed_busy")

@@ -5,7 +5,8 @@ unknown), client order ids are unique per connection, executions are reported on
 
 A venue brings one or two classes, named in `brokers.venues.registry`:
 
-`Broker`      required, every member of it. Made of a Connection for each use: making it must ask nobody.
+`Broker`      required, every member of it. Made of a Connection for each use: making it must ask nobody. Where the
+              connection's settings can't be used it raises `UnusableSettings`, with words for whoever wrote them.
 `LocalVenue`  optional, for a venue that lives in our own process. A venue that names none has its own clock and
               its own books: nothing is done for it but to call its `Broker`, and nobody can empty its accounts.
 """
@@ -23,6 +24,10 @@ VenueState = Literal["accepted", "partially_filled", "filled", "canceled", "reje
 
 class BrokerError(Exception):
     """Anything that went wrong between us and a venue. Its subclass is the retry policy."""
+
+
+class UnusableSettings(BrokerError):
+    """A connection's settings can't be used: nothing was asked and nothing sent until a person mends them."""
 
 
 class OrderRejected(BrokerError):
@@ -118,6 +123,9 @@ class Broker(Protocol):
     idempotent_client_ids: bool
     #: The venue attaches stop and target to an entry by itself.
     native_brackets: bool
+    #: The names that a connection's settings may have; the admin refuses others, as a name that is mistyped would
+    #: be passed over silently.
+    setting_names: frozenset[str]
 
     def submit(self, request: OrderRequest) -> VenueOrder:
         """Place an order. Raises OrderRejected or OutcomeUnknown."""
@@ -158,6 +166,13 @@ class LocalVenue(Protocol):
 
     def on_sweep(self) -> set[int]:
         """Do the same for every instrument with work, as a nudge may have been lost. Runs every two seconds."""
+
+    def compact(self, progress: dict[str, int], before: datetime) -> int | None:
+        """Delete a batch of old news that newer news repeats, in the caller's transaction; return how much.
+
+        Whoever asks for updates from any cursor must still get every order that changed after it. `progress` is
+        kept for the next batch; None when nothing older than `before` (wall time) is left.
+        """
 
     def erase(self, connection_id: int) -> int:
         """Empty an account in the caller's transaction; return a cursor that no update from before is beyond."""

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.history.changes import note
 from brokers import signals
 from brokers.models import Desk, Order
 from brokers.orders.cancelling import repeat_cancels, withdraw_entries
@@ -18,6 +19,7 @@ from brokers.selectors import desk, effective_state
 
 logger = logging.getLogger(__name__)
 
+BY_ITSELF = "the desk"
 DRAIN_SECONDS = 5.0  # a submission that takes longer counts as unknown, and is looked up, not sent again
 
 
@@ -35,9 +37,12 @@ def set_desk_state(
     by: AbstractBaseUser | None,
     reason: str,
     until: datetime | None = None,
+    who: str = "",
     from_halted: bool = True,
 ) -> Desk:
     """Change what the desk may do, and return it. `until` (wall time) ends REDUCING or HALTED by itself.
+
+    `who` says for the history who it was where `by` is nobody.
 
     REDUCING and HALTED withdraw what is left of entries, at the venue and on the way there. HALTED returns only
     when no order is on its way any more: whatever had been claimed before is out, and nothing is sent afterwards.
@@ -49,6 +54,7 @@ def set_desk_state(
         row = Desk.objects.select_for_update().get(pk=desk().pk)
         if not from_halted and state != Desk.State.HALTED and effective_state(row) == Desk.State.HALTED:
             raise DeskHalted(row)
+        _note(by or who or None, row.state, state, reason)
         row.state, row.reason, row.until = Desk.State(state), reason[:200], ends
         row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
@@ -67,6 +73,7 @@ def reduce_until_midnight(reason: str) -> bool:
             state=Desk.State.REDUCING, reason=reason[:200], until=midnight, changed_at=now, changed_by=None
         )
         if changed:
+            _note(BY_ITSELF, Desk.State.ACTIVE, Desk.State.REDUCING, reason)
             announce(signals.desk_changed, Desk, state=Desk.State.REDUCING)
             transaction.on_commit(keep_entries_out, robust=True)
     return changed == 1
@@ -76,12 +83,11 @@ def end_expired(now: datetime | None = None) -> bool:
     """Return the desk to ACTIVE when its `until` has passed; return whether it had."""
     now = now or timezone.now()
     with transaction.atomic():
-        ended = (
-            Desk.objects.filter(pk=1, until__lte=now)
-            .exclude(state=Desk.State.ACTIVE)
-            .update(state=Desk.State.ACTIVE, reason="", until=None, changed_at=now, changed_by=None)
-        )
+        due = Desk.objects.filter(pk=1, until__lte=now).exclude(state=Desk.State.ACTIVE)
+        before = due.select_for_update().values_list("state", flat=True).first()
+        ended = due.update(state=Desk.State.ACTIVE, reason="", until=None, changed_at=now, changed_by=None)
         if ended:
+            _note(BY_ITSELF, before or "", Desk.State.ACTIVE, "its time was over")
             announce(signals.desk_changed, Desk, state=Desk.State.ACTIVE)
     return ended == 1
 
@@ -90,6 +96,17 @@ def save_limits(*, desk: Desk, names: Sequence[str]) -> None:
     """Save the limits named `names` of `desk` and nothing else: its state may have changed since it was read."""
     desk.save(update_fields=list(names))
     announce(signals.desk_changed, Desk, state=desk.state)
+
+
+def _note(by: AbstractBaseUser | str | None, before: str, after: str, reason: str) -> None:
+    if before == after:
+        return
+    words = f"{_in_words(before)} → {_in_words(after)}"
+    note(by, desk(), f"{words}: {reason}" if reason else words, name="The desk")
+
+
+def _in_words(state: str) -> str:
+    return dict(Desk.State.choices).get(state, state)
 
 
 def keep_entries_out() -> None:

@@ -1,6 +1,7 @@
 """What brokers receive from the market below. Quick, and never in the feed's way."""
 
 import logging
+from datetime import datetime
 
 from django.db import DatabaseError
 
@@ -38,3 +39,14 @@ def forbid_switch_while_in_use(instrument_id: int, **_: object) -> None:
     if held or ordered:
         what = "an open position" if held else "an order that is not finished"
         raise FeedBusy(f"{symbol} has {what}; `./mem close {symbol}` ends it, then switch again")
+
+
+def candles_in_use(instrument_id: int, **_: object) -> datetime | None:
+    """Return since when an instrument is held or has had open orders: a venue may still match these candles."""
+    from brokers.models import Order, Trade
+    from brokers.orders.states import OPEN
+
+    opened = Trade.objects.filter(instrument_id=instrument_id, state=Trade.State.OPEN).order_by("opened_at")
+    ordered = Order.objects.filter(instrument_id=instrument_id, state__in=OPEN).order_by("created_at")
+    moments = [*opened.values_list("opened_at", flat=True)[:1], *ordered.values_list("created_at", flat=True)[:1]]
+    return min(moments, default=None)

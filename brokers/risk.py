@@ -190,11 +190,13 @@ def _order_size(limits: Limits, sizes: _Sizes) -> Check:
 
 def _position_size(limits: Limits, sizes: _Sizes) -> Check:
     held, value, most = sizes.held, sizes.position, sizes.position_limit
-    text = f"position of {value:.2f} is within {limits.max_position_pct:g} % of equity"
+    # What is left of the order by its own limit: only what exceeds even then was cut by this one.
+    left = held + min(sizes.order, sizes.order_limit)
+    text = f"position of {left:.2f} is within {limits.max_position_pct:g} % of equity"
     if held >= most:
         text = f"position of {held:.2f} already takes {limits.max_position_pct:g} % of equity ({most:.2f})"
-    elif sizes.position_exceeds:
-        text = f"position was clipped from {value:.2f} to {most:.2f}, {limits.max_position_pct:g} % of equity"
+    elif left > most:
+        text = f"position was clipped from {left:.2f} to {most:.2f}, {limits.max_position_pct:g} % of equity"
     return Check("position_size", held < most, round(float(value), 2), round(float(most), 2), text)
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from algotrendy.events import nudge_after_commit
+from algotrendy.history.changes import note
 from brokers import selectors, task_names
 from brokers.desk_state import DeskHalted, set_desk_state
 from brokers.ledger.posting import lock_position
@@ -184,11 +185,13 @@ def cancel_order(*, order: Order, by: User) -> str:
             order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason
         ):
             end_legs(order.pk, Order.State.CANCELED, reason)
+            note(by, order, "cancelled it before it left", name=f"Order #{order.pk}")
             return "cancelled before it left"
         requested = request_cancel(order.pk, reason)
         order.refresh_from_db(fields=["state", "cancel_requested_at", "cancel_reason"])
-    if not requested:
-        raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
+        if not requested:
+            raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
+        note(by, order, "had the venue asked to cancel it", name=f"Order #{order.pk}")
     if order.state in Order.AT_VENUE:
         return "its cancel is requested; the venue is asked until it has ended"
     return "its cancel is requested; the venue is asked as soon as it is known to have the order"
@@ -226,6 +229,8 @@ def close_position(
             market=quote.kind if quote else held.trade.market if held.trade else "",
         )
         send([order])
+        amount = f"{held.quantity.normalize():f}"
+        note(by, order, f"closed {amount} {instrument} at market: order #{order.pk}", name=str(instrument))
         return order
 
 

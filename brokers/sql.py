@@ -32,11 +32,27 @@ def values(query: str, *params: object) -> list[Row]:
     return rows
 
 
+def named(query: str, params: dict[str, Any]) -> list[Row]:
+    """Return the rows of a query whose parameters have names."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
+        rows: list[Row] = cursor.fetchall()
+    return rows
+
+
 def change(query: str, *params: object) -> int:
     """Run a statement and return how many rows it changed."""
     bound: Row = params
     with connection.cursor() as cursor:
         cursor.execute(query, bound)
+        count: int = cursor.rowcount
+    return count
+
+
+def change_named(query: str, params: dict[str, Any]) -> int:
+    """Run a statement whose parameters have names and return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, params)
         count: int = cursor.rowcount
     return count
 

@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django_celery_beat.models import PeriodicTask
 
-from algotrendy.admin import ChangedFieldsAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.history.models import Change
 from algotrendy.permissions import Role, has_role, role_of
 from dashboard.accounts.passwords import PasswordOfAnother
 from dashboard.models import Heartbeat, Reconciliation, Setup
@@ -85,6 +86,14 @@ class HistoryAdmin(ReadOnlyAdmin):
     list_display = ("action_time", "user", "content_type", "object_repr", "change_message")
     list_select_related = ("user", "content_type")
     ordering = ("-action_time",)
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin, LargeTableAdmin):
+    """What was changed by nobody who was signed in: a key of the API, the command line, the desk itself."""
+
+    list_display = ("at", "who", "name", "text")
+    ordering = ("-id",)
 
 
 @admin.register(Heartbeat)

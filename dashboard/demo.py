@@ -8,10 +8,11 @@ from django.db import connection as database
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.history.changes import note
 from algotrendy.locks import lock_in_transaction
 from brokers.ledger import erasing
 from brokers.models import Connection, Fill, Order, Trade
-from dashboard import audit
+from brokers.selectors import open_positions
 from dashboard.models import Setup
 from dashboard.signals import demo_removed
 from memory.models import Decision, DecisionOrder, Tally
@@ -21,7 +22,11 @@ from webhooks.models import Alert, Source
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What the demo left. `shared`: other sources ordered on its connection too."""
+    """What the demo left. `shared`: other sources ordered on its connection too, so its orders stay.
+
+    `orders`, `fills` and `trades` are those that would go: all of the account, or of a shared one the demo's own.
+    `positions` are the account's open ones.
+    """
 
     source: Source
     connection: Connection
@@ -31,6 +36,7 @@ class Footprint:
     orders: int
     fills: int
     trades: int
+    positions: int
 
 
 def demo_source() -> Source | None:
@@ -43,16 +49,21 @@ def footprint() -> Footprint | None:
     source = demo_source()
     if source is None:
         return None
-    account = source.connection
+    account, shared = source.connection, _is_shared(source)
+    orders = Order.objects.filter(connection=account)
+    if shared:
+        orders = orders.filter(decision_link__decision__source=source.slug)
+    fills = Fill.objects.filter(order__in=orders)
     return Footprint(
         source=source,
         connection=account,
-        shared=_is_shared(source),
+        shared=shared,
         alerts=Alert.objects.filter(source=source).count(),
         decisions=Decision.objects.filter(source=source.slug).count(),
-        orders=Order.objects.filter(connection=account).count(),
-        fills=Fill.objects.filter(connection=account).count(),
-        trades=Trade.objects.filter(connection=account).count(),
+        orders=orders.count(),
+        fills=fills.count(),
+        trades=Trade.objects.filter(fills__in=fills).distinct().count(),
+        positions=open_positions(account.pk).count(),
     )
 
 
@@ -64,9 +75,10 @@ def _is_shared(source: Source) -> bool:
     return not erasing.can_erase(source.connection) or others.exists()
 
 
-def remove(*, by: AbstractBaseUser | None) -> None:
-    """Remove the demo for good. Idempotent; everything happens in one transaction or not at all.
+def remove(*, by: AbstractBaseUser | None) -> Footprint | None:
+    """Remove the demo for good and return what it was; None when there was none any more.
 
+    Idempotent; everything happens in one transaction or not at all.
     Raises OperationalError when the desk could not be brought to a stop for it.
     """
     for attempt in range(ATTEMPTS):
@@ -79,21 +91,24 @@ def remove(*, by: AbstractBaseUser | None) -> None:
     return None
 
 
-def _remove(by: AbstractBaseUser | None) -> None:
+def _remove(by: AbstractBaseUser | None) -> Footprint | None:
     with transaction.atomic():
         _stop_everybody()
-        source = demo_source()
-        if source is None:
-            return
-        if _is_shared(source):
+        left = footprint()
+        if left is None:
+            return None
+        source = left.source
+        name = source.name
+        if left.shared:
             _revoke(source)
         else:
             _erase(source)
         setup, _ = Setup.objects.get_or_create(id=1)
         setup.demo_removed_at = timezone.now()
         setup.save(update_fields=["demo_removed_at"])
-        audit.note(by, setup, f"removed the demo source {source.name}")
+        note(by, setup, f"removed the demo source {name}", name="The demo")
         announce(demo_removed, sender=Setup)
+        return left
 
 
 ATTEMPTS = 3

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth.models import User
 from django.http import QueryDict
 
+from algotrendy.history.changes import differences
 from algotrendy.permissions import ROLES
 from brokers.models import Desk
 from market.models import Instrument
@@ -148,8 +149,19 @@ class TestAlertForm(DeskForm):
         self.fields["symbol"].choices = list(symbols)  # type: ignore[attr-defined]
 
 
+# What is above this can be meant, but is asked for twice: % of equity, and a count of positions.
+UNUSUAL = {
+    "max_order_pct": Decimal(25),
+    "max_position_pct": Decimal(100),
+    "max_open_positions": Decimal(20),
+    "max_daily_loss_pct": Decimal(10),
+}
+
+
 class LimitsForm(forms.ModelForm[Desk]):
-    """The desk's limits."""
+    """The desk's limits. What is unusually loose must come with the same figures in `confirmed`."""
+
+    confirmed = forms.CharField(required=False, widget=forms.HiddenInput, max_length=100)
 
     class Meta:
         model = Desk
@@ -171,6 +183,33 @@ class LimitsForm(forms.ModelForm[Desk]):
         super().__init__(data, instance=instance, label_suffix="")
         for name in ("max_order_pct", "max_position_pct", "max_daily_loss_pct"):
             self.fields[name].widget.attrs |= {"min": "0.01", "step": "0.01"}
+        self._before = {name: getattr(instance, name) for name in self.Meta.fields}
+
+    @property
+    def changed(self) -> str:
+        """What a valid form changes, in words; empty if nothing."""
+        return differences(self._before, self.cleaned_data, self.Meta.labels)
+
+    @property
+    def unusual(self) -> list[tuple[str, str, str]]:
+        """What a valid form loosens beyond what is usual: the limit, its new figure, and what is usual."""
+        values = self.cleaned_data
+        return [
+            (self.Meta.labels[name], f"{values[name].normalize():f}" if name != "max_open_positions" else
+             str(values[name]), f"{most:f}")
+            for name, most in UNUSUAL.items()
+            if values[name] > most and values[name] != self._before[name]
+        ]  # fmt: skip
+
+    @property
+    def figures(self) -> str:
+        """The figures of a valid form: what a confirmation is for."""
+        return " ".join(str(self.cleaned_data[name]) for name in self.Meta.fields)
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether a valid form loosens a limit beyond what is usual and nobody has said twice that it shall."""
+        return bool(self.unusual) and self.cleaned_data["confirmed"] != self.figures
 
     def clean(self) -> dict[str, object]:
         """Refuse limits that are none."""

@@ -44,6 +44,20 @@ class Reconciliation(models.Model):
     at = models.DateTimeField(help_text="Wall time.")
     differences = models.JSONField(default=list, help_text="Sentences; empty when both sides agree.")
     error = models.TextField(blank=True)
+    verified_at = models.DateTimeField(
+        null=True, blank=True, help_text="Wall time at which all history had been compared."
+    )
 
     def __str__(self) -> str:
         return f"{self.connection} {self.at:%Y-%m-%d %H:%M:%S}: {len(self.differences)} differences"
+
+
+class SentForm(models.Model):
+    """A form that was sent (`dashboard.once`). `answer` is sealed with the form's token; None while it acts."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField(auto_now_add=True, db_index=True, help_text="Wall time.")
+    answer = models.BinaryField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]} {self.at:%H:%M:%S}"

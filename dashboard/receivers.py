@@ -11,13 +11,14 @@ from functools import lru_cache
 from django.db import DatabaseError
 from django.dispatch import Signal
 
+from algotrendy.isolation.signals import failures_changed
 from brokers.signals import desk_changed, equity_marked, fill_recorded, order_changed, trade_closed
 from dashboard.live import topics
 from dashboard.live.publisher import send
 from dashboard.live.topics import topic
 from dashboard.signals import books_compared, demo_removed
 from market.models import Instrument
-from market.signals import candle_closed, feed_changed
+from market.signals import candle_closed, feed_changed, price_moved
 from memory.signals import decided, outcomes_resolved
 from mlmodels.signals import predicted, proof_changed, registry_changed, training_changed
 from webhooks.signals import alert_changed
@@ -37,12 +38,12 @@ def chart_topic(instrument_id: int) -> str:
     return ""
 
 
-def _on_candle(instrument_id: int, **_: object) -> None:
+def _on_price(instrument_id: int, **_: object) -> None:
     send(chart_topic(instrument_id), topics.POSITIONS, topics.STATUS, topics.BROKERS)
 
 
 def _on_feed(**_: object) -> None:
-    send(topics.HEALTH, topics.STATUS, topics.DESK_HEALTH)
+    send(topics.HEALTH, topics.STATUS)
 
 
 def _on_order(order_id: int, **_: object) -> None:
@@ -82,11 +83,11 @@ def _on_trade(trade_id: int, **_: object) -> None:
 
 
 def _on_desk(**_: object) -> None:
-    send(topics.STATUS, topics.DESK_STATE, topics.HEALTH, topics.DESK_HEALTH)
+    send(topics.STATUS, topics.DESK_STATE, topics.HEALTH)
 
 
 def _on_equity(**_: object) -> None:
-    send(topics.EQUITY, topics.STATUS, topics.BROKERS, topics.DESK_HEALTH)
+    send(topics.EQUITY, topics.STATUS, topics.BROKERS)
 
 
 def _on_decision(decision_id: int, **_: object) -> None:
@@ -112,7 +113,6 @@ def _on_alert(alert_id: int, **_: object) -> None:
         topics.STATUS,
         topics.SOURCES,
         topics.HEALTH,
-        topics.DESK_HEALTH,
     )
 
 
@@ -136,6 +136,10 @@ def _on_books_compared(**_: object) -> None:
     send(topics.HEALTH)
 
 
+def _on_failures(**_: object) -> None:
+    send(topics.HEALTH)
+
+
 def _on_demo_removed(**_: object) -> None:
     send(
         topics.STATUS,
@@ -152,7 +156,8 @@ def _on_demo_removed(**_: object) -> None:
 
 
 RECEIVERS: tuple[tuple[Signal, Callable[..., None]], ...] = (
-    (candle_closed, _on_candle),
+    (candle_closed, _on_price),
+    (price_moved, _on_price),
     (feed_changed, _on_feed),
     (order_changed, _on_order),
     (fill_recorded, _on_fill),
@@ -167,6 +172,7 @@ RECEIVERS: tuple[tuple[Signal, Callable[..., None]], ...] = (
     (predicted, _on_predictions),
     (proof_changed, _on_proof),
     (books_compared, _on_books_compared),
+    (failures_changed, _on_failures),
     (demo_removed, _on_demo_removed),
 )
 

@@ -2,18 +2,25 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import datetime
 
 from celery import Task, shared_task
 from django.utils import timezone
 
-from algotrendy.events import announce
+from algotrendy.events import announce, nudge
+from algotrendy.isolation.rows import each
+from algotrendy.retention import nightly
+from brokers import sync
 from brokers.contract import BrokerError
-from brokers.ledger.reconcile import differences
+from brokers.ledger import reconcile as books
+from brokers.ledger.comparing import Difference
 from brokers.models import Connection
+from dashboard import retention
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.signals import books_compared
 
+RECONCILE, REMOVE_OLD = "dashboard.reconcile", "dashboard.remove_old"
 SHOWN_DIFFERENCES = 50
 
 
@@ -39,20 +46,54 @@ def waited(expires: datetime | str | None, now: datetime) -> float | None:
     return max(0.0, HEARTBEAT_SECONDS - (moment - now).total_seconds())
 
 
-@shared_task(name="dashboard.reconcile")
-def reconcile() -> None:
-    """Compare our books with every venue's, for the health page."""
-    for connection in Connection.objects.filter(enabled=True):
-        reconcile_one(connection)
+@shared_task(name=REMOVE_OLD)
+def remove_old() -> int:
+    """Delete expired sessions, and entries of beat for tasks that are no more."""
+    kinds = {"expired sessions": retention.delete_sessions, "entries of beat": retention.delete_schedules}
+    return nightly.remove(REMOVE_OLD, kinds)
+
+
+@shared_task(name=RECONCILE)
+def reconcile(connection_id: int | None = None) -> None:
+    """Compare our books with every venue's, or with one, for the health page: so many steps, then others' turn."""
+    rows = Connection.objects.filter(enabled=True)
+    chosen = rows.filter(**({} if connection_id is None else {"pk": connection_id}))
+    each(RECONCILE, chosen, _go_on, complete=connection_id is None)
     announce(books_compared, sender=Reconciliation)
 
 
-def reconcile_one(connection: Connection) -> Reconciliation:
-    """Compare and keep the result. A venue that can't be read is a result too."""
-    texts, error = [], ""
+def _go_on(connection: Connection) -> None:
+    if reconcile_some(connection) is None:
+        nudge(RECONCILE, connection.pk)
+
+
+def reconcile_some(connection: Connection) -> Reconciliation | None:
+    """Compare for a while, once a day from the first order on, and keep what was concluded; None if it goes on."""
     try:
-        texts = [difference.text for difference in differences(connection)[:SHOWN_DIFFERENCES]]
+        progress = books.advance(connection, full=books.full_is_due(connection))
+        if progress.complete and progress.differences:
+            # What the venue did a moment ago is no difference: take it in and look again.
+            sync.sync_connection(connection.pk)
+            progress = books.advance(connection)
     except BrokerError as trouble:
-        error = str(trouble) or type(trouble).__name__
-    values = {"at": timezone.now(), "differences": texts, "error": error}
+        return _keep(connection, error=str(trouble) or type(trouble).__name__)
+    return _keep(connection, progress.differences) if progress.complete else None
+
+
+def reconcile_one(connection: Connection) -> Reconciliation:
+    """Compare to the end from the last checkpoint on, and keep the result: one that can't be read is one too."""
+    try:
+        return _keep(connection, books.differences(connection))
+    except BrokerError as trouble:
+        return _keep(connection, error=str(trouble) or type(trouble).__name__)
+
+
+def _keep(connection: Connection, differences: Sequence[Difference] = (), error: str = "") -> Reconciliation:
+    texts = [difference.text for difference in differences[:SHOWN_DIFFERENCES]]
+    values = {
+        "at": timezone.now(),
+        "differences": texts,
+        "error": error,
+        "verified_at": books.verified_at(connection),
+    }
     return Reconciliation.objects.update_or_create(connection=connection, defaults=values)[0]

@@ -25,6 +25,11 @@ class Bars:
     def __len__(self) -> int:
         return len(self.open_time)
 
+    def part(self, mask: NDArray[np.bool_]) -> "Bars":
+        """Return the bars where `mask` is true."""
+        columns = (self.open_time, self.open, self.high, self.low, self.close, self.volume)
+        return Bars(*(column[mask] for column in columns))
+
 
 def parse_timeframe(text: str) -> int:
     """Return the seconds of "5m", "1h", "5S", "1D" or TradingView's bare minutes "5". Raises ValueError.

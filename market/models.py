@@ -128,12 +128,13 @@ class Candle(models.Model):
 
 
 class Gap(models.Model):
-    """Missing candles: open → refilled, or open → exchange (the venue has none for that time)."""
+    """Missing candles: open → refilled, open → exchange (the venue has none for that time); or removed by us."""
 
     class State(models.TextChoices):
         OPEN = "open", "Open"
         REFILLED = "refilled", "Refilled"
         EXCHANGE = "exchange", "None at the exchange"
+        REMOVED = "removed", "Removed, as old candles of simulated markets are"
 
     instrument = models.ForeignKey(Instrument, on_delete=models.CASCADE, related_name="gaps")
     timeframe = models.PositiveIntegerField()

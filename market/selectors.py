@@ -1,7 +1,7 @@
 """Reads of the market: prices, candles, symbols, freshness."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from django.db import connection
@@ -13,6 +13,7 @@ from market.freshness import FeedFreshness, freshness
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.symbols import candidates
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)  # before any candle
 _LAST_CLOSED = """
     SELECT extract(epoch FROM open_time)::bigint, open::float8, high::float8, low::float8, close::float8,
            volume::float8
@@ -53,6 +54,28 @@ def candles_between(instrument_id: int, timeframe: int, start: datetime, end: da
         instrument_id=instrument_id, timeframe=timeframe, open_time__gte=start, open_time__lt=end
     )
     return list(rows.order_by("open_time"))
+
+
+def market_now(instrument: Instrument) -> datetime:
+    """Return the market time that an instrument has reached: nothing later may be shown on any page.
+
+    Under replay the table holds candles that the market has not come to yet: there it is the replay's own clock.
+    Other markets go with the wall's.
+    """
+    known: Quote | None = getattr(instrument, "quote_now", None)
+    if known is not None:
+        replayed = known.kind == MarketKind.REPLAY
+        return known.market_time if replayed else max(known.market_time, timezone.now())
+    feed = instrument.feed
+    if feed is not None and feed.enabled and feed.is_replay:
+        return feed.clock or NEVER
+    return timezone.now()
+
+
+def past_candles(instrument: Instrument, timeframe: int, start: datetime, end: datetime) -> list[Candle]:
+    """Return what `candles_between` does, less what had not closed at the market's own now: for pages."""
+    first_unknown = market_now(instrument) - timedelta(seconds=timeframe - 1)
+    return candles_between(instrument.pk, timeframe, start, min(end, first_unknown))
 
 
 def resolve_symbol(text: str) -> Instrument | None:

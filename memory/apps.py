@@ -9,8 +9,9 @@ class MemoryConfig(AppConfig):
     def ready(self) -> None:
         """Connect the receivers of candles and closed trades."""
         from brokers.signals import trade_closed
-        from market.signals import candle_closed
+        from market.signals import candle_closed, candles_needed
         from memory import receivers
 
         candle_closed.connect(receivers.resolve_soon, dispatch_uid="memory.resolve")
+        candles_needed.connect(receivers.candles_of_open_outcomes, dispatch_uid="memory.candles")
         trade_closed.connect(receivers.link_soon, dispatch_uid="memory.link")

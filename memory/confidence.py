@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from scipy.special import betaincinv
 
-STRENGTH = 50.0
+from memory.evidence import STRENGTH
+
 INTERVAL = (0.05, 0.95)
 
 

@@ -2,6 +2,9 @@
 
 from typing import Literal, NotRequired, TypedDict
 
+# Each level of the record is pulled towards the one above with the weight of this many cases.
+STRENGTH = 50.0
+
 
 class LevelEvidence(TypedDict):
     """One level of the record: its own wins and cases, and the shrunken win rate after it."""

@@ -45,11 +45,17 @@ class Decision(models.Model):
         ]
         indexes = [
             models.Index(fields=["instrument", "-id"], name="decision_of_instrument"),
+            models.Index(fields=["instrument", "as_of"], name="decision_at_market_time"),
             models.Index(fields=["source", "-id"], name="decision_of_source"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.instrument_id} ({self.reason})"
+
+    @property
+    def enters(self) -> bool:
+        """Whether it opens a position: of CLOSE and HOLD an outcome tells what was avoided, not won or lost."""
+        return self.action in (Action.BUY, Action.SELL)
 
 
 class DecisionOrder(models.Model):

@@ -11,9 +11,10 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.isolation.rows import each, together
 from brokers.models import Fill, Trade
 from market import selectors as market
-from market.models import Candle, Quote
+from market.models import Candle, Instrument, Quote
 from memory import barriers
 from memory.intents import Action, Intent, Policy
 from memory.models import Decision, DecisionOrder, Outcome, Tally
@@ -22,6 +23,13 @@ from memory.signals import outcomes_resolved
 #: Bars after the horizon that late candles are waited for.
 GRACE_BARS = 12
 BATCH = 2000
+# The work on outcomes, as the page Health names it where it fails.
+RESOLVE, SETTLE, STORE, LINK = (
+    "memory.resolve",
+    "memory.settle_outcome",
+    "memory.store_outcome",
+    "memory.link_trade",
+)
 
 
 def open_for(decision: Decision, side: Intent) -> Outcome:
@@ -68,13 +76,18 @@ def resolve(instrument_id: int) -> int:
     with transaction.atomic():
         due = _due(quote)
         bars = _bars(due, quote)
-        done = [outcome for outcome in due if _settle(outcome, quote, bars)]
-        Outcome.objects.bulk_update(done, RESULT_FIELDS)
+        settled = each(SETTLE, due, lambda outcome: outcome if _settle(outcome, quote, bars) else None)
+        done = together(STORE, [outcome for outcome in settled if outcome], _store)
         _count([outcome for outcome in done if outcome.state == Outcome.State.RESOLVED])
         ids = [outcome.decision_id for outcome in done]
         if ids:
             announce(outcomes_resolved, Outcome, instrument_id=instrument_id, decision_ids=ids)
     return len(done)
+
+
+def _store(done: Sequence[Outcome]) -> list[Outcome]:
+    Outcome.objects.bulk_update(done, RESULT_FIELDS)
+    return list(done)
 
 
 RESULT_FIELDS = ["state", "result", "exit_price", "exit_at", "return_pct", "r_multiple", "void_reason", "known_at"]
@@ -183,10 +196,9 @@ def _count(resolved: Iterable[Outcome]) -> None:
 def resolve_all() -> int:
     """Resolve every instrument with open outcomes: the sweep behind the nudges. Also links closed trades."""
     instruments = Outcome.objects.filter(state=Outcome.State.OPEN).values_list("instrument_id", flat=True)
-    resolved = sum(resolve(instrument_id) for instrument_id in instruments.distinct())
-    for trade_id in _unlinked_trades():
-        link_trade(trade_id)
-    return resolved
+    resolved = each(RESOLVE, instruments.distinct(), resolve, model=Instrument, complete=True)
+    each(LINK, _unlinked_trades(), link_trade, model=Trade, complete=True)
+    return sum(resolved)
 
 
 def link_trade(trade_id: int) -> int:

@@ -2,13 +2,16 @@
 
 from celery import shared_task
 
+from algotrendy.isolation.rows import each
+from brokers.models import Trade
+from market.models import Instrument
 from memory import outcomes
 
 
 @shared_task(name="memory.resolve_outcomes")
 def resolve_outcomes(instrument_id: int) -> int:
     """Resolve open outcomes of one instrument."""
-    return outcomes.resolve(instrument_id)
+    return sum(each(outcomes.RESOLVE, [instrument_id], outcomes.resolve, model=Instrument))
 
 
 @shared_task(name="memory.resolve_all")
@@ -20,4 +23,4 @@ def resolve_all() -> int:
 @shared_task(name="memory.link_trade")
 def link_trade(trade_id: int) -> int:
     """Point the outcomes behind a closed trade to it."""
-    return outcomes.link_trade(trade_id)
+    return sum(each(outcomes.LINK, [trade_id], outcomes.link_trade, model=Trade))

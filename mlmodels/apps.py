@@ -8,7 +8,8 @@ class MlmodelsConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect to the signal of closed candles."""
-        from market.signals import candle_closed
+        from market.signals import candle_closed, candles_needed
         from mlmodels import receivers
 
         candle_closed.connect(receivers.predict_soon, dispatch_uid="mlmodels.predict")
+        candles_needed.connect(receivers.candles_to_train_on, dispatch_uid="mlmodels.candles")

@@ -1,6 +1,7 @@
 """Receivers of signals from below. Quick: they only nudge a worker."""
 
 import time
+from datetime import datetime
 
 from algotrendy.events import nudge
 
@@ -15,3 +16,10 @@ def predict_soon(timeframe: int, **_: object) -> None:
     if now - _nudged_at.get(timeframe, -GATHERED) >= GATHERED:
         _nudged_at[timeframe] = now
         nudge("mlmodels.predict", timeframe)
+
+
+def candles_to_train_on(timeframe: int, **_: object) -> datetime | None:
+    """Return since when a training of this timeframe's simulated market would read candles."""
+    from mlmodels.training import requirements
+
+    return requirements.read_since(timeframe)

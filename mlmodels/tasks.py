@@ -72,6 +72,19 @@ def forget_predictions() -> int:
     return predictions.forget_simulated()
 
 
+@shared_task(name="mlmodels.remove_old")
+def remove_old() -> int:
+    """Delete the bytes of rejected models and the predictions of former ones, once they are old."""
+    from algotrendy.retention import nightly
+    from mlmodels import retention
+
+    kinds = {
+        "artefacts of rejected models": retention.delete_artefacts,
+        "predictions of former models": retention.delete_predictions,
+    }
+    return nightly.remove("mlmodels.remove_old", kinds)
+
+
 @shared_task(name="mlmodels.watch_skill")
 def watch_skill() -> int:
     """Request a training where a champion's live skill fell."""

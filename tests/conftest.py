@@ -1,9 +1,11 @@
 """Tests run on a PostgreSQL and a Valkey of their own, in a folder that is removed at the end.
 
 The addresses must be in the environment before Django reads its settings, so they are set when this file is
-imported; the servers themselves start with the first test that asks for them.
+imported; the servers themselves start with the first test that asks for them. Where DESK_TESTS_SERVICES names a
+folder, both run there already: `./mem mutants` starts them once for many runs.
 """
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,13 +20,23 @@ import redis
 LONG = ("tests/mlmodels/test_runs.py", "tests/algotrendy/test_up.py", "tests/e2e/")
 # How long an example may take says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("desk", deadline=None)
+# `./mem mutants`: the same examples each time, few of them, and no search for the smallest one that fails.
+hypothesis.settings.register_profile(
+    "mutants",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=25,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+)
 hypothesis.settings.load_profile("desk")
 _folder = tempfile.TemporaryDirectory(prefix="desk-tests-", ignore_cleanup_errors=True)
-DATA = Path(_folder.name).resolve()
+RUNNING = os.environ.get("DESK_TESTS_SERVICES")
+DATA = Path(RUNNING or _folder.name).resolve()
 for _name in [name for name in os.environ if name.startswith("ALGOTRENDY_")]:
     del os.environ[_name]
 os.environ["ALGOTRENDY_DATA"] = str(DATA)
-(DATA / "static").mkdir()
+(DATA / "static").mkdir(exist_ok=True)
 os.environ["DJANGO_SETTINGS_MODULE"] = "algotrendy.settings"
 os.environ.pop("DATABASE_URL", None)
 os.environ.pop("REDIS_URL", None)
@@ -59,7 +71,7 @@ def services() -> Iterator[None]:
     """PostgreSQL and Valkey, running for the rest of the session."""
     from algotrendy.testing import embedded_services
 
-    with embedded_services(DATA):
+    with contextlib.nullcontext() if RUNNING else embedded_services(DATA):
         yield
 
 

@@ -2,17 +2,26 @@
 
 One drainer at a time, by a named lock; each alert in one transaction. A kill at any point leaves the alert either
 received (and it is decided again from the start) or decided with all that follows from it.
+
+An alert on which the desk fails is tried again after pauses that grow, and is on the page Health meanwhile. Its
+source waits for it at first, so that alerts keep their order through what passes by itself; later ones of other
+sources do not wait at all. One that was overtaken in the end asks for nothing any more: what its source said since
+is newer.
 """
 
 import logging
 import time
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.isolation.rows import RowName, clean, clear, describe, write_failure
 from algotrendy.locks import try_session_lock
 from market import selectors as market
 from market.freshness import DEFAULT_REPLAY_SPEED
@@ -30,24 +39,57 @@ logger = logging.getLogger(__name__)
 
 LOCK = "webhooks.inbox"
 TURN_SECONDS = 20.0  # then the worker is free for other tasks for a moment
-MAX_ATTEMPTS = 3  # after an exception
-MAX_INTERRUPTED = 10  # after kills and lost connections, which are hardly the alert's doing
+MAX_FAILURES = 6  # errors of the desk: the last of five growing pauses ends about six minutes after the first
+MAX_INTERRUPTED = 10  # kills, which are hardly the alert's doing
+LONGEST_PAUSE = 300.0  # seconds
+SOURCE_WAITS = 3  # attempts during which the source's later alerts wait
+WORK = "webhooks.inbox"
 KNOWN_SHOWN = 8
+
+# What may be decided now: its pause is over, and no older alert of its source has just begun to make trouble.
+_DUE = """
+FROM webhooks_alert alert
+WHERE state = 'received' AND (retry_at IS NULL OR retry_at <= %(now)s) AND NOT EXISTS (
+    SELECT FROM webhooks_alert older
+    WHERE older.state = 'received' AND older.source_id = alert.source_id AND older.id < alert.id
+      AND older.retry_at > %(now)s AND older.attempts <= %(waits)s
+)
+"""
 
 # Counted in a commit of its own, so that an alert which kills its worker does not do so for ever. It need not be
 # flushed to disk: it has to survive the worker, not the server.
-_BEGIN = """
-UPDATE webhooks_alert SET attempts = attempts + 1
-WHERE id = (SELECT id FROM webhooks_alert WHERE state = 'received' ORDER BY id LIMIT 1 FOR UPDATE)
-RETURNING id, attempts, set_config('synchronous_commit', 'off', true)
-"""
+# From the second kill on, the pause before the next attempt is written down before this one begins.
+_BEGIN = f"""
+UPDATE webhooks_alert SET attempts = attempts + 1, retry_at = CASE WHEN attempts > failures
+    THEN %(now)s + make_interval(secs => least(2 ^ (attempts - failures - 1), %(longest)s)) END
+WHERE id = (SELECT id {_DUE} ORDER BY id LIMIT 1 FOR UPDATE OF alert)
+RETURNING id, attempts, failures, set_config('synchronous_commit', 'off', true)
+"""  # noqa: S608 (both parts are written here)
+_WAITING = f"SELECT EXISTS (SELECT {_DUE})"
+
+
+class Begun(NamedTuple):
+    """An alert whose deciding has just begun, how often that makes, and how often it failed before."""
+
+    alert_id: int
+    attempts: int
+    failures: int
+
+    @property
+    def name(self) -> RowName:
+        """The alert as the page Health names it."""
+        return RowName(Alert._meta.label_lower, str(self.alert_id), f"alert #{self.alert_id}")
 
 
 def waiting() -> bool:
-    """Return whether an alert is not decided yet."""
+    """Return whether an alert can be decided now: one that pauses after a failure is not waited for."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM webhooks_alert WHERE state = 'received')")
+        cursor.execute(_WAITING, _values())
         return bool(cursor.fetchone()[0])
+
+
+def _values() -> dict[str, datetime | float]:
+    return {"now": timezone.now(), "waits": SOURCE_WAITS, "longest": LONGEST_PAUSE}
 
 
 def drain(seconds: float = TURN_SECONDS) -> int:
@@ -73,44 +115,67 @@ def _drain_locked(ends: float) -> int:
         begun = _begin()
         if begun is None:
             break
-        settled += _attempt(*begun)
+        settled += _attempt(begun)
     return settled
 
 
-def _begin() -> tuple[int, int] | None:
-    """Return the oldest waiting alert and how often it was begun with this time, or None."""
+def _begin() -> Begun | None:
+    """Return the oldest alert that can be decided now, begun once more, or None."""
     with connection.cursor() as cursor:
-        cursor.execute(_BEGIN)
+        cursor.execute(_BEGIN, _values())
         row = cursor.fetchone()
-    return (row[0], row[1]) if row else None
+    return Begun(*row[:3]) if row else None
 
 
-def _attempt(alert_id: int, attempts: int) -> int:
+def _attempt(begun: Begun) -> int:
     """Settle one alert; return 1 if it is settled, 0 if it is to be tried again."""
-    if attempts > MAX_INTERRUPTED:
-        _give_up(alert_id, f"The desk was interrupted {MAX_INTERRUPTED} times while it decided this alert.")
+    if begun.attempts - begun.failures > MAX_INTERRUPTED:
+        reason = f"The desk was interrupted {MAX_INTERRUPTED} times while it decided this alert."
+        write_failure(WORK, begun.name, reason)
+        _give_up(begun.alert_id, reason)
         return 1
     try:
         with transaction.atomic():
-            _settle(alert_id)
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+            _settle(begun.alert_id)
+    except (OperationalError, InterfaceError):
+        _take_back_attempt(begun.alert_id)
         raise  # not the alert's fault: the sweep comes back to it
+    except SoftTimeLimitExceeded:
+        raise
     except Exception as problem:
-        logger.exception("alert %d was not decided, attempt %d", alert_id, attempts)
-        if attempts < MAX_ATTEMPTS:
-            return 0
-        _give_up(alert_id, f"The desk failed {attempts} times to decide this alert: {_description(problem)}")
+        return _failed(begun, problem)
+    if begun.failures:
+        clear(WORK, begun.name)
     return 1
 
 
-def _description(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}".rstrip(": ")
+def _failed(begun: Begun, problem: Exception) -> int:
+    """Write down that the desk failed on an alert; return 1 if that was the last time, 0 if it is tried again."""
+    write_failure(WORK, begun.name, problem)
+    failures = begun.failures + 1
+    retry_at = timezone.now() + pause_after(failures)
+    Alert.objects.filter(pk=begun.alert_id).update(failures=failures, retry_at=retry_at)
+    if failures < MAX_FAILURES:
+        return 0
+    _give_up(begun.alert_id, f"The desk failed {failures} times to decide this alert: {describe(problem)}")
+    return 1
+
+
+def pause_after(failures: int) -> timedelta:
+    """Return how long an alert is left alone after so many failures: 1, 4, 16, 64, 256 s."""
+    return timedelta(seconds=min(4.0 ** (failures - 1), LONGEST_PAUSE))
+
+
+def _take_back_attempt(alert_id: int) -> None:
+    """Do not count an attempt that the database broke off: a disk may be full for longer than ten attempts."""
+    with suppress(DatabaseError):
+        Alert.objects.filter(pk=alert_id, attempts__gt=0).update(attempts=F("attempts") - 1)
 
 
 def _give_up(alert_id: int, reason: str) -> None:
     with transaction.atomic():
         changed = Alert.objects.filter(pk=alert_id, state=Alert.State.RECEIVED).update(
-            state=Alert.State.FAILED, reason=reason[:300], decided_at=timezone.now()
+            state=Alert.State.FAILED, reason=clean(reason)[:300], decided_at=timezone.now()
         )
         if changed:
             announce(alert_changed, Alert, alert_id=alert_id, state=str(Alert.State.FAILED))
@@ -137,14 +202,21 @@ def _decide(alert: Alert) -> None:
     alert.parsed = parsed.as_json()
     alert.intent = "" if parsed.intent == "hold" else parsed.intent
     alert.instrument = _instrument(parsed.symbol)
-    too_old = _too_old(alert, parsed, alert.instrument)
-    decision = decide(_signal(alert, parsed, alert.instrument, too_old))
+    too_old, overtaken = _too_old(alert, parsed, alert.instrument), _overtaken(alert)
+    decision = decide(_signal(alert, parsed, alert.instrument, too_old, overtaken))
     alert.decision = decision
     wanted_to_open = parsed.intent in {Intent.LONG, Intent.SHORT}
-    if too_old and wanted_to_open and decision.action == Action.HOLD:
-        alert.state, alert.reason = Alert.State.EXPIRED, _sentence(too_old)
+    if overtaken or (too_old and wanted_to_open and decision.action == Action.HOLD):
+        alert.state, alert.reason = Alert.State.EXPIRED, _sentence(overtaken or too_old)
     else:
         alert.state = Alert.State.DECIDED
+
+
+def _overtaken(alert: Alert) -> str:
+    """Return which later alert of the same source and instrument was decided while this one failed, or ""."""
+    later = Alert.objects.filter(source=alert.source_id, instrument=alert.instrument, pk__gt=alert.pk)
+    first = later.filter(state=Alert.State.DECIDED).order_by("id").first() if alert.failures else None
+    return f"alert #{first.pk} of the same source came later and was decided first" if first else ""
 
 
 def _sentence(text: str) -> str:
@@ -182,7 +254,9 @@ def _market_clock(instrument: Instrument) -> list[Clock]:
     return [Clock(quote.market_time, speed, timedelta(seconds=quote.timeframe))]
 
 
-def _signal(alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: str) -> TradeSignal:
+def _signal(
+    alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: str, overtaken: str
+) -> TradeSignal:
     source = alert.source
     notes = {"note": " ".join(parsed.notes)} if parsed.notes else {}
     return TradeSignal(
@@ -203,7 +277,7 @@ def _signal(alert: Alert, parsed: ParsedAlert, instrument: Instrument, too_old: 
         good_until=alert.received_at + timedelta(seconds=source.staleness_seconds),
         received_at=alert.received_at,
         tags={**parsed.tags, **notes},
-        hold=_hold_reason(parsed),
+        hold=overtaken or _hold_reason(parsed),
     )
 
 

@@ -65,8 +65,8 @@ class Source(models.Model):
 class Alert(models.Model):
     """One message as it came in, kept whole (less its secret). received → decided | expired | failed.
 
-    The row in state received *is* the queue. expired: too old to open anything (it has a HOLD decision);
-    failed: could not be understood, for the `reason` given.
+    The row in state received *is* the queue. expired: too old to open anything, or overtaken by a later one (it
+    has a HOLD decision); failed: could not be understood, or the desk failed on it, for the `reason` given.
     """
 
     class State(models.TextChoices):
@@ -96,6 +96,15 @@ class Alert(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(
         default=0, editable=False, help_text="How often deciding began: it survives a killed worker."
+    )
+    failures = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,  # the door inserts without it
+        editable=False,
+        help_text="How often deciding ended with an error; the other attempts were cut off.",
+    )
+    retry_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Wall time before which it is not tried again."
     )
 
     class Meta:

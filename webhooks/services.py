@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypedDict, Unpack
 
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
 from algotrendy.events import announce, nudge_after_commit
+from algotrendy.history.changes import differences, note
+from algotrendy.isolation.rows import clear, name_of
 from algotrendy.locks import lock_in_transaction
 from brokers.models import Connection
 from brokers.services import ensure_default_connection
@@ -50,6 +50,14 @@ class SourceChanges(SourceSettings, total=False):
     connection: Connection
 
 
+LABELS = {
+    "risk_pct": "risk per entry, % of equity",
+    "notional": "value per entry",
+    "staleness_seconds": "staleness limit, s",
+    "allow_short": "may go short",
+    "silence_hours": "hours of silence",
+    "allowed_networks": "allowed addresses",
+}
 CHANGEABLE: frozenset[str] = SourceChanges.__optional_keys__
 
 
@@ -87,7 +95,7 @@ def create_source(
         is_demo=is_demo,
         **settings,
     )
-    _log_change(by, source, "made the source")
+    note(by, source, "made the source")
     return source, token
 
 
@@ -128,11 +136,12 @@ def update_source(*, source: Source, by: User = None, **changes: Unpack[SourceCh
     addresses.networks(tuple(changes.get("allowed_networks") or ()))
     before = Source.objects.select_for_update().get(pk=source.pk)
     changed = {name: value for name, value in changes.items() if getattr(before, name) != value}
+    words = differences({name: getattr(before, name) for name in changed}, changed, LABELS)
     for name, value in changed.items():
         setattr(source, name, value)
     source.save(update_fields=list(changed))
     if changed:
-        _log_change(by, source, f"changed {', '.join(sorted(changed))}")
+        note(by, source, words)
     return source
 
 
@@ -147,7 +156,7 @@ def rotate_token(*, source: Source, by: User = None, grace: timedelta = GRACE) -
     source.previous_until = timezone.now() + grace if grace else None
     source.token_hash, source.token_hint = keys.digest(token), keys.hint(token)
     source.save(update_fields=["previous_token_hash", "previous_until", "token_hash", "token_hint"])
-    _log_change(by, source, "gave the source a new token")
+    note(by, source, "gave the source a new token")
     return token
 
 
@@ -156,7 +165,7 @@ def set_body_secret(*, source: Source, secret: str, by: User = None) -> None:
     """Ask for `secret` in the body of every alert of a source; an empty one asks for none."""
     source.body_secret_hash = keys.digest(secret) if secret else ""
     source.save(update_fields=["body_secret_hash"])
-    _log_change(by, source, "changed the body secret" if secret else "removed the body secret")
+    note(by, source, "changed the body secret" if secret else "removed the body secret")
 
 
 @transaction.atomic
@@ -165,10 +174,11 @@ def revoke(*, source: Source, by: User = None) -> None:
     revoked = Source.objects.filter(pk=source.pk, revoked_at=None).update(revoked_at=timezone.now())
     source.refresh_from_db(fields=["revoked_at"])
     if revoked:
-        _log_change(by, source, "revoked the source")
+        note(by, source, "revoked the source")
 
 
-def create_key(*, name: str, scope: str = ApiKey.Scope.READ) -> tuple[ApiKey, str]:
+@transaction.atomic
+def create_key(*, name: str, scope: str = ApiKey.Scope.READ, by: User = None) -> tuple[ApiKey, str]:
     """Make a key of the JSON API and return it with its text, which can't be read again.
 
     Raises IntegrityError when the name is taken.
@@ -177,15 +187,19 @@ def create_key(*, name: str, scope: str = ApiKey.Scope.READ) -> tuple[ApiKey, st
     row = ApiKey.objects.create(
         name=name, key_hash=keys.digest(key), key_hint=keys.hint(key), scope=ApiKey.Scope(scope)
     )
+    note(by, row, f"made the key with scope {row.scope}")
     return row, key
 
 
-def revoke_key(*, key: ApiKey) -> None:
+@transaction.atomic
+def revoke_key(*, key: ApiKey, by: User = None) -> None:
     """End a key for good."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    if ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
+        note(by, key, "revoked the key")
     key.refresh_from_db(fields=["revoked_at"])
 
 
+@transaction.atomic
 def replay_alert(*, alert: Alert, by: User = None) -> Alert:
     """Store an alert again as a new one, decided by what is known now. Raises SourceRevoked."""
     replay = _store_alert(
@@ -195,16 +209,18 @@ def replay_alert(*, alert: Alert, by: User = None) -> Alert:
         key=f"replay:{alert.pk}:{secrets.token_hex(8)}",
         replay_of=alert,
     )
-    _log_change(by, alert, f"replayed the alert as #{replay.pk}")
+    clear("webhooks.inbox", name_of(alert))
+    note(by, alert, f"replayed the alert as #{replay.pk}")
     return replay
 
 
+@transaction.atomic
 def send_test(*, source: Source, symbol: str, action: str, by: User = None) -> Alert:
     """Store a test alert as if the source had sent it. Raises SourceRevoked."""
     body = json.dumps({"symbol": symbol, "action": action, "comment": "test alert"}).encode()
     key = f"test:{secrets.token_hex(12)}"
     alert = _store_alert(source=source, body=body, content_type="application/json", key=key)
-    _log_change(by, alert, f"sent a test alert: {action} {symbol}")
+    note(by, alert, f"sent a test alert: {action} {symbol}")
     return alert
 
 
@@ -233,16 +249,3 @@ def forget_old_tokens(now: datetime | None = None) -> int:
     """Delete the hashes of rotated tokens whose grace is over; return how many."""
     expired = Source.objects.filter(previous_until__lte=now or timezone.now())
     return expired.update(previous_token_hash="", previous_until=None)
-
-
-def _log_change(by: User, subject: Source | Alert, text: str) -> None:
-    if by is None:
-        return
-    LogEntry.objects.create(
-        user_id=by.pk,
-        content_type=ContentType.objects.get_for_model(subject),
-        object_id=str(subject.pk),
-        object_repr=str(subject)[:200],
-        action_flag=CHANGE,
-        change_message=text,
-    )

@@ -6,7 +6,6 @@ checked by that app: a module `doctor` of an installed app registers its functio
 
 import importlib.metadata
 import json
-import shutil
 import socket
 import sys
 import urllib.request
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from algotrendy.paths import BASE_DIR
 from algotrendy.supervisor import lock
+from algotrendy.supervisor.disk import space
 
-LEAST_FREE_BYTES = 2_000_000_000
 WIDEST_CLOCK_SECONDS = 2
 PROCESSES = ("web", "trade", "training", "beat", "feed")
 
@@ -127,12 +126,9 @@ def folder(data: Path) -> Iterator[Finding]:
 
 
 def disk(data: Path) -> Iterator[Finding]:
-    """Look at the free space."""
-    place = next(path for path in (data, *data.parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    text = f"{free / 1e9:.1f} GB free at {place}"
-    advice = "Make room, or move the desk with ALGOTRENDY_DATA: PostgreSQL stops when the disk is full"
-    yield Finding(free >= LEAST_FREE_BYTES, text, "" if free >= LEAST_FREE_BYTES else advice)
+    """Look at the room on the disk."""
+    room = space(data)
+    yield Finding(not room.low, room.text, room.advice)
 
 
 def processes(data: Path, port: int, running: tuple[int, str] | None) -> Iterator[Finding]:

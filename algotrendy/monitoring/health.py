@@ -16,6 +16,8 @@ from django.views.decorators.http import require_safe
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from algotrendy.supervisor import disk
+
 FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
 
@@ -29,10 +31,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 with every check ok, else 503 with what is missing."""
-    checks = {"database": check_database(), "migrations": "not asked", "valkey": check_valkey()}
+    checks = {
+        "database": check_database(),
+        "migrations": "not asked",
+        "valkey": check_valkey(),
+        "disk": check_disk(),
+    }
     if checks["database"] == "ok":
         checks["migrations"] = check_migrations()
-    ready = all(answer == "ok" for answer in checks.values())
+    ready = all(answer in ("ok", "low") for answer in checks.values())
     return JsonResponse({"ready": ready, "checks": checks}, status=200 if ready else 503)
 
 
@@ -61,6 +68,12 @@ def unapplied_migrations() -> list[str]:
 
 
 _applied_before: dict[str, bool] = {}
+
+
+def check_disk() -> str:
+    """Return "ok", "low" before it is too late, or "full" when the data folder takes nothing more (no figures)."""
+    room = disk.space(settings.DATA_DIR)
+    return "full" if room.full else "low" if room.low else "ok"
 
 
 def check_valkey() -> str:

@@ -7,10 +7,13 @@ Every query is served by an index or bounded by a window: a scrape costs the sam
 
 from collections.abc import Callable, Iterable
 
+from django.conf import settings
 from django.db import DatabaseError
 from django.utils.module_loading import autodiscover_modules
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
+
+from algotrendy.supervisor import disk
 
 Figures = Callable[[], Iterable[Metric]]
 _figures: list[Figures] = []
@@ -33,7 +36,12 @@ class DeskCollector(Collector):
         except DatabaseError:
             metrics = []
         up.add_metric([], 1.0 if metrics else 0.0)
-        return [up, *metrics]
+        return [up, _free_bytes(), *metrics]
+
+
+def _free_bytes() -> Metric:
+    free = disk.space(settings.DATA_DIR).free
+    return GaugeMetricFamily("algotrendy_disk_free_bytes", "Room on the disk of the data folder.", value=free)
 
 
 _COLLECTOR = DeskCollector()

@@ -8,7 +8,8 @@ import socket
 import sys
 
 from algotrendy import paths
-from algotrendy.supervisor import desk, lock
+from algotrendy.serving.descriptors import raise_limit
+from algotrendy.supervisor import desk, disk, lock
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 
@@ -16,13 +17,18 @@ from algotrendy.supervisor.processes import Options
 def main() -> int:
     """Run a desk until it is told to stop, and return the exit code."""
     options = _options()
-    desk.make_folders(options)
+    raise_limit()  # its children inherit it
     try:
+        desk.make_folders(options)
         held = lock.take(options.data / "run", options.url)
         left = lock.end_leftovers(options.data / "run")  # before listening: a leftover web still holds the port
         listening = desk.listen(options.host, options.port)
     except (lock.AlreadyRunning, desk.CannotStart) as refusal:
         print(f"AlgoTrendy: {refusal}", file=sys.stderr)  # noqa: T201
+        return 2
+    except OSError as error:
+        room = disk.space(options.data)
+        print(f"AlgoTrendy: {error}\n{room.text}. {room.advice}".strip(), file=sys.stderr)  # noqa: T201
         return 2
     output = Output(sys.stdout, options.data / "log" / "desk.log")
     for name in left:

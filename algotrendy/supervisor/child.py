@@ -4,32 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
 from pathlib import Path
 
-from algotrendy.embedded.child import Preexec, die_with_parent
+from algotrendy.supervisor.launching import Launch, Process, Spec, execute
 from algotrendy.supervisor.output import Output
 
 FIRST_DELAY = 0.2  # seconds
 LONGEST_DELAY = 10.0
 HEALTHY_AFTER = 10.0  # a child that lived this long starts again without delay
-
-
-@dataclass(frozen=True)
-class Spec:
-    """What to run and how to end it."""
-
-    name: str
-    argv: list[str]
-    env: dict[str, str]
-    cwd: Path
-    stop_signal: signal.Signals = signal.SIGTERM
-    stop_seconds: float = 10.0
-    before: Callable[[], None] | None = None  # blocking; before each start
-    preexec: Preexec = field(default_factory=die_with_parent)
-    pass_fds: tuple[int, ...] = ()
-    shows: Callable[[str], bool] = lambda line: True  # which lines go to the terminal
+PID_FILE_SECONDS = 1.0  # until a pid file that the disk did not take is tried again
 
 
 class Child:
@@ -39,11 +23,13 @@ class Child:
     grandchildren that still hold the pipe.
     """
 
-    def __init__(self, spec: Spec, output: Output, run_folder: Path) -> None:
+    def __init__(self, spec: Spec, output: Output, run_folder: Path, launch: Launch = execute) -> None:
         self.spec = spec
+        self.launch = launch
         self.output = output
         self.pid_file = run_folder / f"{spec.name}.pid"
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
+        self.launching: asyncio.Future[Process] | None = None
         self.starts = 0
         self.stopping = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
@@ -84,13 +70,19 @@ class Child:
         if self.process and self.process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(self.spec.stop_signal)
+        elif self.launching:
+            self.launching.cancel()  # it may wait for a preloader that will not come
         return self.spec.stop_seconds
 
     async def _keep_running(self) -> None:
+        """Run the process again and again. Nothing but `stop` ends this loop: who else would start it?"""
         loop = asyncio.get_running_loop()
         while not self.stopping.is_set():
             began = loop.time()
-            ending = await self._run_once()
+            try:
+                ending = await self._run_once()
+            except Exception as error:  # a full disk, a lack of memory or descriptors: they pass
+                ending = f"could not be run: {error}"
             if self.stopping.is_set():
                 break
             if loop.time() - began > HEALTHY_AFTER:
@@ -102,35 +94,56 @@ class Child:
 
     async def _run_once(self) -> str:
         """Run the process to its end and return how it ended, in words."""
-        spec = self.spec
         try:
-            if spec.before:
-                await asyncio.to_thread(spec.before)
-            if self.stopping.is_set():
-                return "was stopped"
-            self.process = await asyncio.create_subprocess_exec(
-                *spec.argv,
-                env=spec.env,
-                cwd=spec.cwd,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=self._writing,
-                stderr=self._writing,
-                preexec_fn=spec.preexec,
-                pass_fds=spec.pass_fds,
-                start_new_session=True,  # Ctrl-C reaches the supervisor only: it stops the others in order
-            )
+            process = await self._begin()
         except Exception as error:  # whatever keeps a child from starting must not end the desk
             return f"could not start: {error}"
+        if process is None:
+            return "was stopped"
+        try:
+            return describe(await self._follow(process))
+        finally:
+            self.kill()  # grandchildren that outlived it, and the process itself if it was lost sight of
+            with contextlib.suppress(OSError):
+                self.pid_file.unlink(missing_ok=True)
+
+    async def _begin(self) -> Process | None:
+        """Start the process; None when it was asked to end before it was there."""
+        if self.spec.before:
+            await asyncio.to_thread(self.spec.before)
+        if self.stopping.is_set():
+            return None
+        self.launching = asyncio.ensure_future(self.launch(self.spec, self._writing))
+        try:
+            self.process = await self.launching
+        except asyncio.CancelledError:
+            if not self.stopping.is_set():
+                raise
+            return None
         self.starts += 1
-        self.pid_file.write_text(f"{self.process.pid}\n")
+        return self.process
+
+    async def _follow(self, process: Process) -> int:
+        """Return the exit code of `process`, once it has ended."""
+        began = time.time()
+        with contextlib.suppress(OSError):  # it ended at once
+            own = os.getpriority(os.PRIO_PROCESS, 0)
+            os.setpriority(os.PRIO_PROCESS, process.pid, own + self.spec.niceness)
         if self.stopping.is_set():  # asked to end while it was being started
             self._ask_to_end()
+        while not self._write_pid_file(process.pid, began):
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(process.wait(), PID_FILE_SECONDS)
+        return await process.wait()
+
+    def _write_pid_file(self, pid: int, began: float) -> bool:
+        """Write who runs, as of its start, and return whether the disk took it."""
         try:
-            code = await self.process.wait()
-        finally:
-            self.pid_file.unlink(missing_ok=True)
-        self.kill()  # grandchildren that outlived it
-        return describe(code)
+            self.pid_file.write_text(f"{pid}\n")
+            os.utime(self.pid_file, (began, began))
+        except OSError:
+            return False
+        return True
 
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):

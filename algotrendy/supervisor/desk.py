@@ -14,12 +14,15 @@ from algotrendy.embedded.postgres import Postgres
 from algotrendy.embedded.service import Service, private_folder
 from algotrendy.embedded.valkey import Valkey
 from algotrendy.supervisor import processes
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Launch, Preloader, Spec, execute
 from algotrendy.supervisor.output import Output
+from algotrendy.supervisor.room import Room
 
 STEPS = 5
 SERVICE_SECONDS = 120.0  # recovery after a crash may replay a gigabyte of log
 READY_SECONDS = 120.0
+TRIES = 8  # starts of one process, unless the disk is full
 
 
 class CannotStart(Exception):
@@ -54,29 +57,50 @@ class Desk:
         self.run_folder = options.data / "run"
         self.services: list[Child] = []
         self.children: list[Child] = []
+        self.preloader = Preloader() if sys.platform == "linux" else None
         self.step = 0
+        self.room = Room(options.data, output)
+        self.watching: asyncio.Task[None] | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Start everything in order and return when `/readyz` answers 200. Raises CannotStart."""
+        """Start everything in order and return when `/readyz` answers 200. Raises CannotStart.
+
+        A full disk is no reason to give up: the start waits until there is room, at its beginning and in between.
+        """
+        await self.room.wait()
+        self.watching = asyncio.create_task(self.room.watch(), name="room")
         async with self._announced("Data folder and secrets"):
             self._prepare_folder()
+            launch = self._launch()
         async with self._announced("PostgreSQL and Valkey"):
             await asyncio.gather(*[self._start_service(service) for service in self._embedded()])
         async with self._announced("Tables, first user and demo"):
             link = await self._prepare_database()
         async with self._announced("Web, workers, beat and feeds"):
             for spec in processes.desk(self.options, listening.fileno()):
-                self.children.append(self._started(spec))
+                self.children.append(self._started(spec, launch))
         async with self._announced("First answer"):
             await self._until(self._answers, READY_SECONDS, "the desk", self.children[0])
         self._greet(link)
 
     async def stop(self) -> None:
-        """Stop web and workers first, then Valkey, then PostgreSQL."""
+        """Stop web and workers first, then what forked them, Valkey, and PostgreSQL."""
         self.output.show("\nStopping …")
-        await asyncio.gather(*[child.stop() for child in self.children])
+        if self.watching:
+            self.watching.cancel()
+        await self._stop(*self.children)
         for child in reversed(self.services):
-            await child.stop()
+            await self._stop(child)
+        if self.preloader:
+            self.preloader.close()
+
+    async def _stop(self, *children: Child) -> None:
+        """Stop `children` together; one that cannot be stopped keeps none of the others running."""
+        ends = await asyncio.gather(*[child.stop() for child in children], return_exceptions=True)
+        for child, end in zip(children, ends, strict=True):
+            if isinstance(end, BaseException):
+                self.output.line(child.spec.name, f"could not be stopped in order: {end!r}")
+                child.kill()
 
     def kill(self) -> None:
         """End every child at once: the person asked a second time."""
@@ -95,8 +119,15 @@ class Desk:
         if not os.environ.get("REDIS_URL"):
             yield Valkey(self.options.data)
 
-    def _started(self, spec: Spec) -> Child:
-        child = Child(spec, self.output, self.run_folder)
+    def _launch(self) -> Launch:
+        """Return what starts the desk's own processes: a preloader, which imports while the rest starts."""
+        if self.preloader is None:
+            return execute
+        self.services.append(self._started(processes.preloader(self.options, self.preloader)))
+        return self.preloader.fork
+
+    def _started(self, spec: Spec, launch: Launch = execute) -> Child:
+        child = Child(spec, self.output, self.run_folder, launch)
         child.start()
         return child
 
@@ -114,14 +145,28 @@ class Desk:
     async def _until(
         self, condition: Callable[[], Awaitable[bool]], seconds: float, what: str, child: Child
     ) -> None:
-        deadline = time.monotonic() + seconds
+        deadline, tries = time.monotonic() + seconds, child.starts + TRIES
         while not (child.running and await condition()):
-            if time.monotonic() > deadline or child.starts > 8:
-                raise CannotStart(f"{what} did not start; the lines above and {self.output.log} say why")
+            if time.monotonic() > deadline or child.starts > tries:
+                if not (await self.room.look()).full:
+                    raise CannotStart(f"{what} did not start; the lines above and {self.output.log} say why")
+                await self.room.wait()
+                deadline, tries = time.monotonic() + seconds, child.starts + TRIES
             await asyncio.sleep(0.05)
 
     async def _prepare_database(self) -> str | None:
         """Run migrations and the first-start preparation as a process of its own; return a sign-in link."""
+        code, result = await self._run_prepare()
+        while code != 0:
+            if not (await self.room.look()).full:
+                raise CannotStart(f"the database could not be prepared (exit code {code})")
+            await self.room.wait()
+            code, result = await self._run_prepare()
+        answer: dict[str, str | None] = json.loads(result.splitlines()[-1])
+        return answer["sign_in_link"]
+
+    async def _run_prepare(self) -> tuple[int | None, str]:
+        """Return the exit code and the standard output of `./mem prepare`."""
         arguments = [processes.MANAGE, "prepare", *(["--clean"] if self.options.clean else [])]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
@@ -136,10 +181,7 @@ class Desk:
                 process.kill()
         for line in errors.decode(errors="replace").splitlines():
             self.output.line("prepare", line)
-        if process.returncode != 0:
-            raise CannotStart(f"the database could not be prepared (exit code {process.returncode})")
-        answer: dict[str, str | None] = json.loads(result.decode().splitlines()[-1])
-        return answer["sign_in_link"]
+        return process.returncode, result.decode()
 
     async def _answers(self) -> bool:
         """Ask `/readyz` once."""

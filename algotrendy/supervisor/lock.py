@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 LEFTOVER_SECONDS = 10.0
+LENGTH = 256  # of the lock file, in bytes
 
 
 class AlreadyRunning(Exception):
@@ -21,17 +22,26 @@ def take(run_folder: Path, url: str) -> TextIO:
 
     Raises AlreadyRunning. The kernel drops the lock with its holder, so a crash leaves nothing to clean.
     """
-    file = (run_folder / "desk.lock").open("a+", encoding="utf-8")
+    handle = os.open(run_folder / "desk.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    file = os.fdopen(handle, "r+", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with file:
-            file.seek(0)
             raise AlreadyRunning(_describe(file.read())) from None
-    file.truncate(0)
-    json.dump({"pid": os.getpid(), "url": url}, file)
-    file.flush()
+    _name_holder(handle, url)
     return file
+
+
+def _name_holder(handle: int, url: str) -> None:
+    """Write who holds the lock over what the file holds: emptied first, a full disk would leave it empty.
+
+    The lock itself is the kernel's. Where not even this can be written, only its holder's name is missing.
+    """
+    state = json.dumps({"pid": os.getpid(), "url": url}).ljust(LENGTH).encode()
+    with contextlib.suppress(OSError):
+        os.pwrite(handle, state, 0)
+        os.truncate(handle, len(state))
 
 
 def holder(run_folder: Path) -> tuple[int, str] | None:

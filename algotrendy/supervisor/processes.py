@@ -7,11 +7,18 @@ from pathlib import Path
 
 from algotrendy import paths
 from algotrendy.embedded.service import Service
-from algotrendy.supervisor.child import Spec
+from algotrendy.supervisor.launching import Preloader, Spec
 
 CELERY = ("-m", "celery", "--quiet", "-A", "algotrendy")
 QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=WARNING")
-TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 110 MB each
+TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 50 MB each
+# What several of the desk's processes use; the others' pages cost nothing as long as nobody writes to them.
+SHARED = (
+    "algotrendy.asgi", "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",
+    "market.feeds.runner", "webhooks.tasks", "skops.io", "sklearn.ensemble", "uvicorn",
+)  # fmt: skip
+# An alert is answered within TradingView's 3 s whatever else is worked on; a training can wait for all others.
+NICENESS = {"trade": 3, "feed": 3, "training": 10}
 MANAGE = str(paths.BASE_DIR / "manage.py")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # What the services say at every start and stop, or about the machine: it stays in the log file.
@@ -69,12 +76,18 @@ def service(item: Service) -> Spec:
     )  # fmt: skip
 
 
+def preloader(options: Options, preloading: Preloader) -> Spec:
+    """Return how to run the process that forks the desk's own."""
+    return preloading.spec(environment(options, "preload"), paths.BASE_DIR, SHARED)
+
+
 def desk(options: Options, listening: int) -> list[Spec]:
     """Return the desk's own processes; `listening` is the descriptor of web's socket."""
 
     def process(name: str, *arguments: str, stop: float = 10.0, fds: tuple[int, ...] = ()) -> Spec:
-        argv = [sys.executable, *arguments]
-        return Spec(name, argv, environment(options, name), paths.BASE_DIR, stop_seconds=stop, pass_fds=fds)
+        argv, env = [sys.executable, *arguments], environment(options, name)
+        niceness = NICENESS.get(name, 0)
+        return Spec(name, argv, env, paths.BASE_DIR, stop_seconds=stop, pass_fds=fds, niceness=niceness)
 
     trade = ("-Q", "trade", "-n", "trade@%h", "--pool=prefork", f"--concurrency={TRADE_PROCESSES}")
     training = ("-Q", "training", "-n", "training@%h", "--pool=solo", "--concurrency=1")

@@ -2,7 +2,7 @@
 
 from django.db import connection as database
 
-from brokers.models import Connection, EquityMark, Fill, Order, Position, Trade
+from brokers.models import Comparison, Connection, EquityMark, Fill, FillSum, Order, Position, Trade
 from brokers.venues import registry
 
 
@@ -25,7 +25,7 @@ def erase(connection: Connection) -> None:
     venue = registry.local_venue(connection.venue)
     if venue is None:
         raise LookupError(f"the books of {connection} are not ours to empty")
-    for model in (Fill, Position, Trade, Order, EquityMark):
+    for model in (Fill, Position, Trade, Order, EquityMark, FillSum, Comparison):
         _delete_all(model._meta.db_table, connection.pk)
     newest = venue.erase(connection.pk)
     # A worker that read the venue's updates a moment ago must not record them now: its cursor is no longer ours.

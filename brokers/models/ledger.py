@@ -58,9 +58,10 @@ class Trade(models.Model):
 class Fill(models.Model):
     """An execution as the venue reported it. Append-only; unique per connection and venue trade id."""
 
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="fills")
+    # The unique constraint and the index of the position's fills begin with these two and serve as theirs.
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="fills", db_index=False)
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="fills")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="fills")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="fills", db_index=False)
     trade = models.ForeignKey(Trade, on_delete=models.PROTECT, related_name="fills")
     venue_trade_id = models.CharField(max_length=64)
     side = models.CharField(max_length=4, choices=Order.Side.choices)
@@ -75,7 +76,10 @@ class Fill(models.Model):
             models.UniqueConstraint(fields=["connection", "venue_trade_id"], name="fill_once_per_venue_trade"),
             models.CheckConstraint(condition=Q(quantity__gt=0) & Q(price__gt=0), name="fill_positive"),
         ]
-        indexes = [models.Index(fields=["instrument", "executed_at"], name="fill_of_instrument")]
+        indexes = [
+            models.Index(fields=["instrument", "executed_at"], name="fill_of_instrument"),
+            models.Index(fields=["connection", "instrument", "id"], name="fill_of_position"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.quantity} @ {self.price}"

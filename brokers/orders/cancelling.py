@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from algotrendy.events import nudge_after_commit
+from algotrendy.isolation.rows import ends_the_work
 from brokers import sql, task_names
 from brokers.contract import BrokerError
 from brokers.models import Order
@@ -70,6 +71,8 @@ def cancel(order_id: int) -> None:
     except BrokerError as error:
         _write_failure(order, str(error) or type(error).__name__)
     except Exception as error:
+        if ends_the_work(error):
+            raise
         logger.exception("order %s: the adapter failed", order_id)
         _write_failure(order, f"{type(error).__name__}: {error}")
     else:

@@ -78,6 +78,8 @@ def claim_order(order_id: int) -> Claim | None:
 
     The desk's row is locked first: shared by exits, alone by entries, because limits hold over all entries
     together. A HALT waits for the lock and so comes either before the claim, which then fails, or after it.
+
+    Raises BrokerError, with nothing claimed, where the connection has no adapter or settings that can't be used.
     """
     with transaction.atomic(durable=True):
         orders = _pending_with_legs(order_id)
@@ -88,6 +90,7 @@ def claim_order(order_id: int) -> Claim | None:
         now = timezone.now()
         verdict = pre_submit.check_before_submit(order, desk, now)
         if verdict.outcome == "go":
+            registry.adapter(order.connection)  # what can't even be made was provably never asked: it waits
             order.quantity = verdict.quantity or order.quantity
             mine = transition(order_id, Order.State.SUBMITTING, submitted_at=now, quantity=order.quantity)
             return Claim(order, tuple(legs), now) if mine else None

@@ -1,12 +1,16 @@
 """What finds the work that a lost nudge or a dead worker left behind. Runs every two seconds, one at a time."""
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
 from algotrendy import locks
+from algotrendy.history.changes import note
+from algotrendy.isolation.rows import each, in_turn
 from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
@@ -21,22 +25,15 @@ CLAIM_LOST_AFTER = timedelta(seconds=5)
 FIRST_LOOK_AFTER = timedelta(seconds=1)
 LOOKUPS = 6  # 1, 2, 4, 8, 16 and 32 s apart: about a minute, then a person
 BATCH = 200
+# The parts of the sweep, as the page Health names them where one fails.
+SWEEP, SYNC, SUBMIT, LOOK_UP = "brokers.sweep_orders", "brokers.sync", "brokers.submit", "brokers.look_up"
 
 
 def sweep() -> bool:
     """Do everything that is overdue; return False when another worker is at it."""
     with locks.try_session_lock("brokers.sweep") as mine:
         if mine:
-            desk_state.end_expired()
-            desk_state.keep_entries_out()
-            doubt_lost_claims()
-            look_up_doubtful()
-            cancelling.repeat_cancels()  # before the local venues match: what shall end must not trade once more
-            for venue in registry.local_venues():
-                venue.on_sweep()
-            for connection_id in Connection.objects.filter(enabled=True).values_list("id", flat=True):
-                sync.sync_connection(connection_id)
-            submit_waiting()
+            in_turn(SWEEP, STEPS)
     return mine
 
 
@@ -45,28 +42,61 @@ def doubt_lost_claims() -> int:
     overdue = Order.objects.filter(
         state=Order.State.SUBMITTING, submitted_at__lte=timezone.now() - CLAIM_LOST_AFTER
     )
-    count = 0
-    for order_id, claimed_at in list(overdue.values_list("id", "submitted_at")[:BATCH]):
-        source, reason = [Order.State.SUBMITTING], "its worker went away while sending"
-        count += transition(order_id, Order.State.UNKNOWN, sources=source, reason=reason, claimed_at=claimed_at)
-    return count
+    return sum(each("brokers.doubt_lost_claims", overdue[:BATCH], _doubt_claim))
+
+
+def _doubt_claim(order: Order) -> bool:
+    source, reason = [Order.State.SUBMITTING], "its worker went away while sending"
+    return transition(order.pk, Order.State.UNKNOWN, sources=source, reason=reason, claimed_at=order.submitted_at)
 
 
 def look_up_doubtful() -> None:
     """Look up each unknown order whose time has come."""
     now = timezone.now()
     rows = Order.objects.filter(state=Order.State.UNKNOWN, updated_at__lte=now - FIRST_LOOK_AFTER)
-    for order in rows.order_by("updated_at")[:BATCH]:
-        if order.updated_at <= now - FIRST_LOOK_AFTER * 2**order.lookups:
-            look_up(order.pk)
+    due = (
+        order.pk
+        for order in rows.order_by("updated_at")[:BATCH]
+        if order.updated_at <= now - FIRST_LOOK_AFTER * 2**order.lookups
+    )
+    each(LOOK_UP, due, look_up, model=Order)
+
+
+def trade_at_local_venues() -> None:
+    """Let the venues in our own process trade at the candles that a lost nudge left."""
+    each("brokers.local_venues", sorted(registry.VENUES), _trade_at)
+
+
+def _trade_at(name: str) -> None:
+    if venue := registry.local_venue(name):
+        venue.on_sweep()
+
+
+def sync_all() -> None:
+    """Take in what happened at every venue of a connection that is switched on."""
+    ids = Connection.objects.filter(enabled=True).order_by("id").values_list("id", flat=True)
+    each(SYNC, ids, sync.sync_connection, model=Connection, complete=True)
 
 
 def submit_waiting() -> None:
     """Submit pending orders whose nudge was lost, or that waited for something."""
     overdue = timezone.now() - NUDGE_LOST_AFTER
     rows = Order.objects.filter(state=Order.State.PENDING, parent=None, updated_at__lte=overdue)
-    for order_id in list(rows.order_by("id").values_list("id", flat=True)[:BATCH]):
-        execution.submit(order_id)
+    ids = list(rows.order_by("id").values_list("id", flat=True)[:BATCH])
+    each(SUBMIT, ids, execution.submit, model=Order)
+
+
+#: What one sweep does, in this order.
+STEPS: Mapping[str, Callable[[], object]] = {
+    "desk states that have ended": desk_state.end_expired,
+    "entries of a desk that is not active": desk_state.keep_entries_out,
+    "lost claims": doubt_lost_claims,
+    "orders in doubt": look_up_doubtful,
+    "wanted cancels": cancelling.repeat_cancels,  # what shall end must not trade once more at a local venue
+    "local venues": trade_at_local_venues,
+    "news of venues": sync_all,
+    "waiting orders": submit_waiting,
+}
 
 
 def look_up(order_id: int) -> bool:
@@ -94,7 +124,7 @@ def look_up(order_id: int) -> bool:
     return True
 
 
-def resolve_by_hand(*, order: Order, by: str) -> Order:
+def resolve_by_hand(*, order: Order, by: AbstractBaseUser) -> Order:
     """Settle an order that needs review, in the name of `by`, by what the venue reports of it.
 
     No report: rejected. One that can't be true: set aside, what is recorded here stays. Raises VenueUnavailable,
@@ -105,24 +135,32 @@ def resolve_by_hand(*, order: Order, by: str) -> Order:
     except BrokerError as error:
         raise VenueUnavailable("the venue could not be asked; nothing was settled") from error
     if report is None:
-        _settle(order, f"settled by {by}: the venue has no such order")
+        _settle(order, by, "the venue has no such order")
     elif not reports.record_or_review(order, report):
-        _settle(order, f"settled by {by}: what the venue reports can't be true and was set aside")
-    order.refresh_from_db()
+        _settle(order, by, "what the venue reports can't be true and was set aside")
+    else:
+        _note_settled(order, by)
     return order
 
 
-def _settle(order: Order, reason: str) -> None:
+def _settle(order: Order, by: AbstractBaseUser, why: str) -> None:
     """End an order in review as its own fills have it."""
-    order.refresh_from_db()
-    filled, end = order.filled_quantity, Order.State.REJECTED
-    if filled:
-        end = Order.State.FILLED if filled == order.quantity else Order.State.CANCELED
     with transaction.atomic():
+        order.refresh_from_db()
+        filled, end = order.filled_quantity, Order.State.REJECTED
+        if filled:
+            end = Order.State.FILLED if filled == order.quantity else Order.State.CANCELED
+        reason = f"settled by {by.get_username()}: {why}"
         if transition(order.pk, end, sources=[Order.State.NEEDS_REVIEW], reason=reason):
             if not filled:
                 end_legs(order.pk, Order.State.CANCELED, f"its entry was {end}")
             reports.nudge_waiting(order)
+        _note_settled(order, by)
+
+
+def _note_settled(order: Order, by: AbstractBaseUser) -> None:
+    order.refresh_from_db()
+    note(by, order, f"settled it: {order.get_state_display().lower()}", name=f"Order #{order.pk}")
 
 
 def _back_to_pending(order: Order) -> None:

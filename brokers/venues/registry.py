@@ -43,6 +43,11 @@ def local_venues() -> Iterator[LocalVenue]:
     return (_local(venue) for venue in VENUES.values() if venue.local)
 
 
+def local_venues_by_name() -> Iterator[tuple[str, LocalVenue]]:
+    """Yield them with their names."""
+    return ((name, _local(venue)) for name, venue in VENUES.items() if venue.local)
+
+
 def local_venue(name: str) -> LocalVenue | None:
     """Return the venue of this name if it lives in our own process, None for one out there."""
     venue = VENUES.get(name)

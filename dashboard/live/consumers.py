@@ -16,6 +16,7 @@ from psycopg_pool import PoolTimeout
 from algotrendy.permissions import Role, has_role
 from dashboard.live import fragments
 from dashboard.live.hub import Hub, hub
+from dashboard.live.seats import seats
 from dashboard.live.updates import Subscriber
 
 MAX_TOPICS = 24
@@ -23,12 +24,14 @@ CHECK_SECONDS = 60.0
 SIGNED_OUT = 4401
 FORBIDDEN = 4403
 BAD_TOPICS = 4400
+TOO_MANY = 4429
+TOO_MANY_TEXT = "You have too many live pages open: close some."  # at most 123 bytes
 
 
 def topics_of(query: bytes) -> frozenset[str]:
-    """Return the topics that "topics=a,b:1" names; those that don't exist are left out."""
+    """Return the topics that "topics=a,b:1" names; those that can't exist are left out."""
     requested = ",".join(parse_qs(query.decode("latin-1")).get("topics", [])).split(",")
-    topics = set()
+    topics: set[str] = set()
     for topic in requested[:MAX_TOPICS]:
         with contextlib.suppress(fragments.UnknownTopic):
             fragments.find(topic)
@@ -44,10 +47,14 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     _hub: Hub | None = None
     _subscriber: Subscriber | None = None
+    _person: int | None = None
     _tasks: tuple[asyncio.Task[None], ...] = ()
 
     async def connect(self) -> None:
-        """Let viewers in. Refused before the handshake ends: 403 for HTTP, 4401 or 4403 for the socket."""
+        """Let viewers in. Refused before the handshake ends: 403 for HTTP, 4401 or 4403 for the socket.
+
+        Whoever has too many is let in and sent off: a page hears the code only after the handshake.
+        """
         refusal = await self._refusal(self.scope["user"])
         if refusal:
             await self.close(code=refusal)
@@ -58,6 +65,10 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(code=BAD_TOPICS)
             return
         await self.accept()
+        if not seats.take(self.scope["user"].pk, topics):
+            await self.close(code=TOO_MANY, reason=TOO_MANY_TEXT)
+            return
+        self._person = self.scope["user"].pk
         self._subscriber = Subscriber(topics)
         self._hub.join(self._subscriber)
         self._tasks = (
@@ -69,7 +80,9 @@ class DeskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """Leave the hub."""
         for task in self._tasks:
             task.cancel()
-        if self._hub and self._subscriber:
+        if self._hub and self._subscriber and self._person is not None:
+            seats.leave(self._person, self._subscriber.topics)
+            self._person = None
             await self._hub.leave(self._subscriber)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from brokers.models import Fill
 from dashboard.live import topics
-from dashboard.live.topics import Topic, parse_topic, topic
+from dashboard.live.topics import Topic, id_of, parse_topic, topic
 from memory.models import DecisionOrder
 from webhooks.models import Alert
 
@@ -25,7 +25,7 @@ OF_SOURCES = frozenset({topics.SOURCE, topics.SOURCE_SETUP})
 def ids_of(changed: Iterable[str], name: Topic) -> Ids:
     """Return the ids of topics "name:ID"."""
     keys = [key for head, key in map(parse_topic, changed) if head == name]
-    return {int(key) for key in keys if key.isdigit()}
+    return {number for number in map(id_of, keys) if number is not None}
 
 
 def related(changed: set[str], watched: set[str]) -> set[str]:

@@ -36,7 +36,7 @@ ContextFunction = Callable[[str], Context | None]
 
 
 class UnknownTopic(LookupError):
-    """No fragment has this name, or it needs a key and got none."""
+    """No fragment has this name, or the key is none that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def find(topic: str) -> tuple[Fragment | Data, str]:
     """Return what is registered for `topic` and its key. Raises UnknownTopic."""
     name, key = parse_topic(topic)
     producer = _registry.get(name)
-    if producer is None or producer.topic.keyed != bool(key):
+    if producer is None or not producer.topic.takes(key):
         raise UnknownTopic(topic)
     return producer, key
 

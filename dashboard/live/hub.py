@@ -5,6 +5,9 @@ it, and hands the message to every socket that asked for the topic. A socket kee
 topic, so a slow reader skips states instead of falling behind. Hints may be lost (Valkey restarts) and the
 database may be away: everything watched is read again every few seconds, and the sockets are notified while it
 can't be.
+
+Nobody's page waits for somebody else's: what everybody sees comes before the regions of single objects, of which a
+round takes only some, and a region that fails is reported (`dashboard.live.broken`) while the others go on.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -21,11 +24,11 @@ from weakref import WeakKeyDictionary
 import redis.asyncio
 from channels.db import database_sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.utils import timezone
-from psycopg_pool import PoolTimeout
 
-from dashboard.live import fragments
+from dashboard.live import broken, fragments
+from dashboard.live.away import is_away
 from dashboard.live.dependencies import related
 from dashboard.live.messages import HINTS_CHANNEL, DataMessage, FragmentMessage, Hello, StateMessage
 from dashboard.live.topics import SEPARATOR
@@ -38,6 +41,8 @@ REFETCH_SECONDS = 10.0
 REFETCH_WITHOUT_HINTS = 2.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 AWAY_SECONDS = 1.0
+# Regions of single objects that one round renders: many open tabs must not hold up the status line.
+OBJECTS_AT_ONCE = 16
 # A query without an answer for so long is a database that does not answer.
 PATIENCE_SECONDS = 5.0
 
@@ -117,7 +122,7 @@ class Hub:
                 self._refetch,
                 self._watch,
             )
-            self._tasks = [asyncio.ensure_future(loop()) for loop in loops]
+            self._tasks = [asyncio.ensure_future(self._keep(loop)) for loop in loops]
 
     async def leave(self, subscriber: Subscriber) -> None:
         """Stop sending to `subscriber`; the last one to leave stops the hub."""
@@ -128,6 +133,7 @@ class Hub:
                 self._watchers.pop(topic, None)
                 self._latest.pop(topic, None)
                 self._rendered_at.pop(topic, None)
+                broken.forget(topic)
         if not self._watchers:
             await self.stop()
 
@@ -145,6 +151,15 @@ class Hub:
         for topic in topics:
             self._dirty[topic] = None
         self._wake.set()
+
+    async def _keep(self, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run one of the hub's loops for as long as the hub runs, whatever it meets."""
+        while True:
+            try:
+                await loop()
+            except Exception:
+                logger.exception("the live pages met something unforeseen")
+                await asyncio.sleep(AWAY_SECONDS)
 
     async def _listen(self) -> None:
         """Take hints from Valkey, reconnecting for ever; after a gap everything counts as changed."""
@@ -170,8 +185,9 @@ class Hub:
     def _take_hint(self, message: dict[str, object]) -> None:
         if message["type"] != "message":
             return
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            self.mark(json.loads(str(message["data"], "utf-8"))["topics"])  # type: ignore[call-overload]
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            topics = json.loads(str(message["data"], "utf-8"))["topics"]  # type: ignore[call-overload]
+            self.mark(topic for topic in topics if isinstance(topic, str))
 
     async def _refetch(self) -> None:
         while True:
@@ -191,24 +207,41 @@ class Hub:
             await self._wake.wait()
             started = time.monotonic()
             self._wake.clear()
-            self._busy_since = started
-            changed, self._dirty = set(self._dirty), {}
+            changed, self._dirty = self._dirty, {}
             try:
                 for topic in await self._to_render(changed):
                     await self._render_or_skip(topic)
                 self._well()
-            except (DatabaseError, PoolTimeout) as error:
+            except Exception as error:
+                if not is_away(error):
+                    raise
                 self._away(str(error))
                 self.mark(changed)
                 await asyncio.sleep(AWAY_SECONDS)
-            self._busy_since = None
             await asyncio.sleep(max(0.0, GATHER_SECONDS - (time.monotonic() - started)))
 
-    async def _to_render(self, changed: set[str]) -> list[str]:
+    async def _to_render(self, changed: Mapping[str, None]) -> list[str]:
+        """Return the topics of this round; those that must wait for the next come first in it."""
         watched = set(self._watchers)
-        if any(SEPARATOR in topic for topic in watched):
-            changed = changed | await self._in_thread(related, set(changed), watched)
-        return [topic for topic in sorted(changed & watched) if self._is_due(topic)]
+        affected = [*changed, *sorted(await self._related(set(changed), watched) - set(changed))]
+        shared = sorted(topic for topic in affected if topic in watched and SEPARATOR not in topic)
+        objects = [topic for topic in affected if topic in watched and SEPARATOR in topic]
+        if later := objects[OBJECTS_AT_ONCE:]:
+            self._dirty = dict.fromkeys(later) | self._dirty
+            self._wake.set()
+        return [topic for topic in (*shared, *objects[:OBJECTS_AT_ONCE]) if self._is_due(topic)]
+
+    async def _related(self, changed: set[str], watched: set[str]) -> set[str]:
+        """Return what follows from `changed`; nothing where that can't be told, as all is read again anyway."""
+        if not any(SEPARATOR in topic for topic in watched):
+            return set()
+        try:
+            return await self._in_thread(related, changed, watched)
+        except Exception as error:
+            if is_away(error):
+                raise
+            logger.exception("what follows from %d changes could not be told", len(changed))
+            return set()
 
     def _is_due(self, topic: str) -> bool:
         """Return whether a topic may be rendered now; if not, it will be when its pause is over."""
@@ -227,13 +260,16 @@ class Hub:
         self.mark([topic])
 
     async def _render_or_skip(self, topic: str) -> None:
+        """Render one region. One that fails must not stop the others."""
         try:
             await self._render(topic)
-        except (DatabaseError, PoolTimeout):
-            raise
-        except Exception:
-            # One broken region must not stop the others.
-            logger.exception("rendering %s failed", topic)
+        except Exception as error:
+            if is_away(error):
+                raise
+            if broken.report(topic, error):
+                logger.exception("rendering %s failed", topic)
+        else:
+            broken.forget(topic)
 
     async def _render(self, topic: str) -> None:
         message = await self._in_thread(self._produce, topic)
@@ -247,7 +283,11 @@ class Hub:
 
     async def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         run = database_sync_to_async(function, thread_sensitive=False, executor=self._pool)
-        result: T = await run(*arguments, **named)
+        self._busy_since = time.monotonic()
+        try:
+            result: T = await run(*arguments, **named)
+        finally:
+            self._busy_since = None
         return result
 
     def _well(self) -> None:

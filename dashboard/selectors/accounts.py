@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brokers import selectors as brokers
+from brokers.account import Equity
 from brokers.contract import Setting
 from brokers.models import Connection, Order
 from brokers.orders.states import OPEN
@@ -14,7 +15,7 @@ class Account:
     """A connection with what is known of it now."""
 
     connection: Connection
-    equity: brokers.Equity
+    equity: Equity
     positions: int
     open_orders: int
     in_doubt: int

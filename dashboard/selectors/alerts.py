@@ -7,6 +7,7 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 from market.models import Instrument
+from webhooks.inbox import MAX_FAILURES, MAX_INTERRUPTED
 from webhooks.models import Alert, Source
 
 M = TypeVar("M", bound=Model)
@@ -136,12 +137,45 @@ ADVICE_ON_AGE = (
     "It may still close a position, but not open one. If alerts are often late, look at the sender's clock and at "
     "the network, or raise the staleness limit of the source."
 )
+ADVICE_ON_OVERTAKING = "What the source said later counts. This one ordered nothing."
+ADVICE_ON_DESK = (
+    "The message is not at fault: the desk itself failed on it, and nothing was ordered. Mend what the reason "
+    "names, then replay this alert: it is decided by what is known then."
+)
+
+
+def headline(alert: Alert) -> str:
+    """Return in one line why an alert needs a look; only for one that `advice` has something to say about."""
+    if alert.state == Alert.State.RECEIVED:
+        return "Not decided yet"
+    if alert.state == Alert.State.FAILED and not _desk_failed(alert):
+        return f"Not understood: {alert.reason}"
+    return alert.reason or "Came too late to open a position"
+
+
+def _desk_failed(alert: Alert) -> bool:
+    """Return whether it was the desk that failed on an alert, and not the sender."""
+    return alert.failures > 0 or alert.attempts > MAX_INTERRUPTED
 
 
 def advice(alert: Alert) -> str:
     """Return what to do about an alert that failed or came too late; empty if nothing needs doing."""
+    if alert.state == Alert.State.RECEIVED:
+        return _advice_on_retry(alert)
     if alert.state == Alert.State.EXPIRED:
-        return ADVICE_ON_AGE
+        return ADVICE_ON_OVERTAKING if alert.failures else ADVICE_ON_AGE
     if alert.state != Alert.State.FAILED:
         return ""
+    if _desk_failed(alert):
+        return ADVICE_ON_DESK
     return ADVICE_ON_SYMBOL if alert.parsed else ADVICE_ON_FAILURE
+
+
+def _advice_on_retry(alert: Alert) -> str:
+    if not alert.failures or alert.retry_at is None:
+        return ""
+    times = "once" if alert.failures == 1 else f"{alert.failures} times"
+    return (
+        f"The desk failed on it {times} and tries again at {alert.retry_at:%H:%M:%S} UTC, {MAX_FAILURES} times in "
+        "all. The page Health says why."
+    )

@@ -7,8 +7,9 @@ from typing import TypedDict
 from django.db import connection as database
 
 from brokers.models import Connection, Fill, Order, Position
+from market.bars import bar_start
 from market.models import Instrument, Quote
-from market.selectors import closed_candles
+from market.selectors import closed_candles, market_now
 from memory.models import Decision
 
 MAX_CANDLES = 1500
@@ -33,10 +34,11 @@ _EQUITY = """
 
 
 class Marker(TypedDict):
-    """Something that happened at a market time, with the page that tells its story."""
+    """Something that happened at a market time, with the page that tells its story; a fill has its price."""
 
     id: str
     time: int
+    price: float | None
     kind: str
     action: str
     text: str
@@ -54,7 +56,10 @@ class PriceLine(TypedDict):
 
 
 class Candles(TypedDict):
-    """Candles as `[open_time, open, high, low, close, volume]`, oldest first; times in UTC seconds."""
+    """Candles as `[open_time, open, high, low, close, volume]`, oldest first; times in UTC seconds.
+
+    `price` is the market's last, `forming` the open time of the candle that it forms: None where it closes one.
+    """
 
     symbol: str
     timeframe: int
@@ -62,6 +67,8 @@ class Candles(TypedDict):
     precision: int
     kind: str
     as_of: int | None
+    price: float | None
+    forming: int | None
     candles: list[list[float]]
 
 
@@ -88,10 +95,11 @@ def candles(
     until: datetime | None = None,
     count: int | None = None,
 ) -> Candles:
-    """Return the last candles known at market time `until`, by default the market's own now."""
+    """Return the last candles known at market time `until`, by default and at most the market's own now."""
     quote = quote_of(instrument)
     bar = timeframe or (quote.timeframe if quote else DEFAULT_TIMEFRAME)
-    as_of = until or (quote.market_time if quote else datetime.now(UTC))
+    now = market_now(instrument)
+    as_of = min(until or (quote.market_time if quote else now), now)
     wanted = min(max(count or DEFAULT_CANDLES, 1), MAX_CANDLES)
     bars = closed_candles(instrument.pk, bar, until=as_of, count=wanted)
     columns = (bars.open_time, bars.open, bars.high, bars.low, bars.close, bars.volume)
@@ -104,12 +112,23 @@ def candles(
         "precision": max(0, -exponent) if isinstance(exponent, int) else 2,
         "kind": quote.kind if quote else "",
         "as_of": int(as_of.timestamp()),
+        "price": float(quote.price) if quote and not until else None,
+        "forming": _forming(quote, bar) if quote and not until else None,
         "candles": rows,
     }
 
 
+def _forming(quote: Quote, bar: int) -> int | None:
+    start = bar_start(quote.market_time, bar)
+    return int(start.timestamp()) if quote.market_time > start else None
+
+
 def markers(instrument: Instrument, *, start: datetime, end: datetime, limit: int = MAX_MARKERS) -> list[Marker]:
-    """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each."""
+    """Return decisions and fills with `start <= market time <= end`, oldest first; the newest `limit` of each.
+
+    None is later than the market's own now: a replay that was set back has decisions ahead of it.
+    """
+    end = min(end, market_now(instrument))
     rows = [*_decisions(instrument, start, end, limit), *_fills(instrument, start, end, limit)]
     return sorted(rows, key=lambda marker: marker["time"])
 
@@ -125,6 +144,7 @@ def _decisions(instrument: Instrument, start: datetime, end: datetime, limit: in
         Marker(
             id=f"d{row.pk}",
             time=int(row.as_of.timestamp()),
+            price=None,
             kind="refused" if row.refused else "decision",
             action=row.action,
             text=f"{row.action} #{row.pk}: {row.reason}",
@@ -144,6 +164,7 @@ def _fills(instrument: Instrument, start: datetime, end: datetime, limit: int) -
         Marker(
             id=f"f{row.pk}",
             time=int(row.executed_at.timestamp()),
+            price=float(row.price),
             kind="fill",
             action=row.side,
             text=f"{row.order.get_role_display()} {row.quantity.normalize():f} @ {row.price.normalize():f}",

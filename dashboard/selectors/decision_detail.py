@@ -8,22 +8,13 @@ from brokers.models import Fill, Order
 from dashboard.charts import svg
 from dashboard.selectors.order_timeline import Event, order_timeline
 from market import selectors as market
+from market.bars import bar_start
 from market.models import Candle
+from market.retention import removed_at
 from memory.intents import Intent
 from memory.models import Decision, Outcome, Tally
+from memory.selectors import BARS_AFTER, BARS_BEFORE, known_outcome
 from webhooks.models import Alert
-
-BARS_BEFORE = 120
-EVIDENCE_IS_THIN_BELOW = 30  # cases
-
-CHECK_NAMES = {
-    "desk_state": "Desk state",
-    "daily_loss": "Daily loss",
-    "open_positions": "Open positions",
-    "order_size": "Order size",
-    "position_size": "Position size",
-    "min_notional": "Venue's minimum",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,55 +28,6 @@ class OrderHistory:
 def alert_of(decision: Decision) -> Alert | None:
     """Return the alert that the decision answers, with its source, or None (it came from elsewhere)."""
     return Alert.objects.select_related("source", "replay_of").filter(decision=decision).first()
-
-
-def waterfall(decision: Decision) -> svg.Waterfall | None:
-    """Return the evidence as bars, or None where no side was weighed."""
-    evidence = decision.evidence
-    if decision.confidence is None:
-        return None
-    levels = [
-        (level_name(decision, level["name"]), level["wins"], level["cases"], level["mean"])
-        for level in evidence["levels"]
-    ]
-    belief = (decision.confidence, decision.confidence_low or 0.0, decision.confidence_high or 1.0)
-    return svg.waterfall(evidence["base"]["mean"], levels, belief, decision.break_even)
-
-
-def level_name(decision: Decision, name: str) -> str:
-    """Return the name of a level of the record with what it stands for here."""
-    named = {
-        "desk": "The whole desk",
-        "source": f"Source {decision.source}",
-        "instrument and side": f"{decision.source}, {decision.instrument.symbol} {weighed_side(decision)}",
-    }
-    return named.get(name, name.capitalize())
-
-
-def weighed_side(decision: Decision) -> str:
-    """Return the side whose odds were weighed: the signal's own, or the one held when closing."""
-    outcome = outcome_of(decision)
-    return decision.intent if decision.intent != Intent.FLAT or outcome is None else outcome.side
-
-
-def outcome_of(decision: Decision) -> Outcome | None:
-    """Return the outcome without a query when it was fetched along."""
-    outcome: Outcome | None = getattr(decision, "outcome", None)
-    return outcome
-
-
-def is_thin(decision: Decision) -> bool:
-    """Return whether the narrowest level has too few cases for its rate to mean much."""
-    levels = decision.evidence["levels"]
-    return not levels or levels[-1]["cases"] < EVIDENCE_IS_THIN_BELOW
-
-
-def checks(decision: Decision) -> list[dict[str, object]]:
-    """Return the limits that were checked, with names for people."""
-    return [
-        {**check, "label": CHECK_NAMES.get(check["name"], check["name"].replace("_", " ").capitalize())}
-        for check in decision.evidence["checks"]
-    ]
 
 
 def orders_of(decision: Decision) -> list[OrderHistory]:
@@ -106,6 +48,7 @@ class OutcomeRun:
     outcome: Outcome
     run: svg.Run | None
     bars: int
+    removed: bool
     share: int
     learned: str
     record: Tally | None
@@ -113,25 +56,32 @@ class OutcomeRun:
 
 def outcome_run(decision: Decision) -> OutcomeRun | None:
     """Return how the decision's outcome ran, or None if none was opened."""
-    outcome = outcome_of(decision)
+    outcome = known_outcome(decision)
     if outcome is None:
         return None
-    candles = _candles_of(outcome)
+    candles = _candles_of(decision, outcome)
     return OutcomeRun(
         outcome=outcome,
         run=_drawn(outcome, candles, decision.horizon_bars),
         bars=len(candles),
+        removed=not candles and candles_removed(decision),
         share=round(100 * min(len(candles) / decision.horizon_bars, 1)),
         learned=learned(decision, outcome),
         record=_record(decision, outcome),
     )
 
 
-def _candles_of(outcome: Outcome) -> list[Candle]:
+def _candles_of(decision: Decision, outcome: Outcome) -> list[Candle]:
     if outcome.state == Outcome.State.VOID:
         return []
     end = outcome.exit_at or outcome.ends_at
-    return market.candles_between(outcome.instrument_id, outcome.timeframe, outcome.starts_at, end)
+    return market.past_candles(decision.instrument, outcome.timeframe, outcome.starts_at, end)
+
+
+def behind(decision: Decision) -> datetime | None:
+    """Return the market's own now where that lies before the decision (its replay was set back), else None."""
+    now = market.market_now(decision.instrument)
+    return now if now < decision.as_of else None
 
 
 def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> svg.Run | None:
@@ -147,15 +97,22 @@ def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> svg.Run
 
 
 def learned(decision: Decision, outcome: Outcome) -> str:
-    """Return in words what memory took from the outcome."""
+    """Return in words what memory took from the outcome.
+
+    The record counts signals, followed or refused: only so can it say what following them is worth.
+    """
     if outcome.state == Outcome.State.VOID:
         return f"Nothing: {outcome.void_reason}."
     if outcome.state == Outcome.State.OPEN:
         return "Nothing yet. Memory learns from it once the price has reached the target, the stop or the horizon."
     if decision.intent == Intent.FLAT:
         return "Nothing: an alert that closes asks for no side, so it is not a case."
-    counted = "a win" if outcome.result == Outcome.Result.WIN else "no win"
-    return f"It counts as {counted} in the record of the desk, of its source, and of its instrument and side."
+    won = outcome.result == Outcome.Result.WIN
+    of_whom = "the record of the desk, of its source, and of its instrument and side"
+    if decision.enters:
+        return f"It counts as {'a win' if won else 'no win'} in {of_whom}."
+    reached = "would have reached its target" if won else "would not have reached its target"
+    return f"Nothing was won or lost by it. The alert's signal counts in {of_whom}: it {reached}."
 
 
 def _record(decision: Decision, outcome: Outcome) -> Tally | None:
@@ -170,14 +127,18 @@ def _record(decision: Decision, outcome: Outcome) -> Tally | None:
 def chart(decision: Decision) -> dict[str, object]:
     """Return the chart's data: candles known then, candles after, levels and fills. Times in seconds, UTC."""
     step = decision.timeframe
-    known = market.closed_candles(decision.instrument_id, step, until=decision.as_of, count=BARS_BEFORE)
+    until = min(decision.as_of, market.market_now(decision.instrument))
+    known = market.closed_candles(decision.instrument_id, step, until=until, count=BARS_BEFORE)
+    if candles_removed(decision):
+        known = known.part(known.open_time >= decision.as_of.timestamp() - 2 * BARS_BEFORE * step)
     boundary = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
     first = decision.as_of - timedelta(seconds=step - 1)
     end = _chart_end(decision)
-    later = market.candles_between(decision.instrument_id, step, first, end)
+    later = market.past_candles(decision.instrument, step, first, end)
     return {
         "cut": boundary,
         "symbol": decision.instrument.symbol,
+        "timeframe": step,
         "tick": float(decision.instrument.tick_size),
         "known": [
             _point(row)
@@ -186,16 +147,27 @@ def chart(decision: Decision) -> dict[str, object]:
         "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= boundary],
         "levels": _levels(decision),
         "fills": _fills(decision),
-        "open": (outcome := outcome_of(decision)) is not None and outcome.state == Outcome.State.OPEN,
+        "open": behind(decision) is not None or _runs(decision),
     }
+
+
+def candles_removed(decision: Decision) -> bool:
+    """Return whether the candles around the decision were removed, as old ones of simulated markets are."""
+    at = bar_start(decision.as_of, decision.timeframe) - timedelta(seconds=decision.timeframe)
+    return removed_at(decision.instrument_id, decision.timeframe, at)
+
+
+def _runs(decision: Decision) -> bool:
+    outcome = known_outcome(decision)
+    return outcome is not None and outcome.state == Outcome.State.OPEN
 
 
 def _chart_end(decision: Decision) -> datetime:
     """Return where the chart stops: a few bars after the end of the outcome."""
-    outcome = outcome_of(decision)
+    outcome = known_outcome(decision)
     horizon = timedelta(seconds=decision.timeframe * decision.horizon_bars)
     end = (outcome.exit_at or outcome.ends_at) if outcome else decision.as_of + horizon
-    return end + timedelta(seconds=decision.timeframe * 6)
+    return end + timedelta(seconds=decision.timeframe * BARS_AFTER)
 
 
 def _point(row: tuple[float, ...]) -> list[float]:
@@ -213,7 +185,8 @@ def _levels(decision: Decision) -> dict[str, float | None]:
 
 
 def _fills(decision: Decision) -> list[dict[str, object]]:
-    rows = Fill.objects.filter(order__decision_link__decision=decision).order_by("executed_at", "id")
+    now = market.market_now(decision.instrument)
+    rows = Fill.objects.filter(order__decision_link__decision=decision, executed_at__lte=now)
     return [
         {
             "time": int(fill.executed_at.timestamp()),
@@ -221,5 +194,5 @@ def _fills(decision: Decision) -> list[dict[str, object]]:
             "price": float(fill.price),
             "text": f"{fill.quantity.normalize():f}",
         }
-        for fill in rows
+        for fill in rows.order_by("executed_at", "id")
     ]

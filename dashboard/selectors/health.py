@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.conf import settings
 from django.db import connection as database
 from django.db.models import Count
 from django.urls import reverse
 from django.utils import timezone
 
+from algotrendy.isolation.models import RowFailure
 from algotrendy.monitoring.health import check_valkey
+from algotrendy.retention.models import Removal
+from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
 from dashboard.formatting import duration
+from dashboard.live import broken
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.selectors import ml_models, status
 from market.bars import timeframe_text
@@ -61,8 +66,11 @@ def parts() -> list[Part]:
         queue_part(),
         *worker_parts(),
         database_part(),
+        disk_part(space(settings.DATA_DIR)),
         valkey_part(check_valkey()),
+        live_part(),
         doubt_part(),
+        *failing_parts(),
         *venue_parts(),
         memory_part(),
         *model_parts(),
@@ -149,7 +157,24 @@ def database_part() -> Part:
     with database.cursor() as cursor:
         cursor.execute("SELECT current_setting('server_version'), pg_database_size(current_database())")
         version, size = cursor.fetchone()
-    return Part("Database", "ok", "Answers", f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB")
+    text = f"PostgreSQL {version.split()[0]}, {size / 1e6:,.0f} MB; {removed_text()}"
+    return Part("Database", "ok", "Answers", text)
+
+
+def removed_text() -> str:
+    """Return in words what was last removed because it was old."""
+    rows = list(Removal.objects.filter(ended_at__isnull=False))
+    if not rows:
+        return "nothing old was removed yet"
+    last = max(row.ended_at for row in rows if row.ended_at)
+    what = ", ".join(f"{row.removed:,} {row.name}" for row in rows if row.removed) or "nothing was old enough"
+    return f"removed last, {last:%d %b %H:%M} UTC: {what}"
+
+
+def disk_part(room: Space) -> Part:
+    """The room on the disk of the data folder."""
+    value = "Full" if room.full else "Low" if room.low else "Has room"
+    return Part("Disk", "bad" if room.full else "warn" if room.low else "ok", value, room.text, room.advice)
 
 
 def valkey_part(answer: str) -> Part:
@@ -163,6 +188,17 @@ def valkey_part(answer: str) -> Part:
     return Part("Valkey", "bad", "No answer", answer, todo)
 
 
+def live_part() -> Part:
+    """The live regions of the process that answers."""
+    regions = broken.regions()
+    if not regions:
+        return Part("Live pages", "ok", "All regions", "what is open is kept current")
+    first = regions[0]
+    text = f"{len(regions)} of the open regions can't be shown; first {first.topic}: {first.error}"
+    todo = "The other regions go on. The log has the whole error; reload the page to see whether it lasts."
+    return Part("Live pages", "bad", "Fails in part", text, todo, at=first.since)
+
+
 def doubt_part() -> Part:
     """Orders whose fate is not known."""
     rows = Order.objects.filter(state__in=Order.IN_DOUBT).values_list("state").annotate(n=Count("id")).order_by()
@@ -174,6 +210,15 @@ def doubt_part() -> Part:
     text = f"{unknown} being looked up, {review} for you to decide"
     todo = "Entries of these instruments wait. Nothing is sent twice. See Orders for what to do about each."
     return Part("Orders in doubt", "bad" if review else "warn", str(review + unknown), text, todo, link)
+
+
+def failing_parts() -> list[Part]:
+    """How many rows some work of the desk can't handle; no part while there are none."""
+    count = RowFailure.objects.count()
+    if not count:
+        return []
+    text = f"{count} row{'s' if count != 1 else ''} can't be handled; everything else goes on"
+    return [Part("Rows that fail", "bad", str(count), text, "Each is listed below with what to do about it.")]
 
 
 def venue_parts() -> list[Part]:
@@ -197,7 +242,12 @@ def _venue(connection: Connection, result: Reconciliation | None) -> Part:
         text = f"{len(result.differences)} differences: {result.differences[0]}"
         todo = "Compare the two sides under Brokers before trading on."
         return Part(name, "bad", mode, text, todo, link, result.at)
-    return Part(name, "ok", mode, "our books equal the venue's", link=link, at=result.at)
+    return Part(name, "ok", mode, f"our books equal the venue's{_history(result)}", link=link, at=result.at)
+
+
+def _history(result: Reconciliation) -> str:
+    """Say when all of it was compared: every ten minutes it is what changed, and what is open."""
+    return f"; all history was compared {result.verified_at:%d %b %H:%M} UTC" if result.verified_at else ""
 
 
 def memory_part() -> Part:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
 from brokers import selectors as brokers
@@ -13,7 +13,6 @@ from brokers.money import ZERO
 from market.freshness import FeedFreshness
 from market.models import Feed
 from market.selectors import feed_freshness, market_kinds
-from memory.models import Decision
 from webhooks.models import Alert
 
 # An alert that has waited this long is worth a look.
@@ -51,12 +50,19 @@ class Status:
     state: str
     kinds: list[str]
     modes: list[str]
+    broken: list[Connection]
     worth: Worth | None
     positions: int
     alert_at: datetime | None
     candle_at: datetime | None
     stale: list[FeedFreshness]
     queue: Queue
+
+
+def usual_market() -> str:
+    """Return how real the desk's prices are where all are alike; empty where each needs its own mark."""
+    kinds = market_kinds()
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def worth(connections: list[Connection]) -> Worth | None:
@@ -74,18 +80,15 @@ def worth(connections: list[Connection]) -> Worth | None:
 
 def queue() -> Queue:
     """Return how many alerts wait and since when."""
-    waiting = Alert.objects.filter(state=Alert.State.RECEIVED).aggregate(n=Count("id"), oldest=Min("received_at"))
+    due = Q(retry_at=None) | Q(retry_at__lte=timezone.now())  # one that pauses after a failure is on Health
+    received = Alert.objects.filter(state=Alert.State.RECEIVED)
+    waiting = received.aggregate(n=Count("id"), oldest=Min("received_at", filter=due))
     return Queue(waiting["n"], waiting["oldest"])
 
 
 def last_alert_at() -> datetime | None:
     """Return the wall time of the newest alert."""
     return Alert.objects.order_by("-id").values_list("received_at", flat=True).first()
-
-
-def last_decision_at() -> datetime | None:
-    """Return the wall time of the newest decision."""
-    return Decision.objects.order_by("-id").values_list("decided_at", flat=True).first()
 
 
 def enabled_connections() -> list[Connection]:
@@ -107,6 +110,7 @@ def status() -> Status:
         state=brokers.effective_state(desk),
         kinds=sorted(market_kinds()),
         modes=sorted({connection.mode for connection in connections}),
+        broken=[row for row in connections if row.health == Connection.Health.ERROR],
         worth=worth(connections),
         positions=brokers.open_positions().count(),
         alert_at=last_alert_at(),

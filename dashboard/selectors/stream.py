@@ -1,6 +1,7 @@
 """The decision stream of the desk: one line each."""
 
 from memory.models import Decision
+from memory.selectors import BESIDE
 
 LINES = 30
 
@@ -12,5 +13,5 @@ def newest_symbol() -> str:
 
 def newest_decisions(count: int = LINES) -> list[Decision]:
     """Return the newest decisions with instrument, outcome and the outcome's trade. One query."""
-    rows = Decision.objects.select_related("instrument", "outcome", "outcome__trade").defer("evidence")
+    rows = Decision.objects.select_related(*BESIDE, "outcome__trade").defer("evidence")
     return list(rows.order_by("-id")[:count])

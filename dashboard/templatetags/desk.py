@@ -1,5 +1,6 @@
 """How the desk writes numbers, times and states: the same on pages and in live fragments."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ from dashboard.formatting import (
 from dashboard.icons import ICONS
 from dashboard.labels import STATES
 from dashboard.live import fragments, topics
+from dashboard.once import FIELD, new_token
 from memory.models import Decision
 
 register = template.Library()
@@ -103,10 +105,15 @@ def badge(state: str | None) -> SafeString:
 
 
 @register.simple_tag
-def market_badge(kind: str | None) -> SafeString:
-    """Mark how real a price is: SIMULATED, REPLAY, LIVE, IMPORTED."""
-    key = str(kind or "")
-    return format_html('<span class="badge market {}">{}</span>', key, key.upper()) if key else mark_safe("")
+def market_badge(kind: str | Sequence[str] | None, usual: str = "") -> SafeString:
+    """Mark how real prices are: SIMULATED, REPLAY, LIVE, IMPORTED; several kinds in one badge.
+
+    Where the status bar already says `usual`, only another kind is worth a mark.
+    """
+    kinds = [kind] if isinstance(kind, str) else list(kind or [])
+    if not any(kinds) or kinds == [usual]:
+        return mark_safe("")
+    return format_html('<span class="badge market {}">{}</span>', " ".join(kinds), " + ".join(kinds).upper())
 
 
 @register.simple_tag
@@ -121,8 +128,11 @@ def icon(name: str) -> SafeString:
 
 @register.inclusion_tag("components/confidence.html")
 def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
-    """Draw confidence against break-even as a small bar with its interval."""
-    value = decision.confidence
+    """Draw confidence as a small bar with its interval; only what lies beyond break-even has a colour.
+
+    What does not enter has no odds to show.
+    """
+    value = decision.confidence if decision.enters else None
     break_even = decision.break_even
     low, high = decision.confidence_low or 0.0, decision.confidence_high or 0.0
     return {
@@ -132,7 +142,7 @@ def confidence(decision: Decision, text: bool = True) -> dict[str, object]:
         "span": round(max(0.0, high - low) * 100, 1),
         "mark": None if break_even is None else round(min(break_even, 0.99) * 100, 1),
         "break_even": break_even,
-        "css": "" if break_even is None or value is None else ("up" if value >= break_even else "down"),
+        "over": 0.0 if break_even is None else round(max(0.0, (value or 0.0) - break_even) * 100, 1),
         "text": text,
     }
 
@@ -161,6 +171,12 @@ def query(context: template.Context, **changes: object) -> str:
         else:
             parameters[name] = str(value)
     return "?" + parameters.urlencode() if parameters else "?"
+
+
+@register.simple_tag
+def once() -> SafeString:
+    """Write the field that lets the form around it act once, however often it is sent (`dashboard.once`)."""
+    return format_html('<input type="hidden" name="{}" value="{}">', FIELD, new_token())
 
 
 @register.filter

@@ -9,13 +9,15 @@ from django.utils.safestring import SafeString
 
 from dashboard.formatting import DASH, amount, decimal_of, latency, number, plain
 from dashboard.templatetags.desk import pnl
+from memory.models import Decision, Outcome
+from memory.selectors import known_outcome
 from webhooks import addresses
 
 register = template.Library()
 
 
 register.simple_tag(latency)
-for function in (plain, amount):
+for function in (plain, amount, known_outcome):
     register.filter(function)
 
 
@@ -42,6 +44,17 @@ def multiple(value: float | None) -> SafeString | str:
         return DASH
     css, arrow = ("up", "▲") if value > 0 else ("down", "▼") if value < 0 else ("", "")
     return format_html('<span class="pnl {}">{} R {}</span>', css, number(value, 2, sign=True), arrow)
+
+
+@register.simple_tag
+def r_result(decision: Decision, outcome: Outcome) -> SafeString | str:
+    """Write the R multiple of an outcome: won or lost by an entry, avoided or missed by what did not enter."""
+    value = outcome.r_multiple
+    if value is None or decision.enters:
+        return multiple(value)
+    # Zero is neither; it keeps the word that promises nothing.
+    word = "missed" if value > 0 else "avoided"
+    return format_html('<span class="muted nowrap">{} {} R</span>', word, number(value, 2, sign=True))
 
 
 @register.simple_tag

@@ -9,10 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers import selectors
-from brokers.models import Desk, Position
+from brokers.models import Desk, Order, Position
 from brokers.services import CannotClose, DeskHalted, close_position, set_desk_state
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.once import once
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
 
@@ -45,16 +46,26 @@ def halt(request: HttpRequest) -> HttpResponse:
     """Stop sending orders, now. One click: nothing is asked."""
     name = request.user.get_username()
     set_desk_state(state=Desk.State.HALTED, by=person(request), reason=f"HALT pressed by {name}")
-    messages.warning(
-        request,
-        "HALTED. No order leaves the desk, exits neither; what is left of entries is cancelled. "
-        "Open positions, stops and targets stay.",
-    )
+    messages.warning(request, _halted())
     return back(request)
+
+
+def _halted() -> str:
+    """Say what a halt left as it is, and what it withdraws."""
+    at_venue = Order.objects.filter(state__in=Order.AT_VENUE)
+    entries = at_venue.filter(role=Order.Role.ENTRY).count()
+    exits = at_venue.exclude(role=Order.Role.ENTRY).count()
+    return (
+        "HALTED. No order leaves the desk, exits neither, and what is left of entries is cancelled. "
+        f"Entries at the venue that are being withdrawn: {entries}. "
+        f"What stays: {selectors.open_positions().count()} open positions, and {exits} stops, targets and exits "
+        "at the venue, which may still fill."
+    )
 
 
 @require_http_methods(READ_AND_POST)
 @trader
+@once
 def reduce(request: HttpRequest) -> HttpResponse:
     """Ask, then let only exits through. Out of a halt that takes an answer to the question that names the halt."""
     if request.method != "POST":
@@ -80,6 +91,7 @@ def _ask_to_reduce(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def resume(request: HttpRequest) -> HttpResponse:
     """Ask for the password and say what will happen, then trade again."""
     row = selectors.desk()
@@ -88,12 +100,14 @@ def resume(request: HttpRequest) -> HttpResponse:
         return render(request, "dashboard/confirm/resume.html", context)
     reason = f"resumed by {request.user.get_username()}"
     set_desk_state(state=Desk.State.ACTIVE, by=person(request), reason=reason)
-    messages.success(request, "Active. New alerts are traded again.")
+    waiting = Order.objects.filter(state=Order.State.PENDING, parent=None, after=None).count()
+    messages.success(request, f"Active. New alerts are traded again. Orders that waited and leave now: {waiting}.")
     return redirect("desk_state")
 
 
 @require_http_methods(READ_AND_POST)
 @trader
+@once
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what closing a position will do, then order the way out."""
     held = selectors.open_positions().filter(pk=pk).first()

@@ -10,6 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from algotrendy.permissions import person, trader, viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
+from dashboard.once import once
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import alerts as selectors
 from webhooks.models import Alert
@@ -49,13 +51,15 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.ALERT, "dashboard/alerts/detail_region.html")
 def one(key: str) -> Context | None:
     """One alert with its body, fields and way through the desk."""
-    alert = selectors.with_decision(Alert.objects.all()).filter(pk=int(key)).first() if key.isdecimal() else None
+    pk = id_of(key)
+    alert = selectors.with_decision(Alert.objects.all()).filter(pk=pk).first() if pk else None
     if alert is None:
         return None
     return {
         "alert": alert,
         "body": selectors.body_of(alert),
         "fields": selectors.fields_of(alert),
+        "headline": selectors.headline(alert),
         "advice": selectors.advice(alert),
         "replays": _replays(alert),
     }
@@ -67,6 +71,7 @@ def _replays(alert: Alert) -> QuerySet[Alert]:
 
 @trader
 @require_http_methods(["GET", "HEAD", "POST"])
+@once
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then take the alert in again as a new one that is decided by what is known now."""
     alert = get_object_or_404(Alert.objects.select_related("source").defer("body"), pk=pk)

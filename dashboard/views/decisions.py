@@ -1,5 +1,6 @@
 """Decisions: the list, and the permalink that tells one from alert to outcome."""
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import path
@@ -9,8 +10,9 @@ from django.views.decorators.http import require_safe
 from algotrendy.permissions import viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
-from dashboard.selectors import alerts, decision_detail
+from dashboard.selectors import alerts, decision_detail, decision_evidence
 from market.models import Instrument
 from memory import selectors as memory
 from memory.intents import Action
@@ -56,22 +58,31 @@ def decision(request: HttpRequest, pk: int) -> HttpResponse:
     if decision is None:
         raise Http404("There is no such decision.")
     alert = decision_detail.alert_of(decision)
-    context = {"decision": decision, "alert": alert, "body": alerts.body_of(alert) if alert else None}
+    context = {
+        "decision": decision,
+        "alert": alert,
+        "body": alerts.body_of(alert) if alert else None,
+        "candles_removed": decision_detail.candles_removed(decision),
+        "candles_kept": settings.KEEP_SIMULATED_CANDLES,
+    }
     return render(request, "dashboard/decisions/detail.html", context)
 
 
 @fragment(topics.DECISION, "dashboard/decisions/story.html")
 def one(key: str) -> Context | None:
     """One decision with its evidence, orders and outcome as they are now."""
-    decision = memory.decision_detail(int(key)) if key.isdecimal() else None
+    pk = id_of(key)
+    decision = memory.decision_detail(pk) if pk else None
     if decision is None:
         return None
     return {
         "decision": decision,
-        "waterfall": decision_detail.waterfall(decision),
-        "thin": decision_detail.is_thin(decision),
-        "checks": decision_detail.checks(decision),
+        "waterfall": decision_evidence.waterfall(decision),
+        "thin": decision_evidence.is_thin(decision),
+        "rests_on": decision_evidence.rests_on(decision),
+        "checks": decision_evidence.checks(decision),
         "orders": decision_detail.orders_of(decision),
+        "behind": decision_detail.behind(decision),
         "ran": decision_detail.outcome_run(decision),
     }
 

@@ -1,4 +1,4 @@
-"""The desk: chart, equity, positions, the stream of decisions and the health strip."""
+"""The desk: chart, equity, positions and the stream of decisions."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -36,17 +36,6 @@ def stream_region(key: str) -> Context:
     return {"decisions": stream.newest_decisions()}
 
 
-@fragment(topics.DESK_HEALTH, "fragments/desk_health.html")
-def health_region(key: str) -> Context:
-    """Feeds, queue and connections in one strip."""
-    return {
-        "feeds": feed_freshness(),
-        "queue": status.queue(),
-        "connections": status.enabled_connections(),
-        "decided_at": status.last_decision_at(),
-    }
-
-
 @data(topics.CHART)
 def chart_data(key: str) -> Context | None:
     """The newest candles and marks of an open chart."""
@@ -78,6 +67,7 @@ def desk(request: HttpRequest) -> HttpResponse:
         "instruments": instruments,
         "instrument": instrument,
         "quote": chart.quote_of(instrument) if instrument else None,
+        "usual_market": status.usual_market(),
         "feeds": feeds,
     }
     return render(request, "dashboard/desk.html", context)

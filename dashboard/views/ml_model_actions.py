@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from algotrendy.permissions import admin, password_again, person, trader
 from dashboard import ml_model_forms as forms
+from dashboard.once import once
 from dashboard.selectors import ml_models
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.registry import versions
@@ -20,6 +21,7 @@ READ_AND_POST = ["GET", "HEAD", "POST"]
 
 @require_http_methods(READ_AND_POST)
 @trader
+@once
 def train(request: HttpRequest) -> HttpResponse:
     """Ask which label and estimator, then have a model trained."""
     form = forms.TrainForm(request.POST or None, initial={"family": request.GET.get("family", "")})
@@ -40,6 +42,7 @@ def train(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(READ_AND_POST)
 @trader
+@once
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling does, then cancel a training."""
     run = ml_models.run_detail(pk)
@@ -87,6 +90,7 @@ def _ask(
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def promote(request: HttpRequest, name: str) -> HttpResponse:
     """Ask, then make a version the champion of its family whatever the gate decided."""
     version = _version(name)
@@ -104,6 +108,7 @@ def promote(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def roll_back(request: HttpRequest, family: str) -> HttpResponse:
     """Ask once, then return to the champion before the current one."""
     target = versions.previous_champion(family)
@@ -124,6 +129,7 @@ def roll_back(request: HttpRequest, family: str) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def retire(request: HttpRequest, name: str) -> HttpResponse:
     """Ask, then retire the champion: none is active until another is promoted."""
     version = _version(name)

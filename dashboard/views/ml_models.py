@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 from algotrendy.permissions import viewer
 from dashboard.live import topics
 from dashboard.live.fragments import Context, data, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import chart, ml_models, model_report, predictions
 from dashboard.views.data import answer
@@ -70,7 +71,8 @@ def model_region(key: str) -> Context | None:
 @fragment(topics.TRAINING_RUN, "fragments/training_run.html", pause=0.5)
 def run_region(key: str) -> Context | None:
     """One training with its steps and its log."""
-    run = ml_models.run_detail(int(key)) if key.isdecimal() else None
+    pk = id_of(key)
+    run = ml_models.run_detail(pk) if pk else None
     if run is None:
         return None
     return {

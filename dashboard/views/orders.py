@@ -13,6 +13,8 @@ from brokers.orders.recovery import resolve_by_hand
 from brokers.services import CannotCancel, cancel_order
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
+from dashboard.once import once
 from dashboard.paging import page_of, requested_page
 from dashboard.selectors import ledger
 from dashboard.selectors.order_timeline import order_timeline
@@ -33,7 +35,8 @@ def orders_region(key: str) -> Context:
 @fragment(topics.ORDER, "fragments/order.html")
 def order_region(key: str) -> Context | None:
     """The life of one order."""
-    order = ledger.order_detail(int(key)) if key.isdigit() else None
+    pk = id_of(key)
+    order = ledger.order_detail(pk) if pk else None
     if order is None:
         return None
     fills = sorted(order.fills.all(), key=lambda fill: fill.pk)
@@ -70,6 +73,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @trader
+@once
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what cancelling will do, then cancel what is left of the order."""
     order = ledger.order_detail(pk)
@@ -88,6 +92,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @trader
+@once
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the venue once more about an order in review; if it has none, reject it in the person's name."""
     order = ledger.order_detail(pk)
@@ -99,7 +104,7 @@ def settle(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, f"Order #{pk} needs no review: it is {order.get_state_display().lower()}.")
         return redirect("order", pk=pk)
     try:
-        settled = resolve_by_hand(order=order, by=request.user.get_username())
+        settled = resolve_by_hand(order=order, by=person(request))
     except VenueUnavailable as trouble:
         messages.error(request, f"Not settled: {trouble}.")
     else:

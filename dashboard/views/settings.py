@@ -10,13 +10,15 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from algotrendy.history.changes import note
 from algotrendy.permissions import Role, admin, has_role, password_again, person, viewer
 from brokers import selectors as brokers
 from brokers.desk_state import save_limits
 from brokers.models import Desk
-from dashboard import audit, forms
+from dashboard import forms
 from dashboard.accounts import sign_in
 from dashboard.accounts.people import create_person, may_sign_in_as
+from dashboard.once import once
 from dashboard.selectors import audit as history
 from dashboard.selectors import people
 from webhooks import services as webhooks
@@ -46,36 +48,39 @@ def settings(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["POST"])
 @admin
 @password_again
+@once
 def limits(request: HttpRequest) -> HttpResponse:
     """Change the desk's limits. They count from the next order on; orders at a venue stay."""
     desk = brokers.desk()
-    before = {name: getattr(desk, name) for name in forms.LimitsForm.Meta.fields}
     form = forms.LimitsForm(request.POST, instance=desk)
     if not form.is_valid():
         return render(request, "dashboard/settings/limits.html", {"limits": form}, status=422)
-    changed = audit.changes(before, form.cleaned_data)
-    if changed:
-        _save_limits(request, desk, changed)
-        messages.success(request, f"Limits changed: {changed}.")
+    if form.needs_confirmation:
+        return render(request, "dashboard/confirm/limits.html", {"limits": form}, status=422)
+    if form.changed:
+        _save_limits(request, desk, form.changed)
+        messages.success(request, f"Limits changed. {form.changed}.")
+    else:
+        messages.info(request, "Nothing was changed: the limits are as they were.")
     return redirect("settings")
 
 
 def _save_limits(request: HttpRequest, desk: Desk, changed: str) -> None:
     with transaction.atomic():
         save_limits(desk=desk, names=forms.LimitsForm.Meta.fields)
-        audit.note(person(request), desk, changed)
+        note(person(request), desk, changed, name="Limits")
 
 
 @never_cache
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def key_new(request: HttpRequest) -> HttpResponse:
     """Make a key of the JSON API and show it, once."""
     form = forms.KeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        api_key, key = webhooks.create_key(**form.cleaned_data)
-        audit.note(person(request), api_key, f"made the key with scope {api_key.scope}")
+        api_key, key = webhooks.create_key(**form.cleaned_data, by=person(request))
         return render(request, "dashboard/settings/key_made.html", {"key": key, "made": api_key})
     return render(request, "dashboard/settings/key.html", {"form": form})
 
@@ -83,13 +88,13 @@ def key_new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then end a key for good."""
     key = get_object_or_404(ApiKey, pk=pk, revoked_at=None)
     if request.method != "POST":
         return render(request, "dashboard/settings/key_revoke.html", {"key": key})
-    webhooks.revoke_key(key=key)
-    audit.note(person(request), key, "revoked the key")
+    webhooks.revoke_key(key=key, by=person(request))
     messages.success(request, f"The key {key.name} is revoked.")
     return redirect("settings")
 
@@ -98,12 +103,13 @@ def key_revoke(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def person_new(request: HttpRequest) -> HttpResponse:
     """Make an account and show its one-time link."""
     form = forms.PersonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = create_person(**form.cleaned_data)
-        audit.note(person(request), user, f"made the account with the role {form.cleaned_data['role']}")
+        note(person(request), user, f"made the account with the role {form.cleaned_data['role']}")
         return _link_page(request, user)
     return render(request, "dashboard/settings/person.html", {"form": form})
 
@@ -117,6 +123,7 @@ def _link_page(request: HttpRequest, user: User) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def person_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then show a one-time link for somebody who can't sign in."""
     user = get_object_or_404(User, pk=pk, is_active=True)
@@ -125,7 +132,7 @@ def person_link(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("settings")
     if request.method != "POST":
         return render(request, "dashboard/settings/person_link.html", {"person": user})
-    audit.note(person(request), user, "made a one-time sign-in link")
+    note(person(request), user, "made a one-time sign-in link")
     return _link_page(request, user)
 
 

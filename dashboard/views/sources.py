@@ -11,6 +11,8 @@ from algotrendy.permissions import admin, password_again, person, trader, viewer
 from dashboard import demo, forms, message_templates
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
+from dashboard.once import once
 from dashboard.selectors import sources as selectors
 from webhooks import services
 from webhooks.addresses import TRADINGVIEW_ADDRESSES, webhook_url
@@ -45,7 +47,8 @@ def source(request: HttpRequest, pk: int) -> HttpResponse:
 @fragment(topics.SOURCE, "dashboard/sources/region.html")
 def one(key: str) -> Context | None:
     """One source with its newest alerts."""
-    sender = selectors.sender(int(key)) if key.isdecimal() else None
+    pk = id_of(key)
+    sender = selectors.sender(pk) if pk else None
     if sender is None:
         return None
     return {"sender": sender, "source": sender.source, "alerts": selectors.newest_alerts(sender.source.pk)}
@@ -54,14 +57,14 @@ def one(key: str) -> Context | None:
 @fragment(topics.SOURCE_SETUP, "dashboard/sources/first_alert.html")
 def first_alert(key: str) -> Context | None:
     """The newest alerts of a source as the set-up page waits for them."""
-    if not key.isdecimal():
-        return None
-    return {"alerts": selectors.newest_alerts(int(key), 3), "pk": int(key)}
+    pk = id_of(key)
+    return {"alerts": selectors.newest_alerts(pk, 3), "pk": pk} if pk else None
 
 
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def new(request: HttpRequest) -> HttpResponse:
     """Make a source and show its address, once."""
     form = forms.SourceForm(request.POST or None, initial=_initial())
@@ -81,6 +84,7 @@ def _initial() -> dict[str, object]:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a source. What it may do with money changes at once, for alerts decided from now on."""
     source = get_object_or_404(Source, pk=pk)
@@ -137,6 +141,7 @@ def _own(pk: int) -> Source:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def rotate(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask, then give the source a new token; the old one goes on for a while."""
     source = _own(pk)
@@ -148,6 +153,7 @@ def rotate(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a secret in the body of every message of this source, or no longer."""
     source = _own(pk)
@@ -164,6 +170,7 @@ def secret(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(READ_AND_POST)
 @admin
 @password_again
+@once
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what revoking does, then end the source's tokens for good."""
     source = _working(pk)
@@ -176,6 +183,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(READ_AND_POST)
 @trader
+@once
 def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
     """Take in an alert as if the source had sent it."""
     source = _working(pk)
@@ -190,6 +198,7 @@ def test_alert(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(READ_AND_POST)
 @admin
+@once
 def remove_demo(request: HttpRequest) -> HttpResponse:
     """Say what goes with the demo, then take it away."""
     footprint = demo.footprint()
@@ -198,9 +207,20 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
         return redirect("sources")
     if request.method != "POST":
         return render(request, "dashboard/sources/remove_demo.html", {"footprint": footprint})
-    demo.remove(by=person(request))
-    messages.success(request, "The demo is gone, with everything it left. It does not come back by itself.")
+    messages.success(request, _removed(demo.remove(by=person(request))))
     return redirect("sources")
+
+
+def _removed(left: demo.Footprint | None) -> str:
+    """Say what really went with the demo, and what stays."""
+    if left is None:
+        return "The demo was gone already."
+    counts = f"{left.alerts} alerts, {left.decisions} decisions and {left.orders} orders"
+    if left.shared:
+        stays = f"Its {counts} stay, as others traded on {left.connection.name} too"
+        return f"The demo is revoked and sends nothing more. {stays}; open positions there: {left.positions}."
+    gone = f"{counts}, {left.fills} fills and {left.trades} trades were deleted"
+    return f"The demo is gone: {gone}. It does not come back by itself."
 
 
 urlpatterns = [

@@ -9,8 +9,9 @@ from algotrendy.permissions import viewer
 from brokers.models import Trade
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
+from dashboard.live.topics import id_of
 from dashboard.paging import Page, page_of, requested_page
-from dashboard.selectors import ledger
+from dashboard.selectors import ledger, status
 
 FILTERS = ("instrument", "side", "result")
 
@@ -18,7 +19,8 @@ FILTERS = ("instrument", "side", "result")
 def with_decisions(page: Page[Trade]) -> Context:
     """Return the context of a table of trades: each with the decision that opened it."""
     opened_by = ledger.decisions_of_trades(page)
-    return {"rows": [(row, opened_by.get(row.pk)) for row in page.rows], "page": page}
+    rows = [(row, opened_by.get(row.pk)) for row in page.rows]
+    return {"rows": rows, "page": page, "usual_market": status.usual_market()}
 
 
 @fragment(topics.TRADES, "fragments/trades.html")
@@ -30,7 +32,8 @@ def trades_region(key: str) -> Context:
 @fragment(topics.TRADE, "fragments/trade.html")
 def trade_region(key: str) -> Context | None:
     """One round trip: figures, fills, orders."""
-    trade = ledger.trade_detail(int(key)) if key.isdigit() else None
+    pk = id_of(key)
+    trade = ledger.trade_detail(pk) if pk else None
     if trade is None:
         return None
     fills = sorted(trade.fills.all(), key=lambda fill: fill.pk)

@@ -11,7 +11,7 @@ from market.feeds.base import Tick
 from market.gaps import reconcile_gaps
 from market.models import Candle, Feed, Instrument
 from market.services import announce_feed, set_quotes, store_candles
-from market.signals import candle_closed
+from market.signals import candle_closed, price_moved
 
 
 @transaction.atomic
@@ -35,7 +35,7 @@ def write_tick(feed: Feed, tick: Tick, seen: dict[str, object]) -> Feed | None:
         reconcile_gaps(timeframe=row.timeframe, **window._asdict())
     closed = {instrument: at for instrument, at in tick.closed.items() if instrument in ours}
     _update_feed(row, tick, fresh=bool(closed) or bool(stored.inserted))
-    _announce(closed, row.timeframe)
+    _announce(closed, {quote.instrument_id for quote in quotes}, row.timeframe)
     return row
 
 
@@ -67,7 +67,9 @@ def _update_feed(row: Feed, tick: Tick, fresh: bool) -> None:
         announce_feed(row.id)
 
 
-def _announce(closed: dict[int, datetime], timeframe: int) -> None:
-    """Announce the newest candle of each instrument."""
+def _announce(closed: dict[int, datetime], quoted: set[int], timeframe: int) -> None:
+    """Announce the newest candle of each instrument, and of those that closed none that their price moved."""
     for instrument_id, open_time in closed.items():
         announce(candle_closed, Candle, instrument_id=instrument_id, timeframe=timeframe, open_time=open_time)
+    for instrument_id in quoted - closed.keys():
+        announce(price_moved, Candle, instrument_id=instrument_id)

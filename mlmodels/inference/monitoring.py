@@ -5,7 +5,6 @@ number of weeks or rows.
 """
 
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from django.db.models import Max
 from django.utils import timezone
 from numpy.typing import NDArray
 
+from algotrendy.isolation.rows import each
 from market.bars import WEEK_OFFSET
 from mlmodels.models import ModelVersion, Prediction, TrainingRun
 from mlmodels.pipeline import drift as drifting
@@ -193,13 +193,13 @@ def promised_skill(version: ModelVersion) -> float | None:
 
 def retrain_degraded() -> int:
     """Request a training of each family whose champion's skill fell, at most once a week of its market."""
-    return sum(_request_retrain(version, reason) for version, reason in _degraded_champions())
+    champions = ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION)
+    return sum(each("mlmodels.watch_skill", champions, _retrain_if_degraded, complete=True))
 
 
-def _degraded_champions() -> Iterator[tuple[ModelVersion, str]]:
-    for version in ModelVersion.objects.filter(state=ModelVersion.State.CHAMPION):
-        if reason := degradation_reason(version):
-            yield version, reason
+def _retrain_if_degraded(version: ModelVersion) -> bool:
+    reason = degradation_reason(version)
+    return bool(reason) and _request_retrain(version, reason)
 
 
 def _request_retrain(version: ModelVersion, reason: str) -> bool:

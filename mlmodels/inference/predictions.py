@@ -7,12 +7,14 @@ however often its candle is revised; scoring again is harmless.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from algotrendy.events import announce
-from market.models import MarketKind
+from algotrendy.isolation.rows import each, together
+from market.models import Instrument, MarketKind
 from market.series import load_spans
 from mlmodels.inference import champions, outcomes
 from mlmodels.models import ModelVersion, Prediction
@@ -29,6 +31,8 @@ BATCH = 2000
 #: Predictions about made-up markets are deleted after this time, this many of a version at once.
 KEPT_SIMULATED = timedelta(days=7)
 MOST_FORGOTTEN = 20_000
+# The work on predictions, as the page Health names it where it fails.
+PREDICT, SCORE, LABEL, FORGET = "mlmodels.predict", "mlmodels.score", "mlmodels.label", "mlmodels.forget"
 
 _DUE = """
     SELECT quote.instrument_id, quote.kind, newest.open_time, coalesce(
@@ -88,7 +92,12 @@ def score(timeframe: int, simulated: bool) -> list[int]:
     if champion is None:
         return []
     version, scorer = champion
-    return [pk for part in _parts(due(version), timeframe) for pk in _score(version, scorer, part)]
+    score_part = partial(_score, version, scorer)
+    return [
+        pk
+        for part in _parts(due(version), timeframe)
+        for pk in together(SCORE, part, score_part, model=Instrument, key=lambda row: row.instrument_id)
+    ]
 
 
 def due(version: ModelVersion) -> list[Due]:
@@ -120,8 +129,8 @@ def _parts(rows: Sequence[Due], timeframe: int) -> Iterator[list[Due]]:
         yield part
 
 
-@transaction.atomic
 def _score(version: ModelVersion, scorer: Scorer, rows: Sequence[Due]) -> list[int]:
+    """Score bars and label what they make known, in the caller's transaction; return the new predictions' ids."""
     # The bars before the first one to score, and enough of them to label what has just become known.
     reach = timedelta(seconds=scorer.timeframe) * (scorer.need + scorer.rule.window - 1)
     bars = load_spans({row.instrument_id: (row.after - reach, row.newest) for row in rows}, scorer.timeframe)
@@ -185,19 +194,19 @@ def score_markets(timeframe: int | None = None) -> int:
     Returns how many predictions were made.
     """
     keys = [key for key in families.quoted_families() if timeframe in (None, key.timeframe)]
-    return sum(len(score(key.timeframe, key.simulated)) for key in keys)
+    return sum(each(PREDICT, keys, lambda key: len(score(key.timeframe, key.simulated))))
 
 
 def sweep() -> int:
     """Score and label what lost nudges left, in all markets; return how many predictions were made or ended."""
-    return score_markets() + sum(outcomes.sweep(key) for key in families.all_families())
+    return score_markets() + sum(each(LABEL, families.all_families(), outcomes.sweep, complete=True))
 
 
 def forget_simulated() -> int:
     """Delete old predictions about bars of made-up markets, a bounded number; return how many."""
     before = timezone.now() - KEPT_SIMULATED
-    versions = ModelVersion.objects.filter(simulated=True).values_list("pk", flat=True)
-    return sum(_forget(version, before) for version in versions)
+    versions = ModelVersion.objects.filter(simulated=True).only("pk", "name")
+    return sum(each(FORGET, versions, lambda version: _forget(version.pk, before), complete=True))
 
 
 def _forget(version: int, before: datetime) -> int:

@@ -25,6 +25,9 @@ class FamilyKey:
     simulated: bool
     label: LabelRule = field(default_factory=LabelRule)
 
+    def __str__(self) -> str:
+        return self.slug
+
     @property
     def slug(self) -> str:
         """Name in the database and in addresses: reversal-5m-real; another label than the default's is named."""

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from algotrendy.events import announce
+from algotrendy.history.changes import note
 from algotrendy.locks import lock_in_transaction
 from mlmodels.models import ModelVersion, Promotion
 from mlmodels.models.registry import MAX_CHAMPION_AGE
@@ -134,6 +135,7 @@ def retire(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
         raise CannotPromote(f"{version.name} is not champion")
     _set(version, State.RETIRED)
     announce_family(version.family)
+    note(by, version, f"taken out of {version.family}: {reason}", name=version.name)
     return Promotion.objects.create(
         family=version.family, version=version, version_name=version.name, previous=version,
         previous_name=version.name, kind=Kind.RETIRED, by=by, reason=reason.strip()[:500] or "taken out",
@@ -173,6 +175,9 @@ def _make_champion(
     version.state, version.promoted_at = State.CHAMPION, timezone.now()
     version.save(update_fields=["state", "promoted_at"])
     announce_family(version.family)
+    whom = f" instead of {before.name}" if before else ""
+    author = by or ("the gate" if kind in (Kind.GATE, Kind.FIRST) else None)
+    note(author, version, f"put in charge of {version.family}{whom}: {reason}", name=version.name)
     return Promotion.objects.create(
         family=version.family, version=version, version_name=version.name, previous=before,
         previous_name=before.name if before else "", kind=kind, by=by, reason=reason.strip()[:500],

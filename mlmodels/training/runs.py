@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from algotrendy.events import announce, nudge_after_commit
+from algotrendy.isolation.rows import each
 from algotrendy.locks import release, try_hold
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.pipeline.config import Recipe
@@ -203,7 +204,10 @@ def settle_dead() -> list[TrainingRun]:
     if not running:
         return []
     with training_lock() as free:
-        return [run for run in running if free and _fail_dead_run(run)]
+        ended = each(
+            "mlmodels.settle_dead", running if free else [], lambda run: run if _fail_dead_run(run) else None
+        )
+    return [run for run in ended if run is not None]
 
 
 def _fail_dead_run(run: TrainingRun) -> bool:

@@ -9,17 +9,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from algotrendy.embedded.child import die_with_parent
+from algotrendy.isolation.rows import each, in_turn
 from algotrendy.paths import BASE_DIR
 from mlmodels.models import TrainingRun
 from mlmodels.registry import families
 from mlmodels.registry.families import FamilyKey
 from mlmodels.training import requirements, runs
 
+WATCH = "mlmodels.watch_training"
 #: Seconds between terminating a training process and killing it.
 GRACE = 5.0
 
@@ -45,8 +47,7 @@ def supervise() -> None:
     ):
         _end(_child)
     if _child is None:
-        runs.settle_dead()
-        request_first_models()
+        in_turn(WATCH, {"runs of dead processes": runs.settle_dead, "first models": request_first_models})
         if TrainingRun.objects.filter(state=runs.State.QUEUED).exists() and _training_is_free():
             _child = Child(_start())
 
@@ -77,24 +78,31 @@ def _start() -> "subprocess.Popen[bytes]":
 
 def request_first_models() -> list[TrainingRun]:
     """Queue a first training of each market with prices that has history enough and was never trained on."""
-    new = (key for key in families.quoted_families() if not TrainingRun.objects.filter(family=key.slug).exists())
-    return _request_each(filter(requirements.has_history, new), runs.Trigger.FIRST)
+    return _request_each(families.quoted_families(), _is_new, runs.Trigger.FIRST)
+
+
+def _is_new(key: FamilyKey) -> bool:
+    return not TrainingRun.objects.filter(family=key.slug).exists() and requirements.has_history(key)
 
 
 def request_scheduled_retrains() -> list[TrainingRun]:
     """Queue the scheduled training of all candles that are enough and have grown, imported ones among them."""
-    grown = (
-        key
-        for key in families.with_candles()
-        if requirements.has_history(key) and requirements.has_new_candles(key)
-    )
-    return _request_each(grown, runs.Trigger.SCHEDULE)
+    return _request_each(families.with_candles(), _has_grown, runs.Trigger.SCHEDULE)
 
 
-def _request_each(keys: Iterable[FamilyKey], trigger: str) -> list[TrainingRun]:
-    """Queue a run of each family that has none waiting; return the new ones."""
-    queued = []
-    for key in keys:
+def _has_grown(key: FamilyKey) -> bool:
+    return requirements.has_history(key) and requirements.has_new_candles(key)
+
+
+def _request_each(
+    keys: Iterable[FamilyKey], is_due: Callable[[FamilyKey], bool], trigger: str
+) -> list[TrainingRun]:
+    """Queue a run of each family that is due and has none waiting; return the new ones."""
+
+    def request(key: FamilyKey) -> TrainingRun | None:
         with suppress(runs.AlreadyWaiting):
-            queued.append(runs.request(family_key=key, trigger=trigger))
-    return queued
+            return runs.request(family_key=key, trigger=trigger) if is_due(key) else None
+        return None
+
+    queued = each(f"mlmodels.request_{trigger}", keys, request, complete=True)
+    return [run for run in queued if run is not None]

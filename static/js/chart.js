@@ -4,11 +4,15 @@
 import {
   CandlestickSeries, HistogramSeries, LineStyle, createChart, createSeriesMarkers,
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { barAt, candleOptions, chartOptions, query, read } from "./price.js";
+import { onReturn } from "./live.js";
+import { Card, FillTicks, holding } from "./marks.js";
+import { candleOptions, chartOptions, query, read } from "./price.js";
+import { barOf, holesText, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const SHAPES = { BUY: "arrowUp", SELL: "arrowDown", CLOSE: "square", HOLD: "circle" };
 const MAX_MARKERS = 600;
+const MAX_ROWS = 3000;
 
 class PriceChart {
   constructor(element) {
@@ -18,14 +22,46 @@ class PriceChart {
     this.lines = new Map();
     this.lineUrls = [];
     this.times = [];
-    this.openMarks = [];
+    this.rows = [];
+    this.items = [];
+    this.missing = 0;
+    this.forming = undefined;
+    this.reloading = false;
+  }
+
+  readCandles() {
+    const { timeframe, count, until } = this.element.dataset;
+    return read(`/data/candles?${query({ symbol: this.symbol, timeframe, count, until })}`);
+  }
+
+  async readMarks() {
+    const { until } = this.element.dataset;
+    const marks = await read(`/data/markers?${query({ symbol: this.symbol, start: this.rows[0][0], end: until })}`).catch(() => null);
+    if (marks) this.setMarks(marks.markers, until ? [] : marks.lines);
+  }
+
+  // Everything anew: what the socket brings is only the end of it.
+  async reload() {
+    if (this.reloading) return;
+    this.reloading = true;
+    try {
+      const data = await this.readCandles();
+      if (data.candles.length) {
+        this.setCandles(data.candles);
+        this.setPrice(data);
+        await this.readMarks();
+      }
+    } catch {
+      // The desk is away; the next message that doesn't fit brings us here again.
+    } finally {
+      this.reloading = false;
+    }
   }
 
   async start() {
-    const { timeframe, count, until } = this.element.dataset;
     let data;
     try {
-      data = await read(`/data/candles?${query({ symbol: this.symbol, timeframe, count, until })}`);
+      data = await this.readCandles();
     } catch {
       this.note("The candles could not be read. The page tries again when it is reloaded.");
       return;
@@ -38,11 +74,11 @@ class PriceChart {
     this.data = data;
     this.draw();
     this.setCandles(data.candles);
-    const first = data.candles[0][0];
-    const marks = await read(`/data/markers?${query({ symbol: this.symbol, start: first, end: until })}`).catch(() => null);
-    if (marks) this.setMarks(marks.markers, until ? [] : marks.lines);
+    this.setPrice(data);
     this.element.addEventListener("desk:data", (event) => this.update(event.detail));
+    if (!this.element.dataset.until) onReturn(() => this.reload());
     this.element.addEventListener("click", (event) => this.open(event));
+    await this.readMarks();
   }
 
   note(text) {
@@ -53,85 +89,121 @@ class PriceChart {
   draw() {
     this.element.querySelector(".chart-note")?.remove();
     this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
-    this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
+    this.candles = this.chart.addSeries(CandlestickSeries, {
+      ...candleOptions(colours(), this.data), autoscaleInfoProvider: holding(() => this.lineUrls.map((line) => line.price)),
+    });
     this.volume = this.chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     this.chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
     this.drawn = createSeriesMarkers(this.candles, []);
+    this.ticks = new FillTicks();
+    this.candles.attachPrimitive(this.ticks);
+    this.card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     onThemeChange(() => {
       this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
       this.candles.applyOptions(candleOptions(colours(), this.data));
-      this.setCandles(this.rows);
+      this.drawCandles();
       this.redrawMarks();
     });
   }
 
   setCandles(rows) {
-    const tone = colours();
     this.rows = rows;
     this.times = rows.map((row) => row[0]);
-    this.candles.setData(rows.map(([time, open, high, low, close]) => ({ time, open, high, low, close })));
-    this.volume.setData(rows.map(([time, open, , , close, value]) => ({ time, value, color: `${close >= open ? tone.up : tone.down}44` })));
+    if (this.forming && this.forming[0] <= this.times.at(-1)) this.forming = undefined;
+    const { drawn, missing } = withHoles(rows, this.data.timeframe);
+    this.missing = missing;
+    this.items = this.forming ? withHoles([...drawn, this.forming], this.data.timeframe).drawn : drawn;
+    this.drawCandles();
+  }
+
+  drawCandles() {
+    const tone = colours();
+    const priced = ([time, open, high, low, close]) => (open === undefined ? { time } : { time, open, high, low, close });
+    const traded = ([time, open, , , close, value]) => (value === undefined ? { time } : { time, value, color: `${close >= open ? tone.up : tone.down}44` });
+    this.candles.setData(this.items.map(priced));
+    this.volume.setData(this.items.map(traded));
+  }
+
+  // The candle that is not closed yet moves with the price, which the header shows as well.
+  setPrice({ price, forming }) {
+    if (price === null || price === undefined) return;
+    const [lastTime, , , , lastClose] = this.rows.at(-1);
+    const text = document.getElementById("chart-price");
+    if (text) {
+      text.textContent = price.toLocaleString("en-GB", { minimumFractionDigits: this.data.precision, maximumFractionDigits: this.data.precision });
+    }
+    if (forming === null || forming <= lastTime) return;
+    const before = this.forming?.[0] === forming ? this.forming : [forming, lastClose, lastClose, lastClose, lastClose];
+    this.forming = [forming, before[1], Math.max(before[2], price), Math.min(before[3], price), price];
+    this.setCandles(this.rows);
   }
 
   update(fresh) {
-    if (fresh.timeframe !== this.data.timeframe || (fresh.as_of ?? 0) + fresh.timeframe * 2 < this.times.at(-1)) {
+    const { timeframe, kind } = this.data;
+    if (fresh.timeframe !== timeframe || fresh.kind !== kind || (fresh.as_of ?? 0) + timeframe * 2 < this.times.at(-1)) {
       // The market moved to other candles (a replay began or ended): draw anew.
       location.reload();
       return;
     }
-    const tone = colours();
-    const last = this.times.at(-1);
-    for (const row of fresh.candles) {
-      const [time, open, high, low, close, volume] = row;
-      if (time < last) continue;
-      this.candles.update({ time, open, high, low, close });
-      this.volume.update({ time, value: volume, color: `${close >= open ? tone.up : tone.down}44` });
-      if (time > this.times.at(-1)) {
-        this.times.push(time);
-        this.rows.push(row);
-      } else this.rows[this.rows.length - 1] = row;
+    if (isBehind(this.times, fresh.candles, timeframe)) {
+      this.reload();
+      return;
     }
-    const price = document.getElementById("chart-price");
-    const close = this.rows.at(-1)?.[4];
-    if (price && close !== undefined) {
-      price.textContent = close.toLocaleString("en-GB", { minimumFractionDigits: this.data.precision, maximumFractionDigits: this.data.precision });
-    }
+    const rows = new Map([...this.rows, ...fresh.candles].map((row) => [row[0], row]));
+    this.setCandles([...rows.values()].sort((one, other) => one[0] - other[0]).slice(-MAX_ROWS));
+    this.setPrice(fresh);
     this.setMarks(fresh.markers, fresh.lines);
   }
 
   setMarks(markers, lines) {
-    let changed = false;
-    for (const marker of markers) {
-      if (this.marks.has(marker.id)) continue;
-      this.marks.set(marker.id, marker);
-      changed = true;
-    }
+    for (const marker of markers) this.marks.set(marker.id, marker);
     while (this.marks.size > MAX_MARKERS) this.marks.delete(this.marks.keys().next().value);
-    this.redrawMarks(changed);
+    this.redrawMarks();
     if (lines) this.setLines(lines);
   }
 
   redrawMarks() {
     const tone = colours();
-    const drawn = [];
+    const [glyphs, ticks] = [[], []];
+    let outside = 0;
+    this.at = new Map();
     for (const marker of this.marks.values()) {
-      const time = barAt(this.times, marker.time);
-      if (time === undefined) continue;
-      const buys = marker.action === "BUY" || marker.action === "buy";
-      const sells = marker.action === "SELL" || marker.action === "sell";
-      const quiet = marker.kind === "refused" || marker.action === "HOLD";
-      drawn.push({
-        id: marker.id,
-        time,
-        position: marker.kind === "fill" ? "inBar" : buys ? "belowBar" : "aboveBar",
-        shape: marker.kind === "fill" ? "circle" : quiet ? "circle" : SHAPES[marker.action] ?? "square",
-        color: quiet ? tone.muted : marker.kind === "fill" ? tone.info : buys ? tone.up : sells ? tone.down : tone.text,
-        size: marker.kind === "fill" ? 0.6 : quiet ? 0.5 : 1.2,
-      });
+      const time = this.barOfMark(marker);
+      if (time === undefined) {
+        if (marker.time >= this.times[0]) outside += 1;
+        continue;
+      }
+      this.at.set(time, [...this.at.get(time) ?? [], marker]);
+      if (marker.kind === "fill") ticks.push({ id: marker.id, time, price: marker.price, colour: tone.info });
+      else glyphs.push(this.glyph(marker, time, tone));
     }
-    drawn.sort((one, other) => one.time - other.time);
-    this.drawn.setMarkers(drawn);
+    glyphs.sort((one, other) => one.time - other.time);
+    this.drawn.setMarkers(glyphs);
+    this.ticks.set(ticks, tone.panel);
+    this.sayHoles(outside);
+  }
+
+  barOfMark(marker) {
+    const times = this.forming ? [...this.times, this.forming[0]] : this.times;
+    return barOf(times, marker.time, this.data.timeframe);
+  }
+
+  sayHoles(marks) {
+    const note = document.getElementById("chart-holes");
+    if (note) note.textContent = holesText(this.missing, marks);
+  }
+
+  glyph({ id, kind, action }, time, tone) {
+    const quiet = kind === "refused" || action === "HOLD";
+    const sides = { BUY: tone.up, SELL: tone.down };
+    return {
+      id, time,
+      position: action === "BUY" ? "belowBar" : "aboveBar",
+      shape: quiet ? "circle" : SHAPES[action] ?? "square",
+      color: quiet ? tone.muted : sides[action] ?? tone.text,
+      size: quiet ? 0.5 : 1.2,
+    };
   }
 
   setLines(lines) {
@@ -155,7 +227,8 @@ class PriceChart {
 
   hover(move) {
     const marker = this.marks.get(move.hoveredObjectId);
-    this.element.title = marker ? marker.text : "";
+    const beside = marker ? this.at.get(this.barOfMark(marker)) ?? [marker] : [];
+    this.card.show(beside.map(({ text }) => text), move.point);
     this.element.classList.toggle("pointing", Boolean(marker));
     this.hovered = marker;
   }
@@ -171,4 +244,7 @@ class PriceChart {
   }
 }
 
-for (const element of document.querySelectorAll("[data-chart]")) new PriceChart(element).start();
+for (const element of document.querySelectorAll("[data-chart]")) {
+  element.chart = new PriceChart(element);
+  element.chart.start();
+}

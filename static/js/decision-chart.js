@@ -1,8 +1,8 @@
 // The chart of one decision: what was known then, a line, and what came after in pale.
-import {
-  CandlestickSeries, LineStyle, createChart, createSeriesMarkers,
-} from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { CandlestickSeries, LineStyle, createChart } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { Card, FillTicks, holding } from "./marks.js";
 import { chartOptions, read } from "./price.js";
+import { barOf, holesText, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
@@ -11,9 +11,11 @@ const box = document.getElementById("decision-chart");
 const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
 
 function bar([time, open, high, low, close], known, ink) {
-  const colour = close >= open ? ink.up : ink.down;
+  if (open === undefined) return { time };
+  const rises = close >= open;
+  const colour = rises ? ink.up : ink.down;
   const shown = known ? colour : pale(colour);
-  return { time, open, high, low, close, color: shown, borderColor: shown, wickColor: shown };
+  return { time, open, high, low, close, color: rises ? ink.panel : shown, borderColor: shown, wickColor: shown };
 }
 
 function precision(tick) {
@@ -26,8 +28,14 @@ class DecisionChart {
     this.element = element;
     this.ink = colours();
     this.chart = createChart(element, chartOptions(this.ink));
-    this.series = this.chart.addSeries(CandlestickSeries, { priceLineVisible: false, lastValueVisible: false });
-    this.markers = createSeriesMarkers(this.series, []);
+    this.levels = [];
+    this.series = this.chart.addSeries(CandlestickSeries, {
+      priceLineVisible: false, lastValueVisible: false, borderVisible: true, autoscaleInfoProvider: holding(() => this.levels),
+    });
+    this.ticks = new FillTicks();
+    this.series.attachPrimitive(this.ticks);
+    this.card = new Card(element);
+    this.chart.subscribeCrosshairMove((move) => this.hover(move));
     this.lines = [];
     this.cut = document.createElement("div");
     this.cut.className = "chart-cut";
@@ -44,24 +52,27 @@ class DecisionChart {
 
   show(data) {
     this.data = data;
-    const candles = [
-      ...data.known.map((row) => bar(row, true, this.ink)),
-      ...data.after.map((row) => bar(row, false, this.ink)),
-    ];
+    const rows = [...data.known, ...data.after];
+    const { drawn, missing } = withHoles(rows, data.timeframe);
+    const candles = drawn.map((row) => bar(row, row[0] < data.cut, this.ink));
+    this.times = rows.map(([time]) => time);
     this.note(candles.length ? "" : "No candles of this time are stored.");
     this.series.applyOptions({ priceFormat: precision(data.tick) });
     this.series.setData(candles);
-    this.knownBars = data.known.length;
+    this.knownBars = drawn.filter(([time]) => time < data.cut).length;
     this.drawLevels(data.levels);
-    this.markers.setMarkers(data.fills.map((fill) => this.marker(fill, candles)).filter(Boolean));
+    const ticks = this.fillTicks();
+    this.ticks.set(ticks, this.ink.panel);
+    this.sayHoles(holesText(missing, data.fills.length - ticks.length));
     if (!this.fitted && candles.length) {
-      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, data.known.length - 60), to: data.known.length + 45 });
+      this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(0, this.knownBars - 60), to: this.knownBars + 45 });
       this.fitted = true;
     }
     this.placeCut();
   }
 
   drawLevels(levels) {
+    this.levels = Object.values(levels).filter((price) => price !== null);
     this.lines.forEach((line) => this.series.removePriceLine(line));
     const styles = {
       target: { color: this.ink.up, title: "target" },
@@ -75,17 +86,22 @@ class DecisionChart {
       }));
   }
 
-  marker(fill, candles) {
-    const at = candles.findLast((candle) => candle.time <= fill.time);
-    if (!at) return null;
-    const buy = fill.side === "buy";
-    return {
-      time: at.time,
-      position: buy ? "belowBar" : "aboveBar",
-      shape: buy ? "arrowUp" : "arrowDown",
-      color: buy ? this.ink.up : this.ink.down,
-      text: `${buy ? "bought" : "sold"} ${fill.text}`,
-    };
+  sayHoles(text) {
+    const note = document.getElementById("chart-holes");
+    if (note) note.textContent = text;
+  }
+
+  fillTicks() {
+    const bar = (time) => barOf(this.times, time, this.data.timeframe);
+    return this.data.fills
+      .map(({ price, time }, index) => ({ id: index, price, time: bar(time), colour: this.ink.info }))
+      .filter((fill) => fill.time !== undefined);
+  }
+
+  hover(move) {
+    const fill = this.data?.fills[move.hoveredObjectId];
+    const price = fill && this.series.priceFormatter().format(fill.price);
+    this.card.show(fill ? [`${fill.side === "buy" ? "Bought" : "Sold"} ${fill.text} at ${price}`] : [], move.point);
   }
 
   placeCut() {

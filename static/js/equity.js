@@ -1,5 +1,6 @@
 // The equity curve. Wall time, UTC.
 import uPlot from "../uplot/uPlot.esm.js";
+import { onReturn } from "./live.js";
 import { colours, onThemeChange } from "./theme.js";
 import { now } from "./times.js";
 
@@ -16,7 +17,8 @@ class EquityCurve {
       if (!answer.ok) throw new Error(String(answer.status));
       data = await answer.json();
     } catch {
-      this.note("The equity could not be read.");
+      // A curve that is drawn stays: what is missing comes with the next return.
+      if (!this.plot) this.note("The equity could not be read.");
       return;
     }
     this.currency = data.currency;
@@ -56,7 +58,8 @@ class EquityCurve {
       legend: { show: false },
       cursor: { y: false },
       scales: { x: { time: true } },
-      axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
+      // Room for a label with seconds, so that two never touch.
+      axes: [{ ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
       series: [{}, { label: `Equity, ${this.currency}`, stroke: tone.info, width: 1.5, points: { show: false }, value: (_, value) => write(value) }],
       hooks: { setCursor: [(plot) => this.hover(plot, write)] },
     }, [this.times, this.values], this.element);
@@ -96,6 +99,7 @@ class EquityCurve {
   start() {
     this.load();
     this.element.addEventListener("desk:data", (event) => this.add(event.detail.equity));
+    onReturn(() => this.load());
     new ResizeObserver(() => this.plot?.setSize({ width: this.element.clientWidth, height: this.element.clientHeight })).observe(this.element);
     onThemeChange(() => this.plot && this.draw());
     const buttons = this.element.closest(".panel")?.querySelectorAll("button[data-hours]") ?? [];

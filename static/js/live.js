@@ -4,6 +4,11 @@ import { setClock, clockText, refreshAges } from "./times.js";
 
 const HOLD_AT_MOST_MS = 60_000;
 const SIGNED_OUT_CHECK_AFTER = 2;
+const RECONNECT_MS = 400;
+const CROWDED_RECONNECT_MS = 5000;
+// Codes of htmx after which a socket is tried again, and our own.
+const TRIED_AGAIN = [1001, 1005, 1006, 1011, 1012, 1013, 1014];
+const TOO_MANY = 4429; // of one person's sockets: see dashboard/live/seats.py
 
 const regions = new Map(); // topic → element
 const versions = new Map(); // topic → version shown
@@ -11,6 +16,7 @@ const contents = new Map(); // topic → {version, rows}: what the next patch bu
 const held = new Map(); // topic → {message, since, count}
 let epoch = "";
 let failures = 0;
+let crowded = false; // the desk sent this page off: the words stay until it is let in
 let lastHeard = new Date();
 
 for (const element of document.querySelectorAll("[data-topic]")) regions.set(element.dataset.topic, element);
@@ -169,6 +175,8 @@ function onIncoming(event) {
     if (message.epoch !== epoch) versions.clear();
     contents.clear();
     epoch = message.epoch;
+    if (crowded) say("");
+    crowded = false;
     setClock(message.now);
   } else if (message.type === "state") {
     onState(message);
@@ -209,6 +217,13 @@ function onSwapped(event) {
 async function onClosed(event) {
   if (event.detail.reason === "removed" || document.hidden) return;
   failures += 1;
+  const { config } = event.detail.connection;
+  crowded = event.detail.code === TOO_MANY;
+  config.reconnectDelay = crowded ? CROWDED_RECONNECT_MS : RECONNECT_MS;
+  if (crowded) {
+    say(`You have too many live pages open: close some. You see data from ${clockText(lastHeard)}; this page tries again.`);
+    return;
+  }
   say(`Reconnecting… You see data from ${clockText(lastHeard)}.`);
   if (event.detail.code === 4401 || event.detail.code === 4403 || failures > SIGNED_OUT_CHECK_AFTER) await checkSession();
 }
@@ -223,10 +238,24 @@ async function checkSession() {
   }
 }
 
+let opened = false;
+
 function onOpen() {
   failures = 0;
+  if (crowded) return;
   lastHeard = new Date();
   say("");
+  // What was sent meanwhile never came: charts, which are sent only their end, read themselves anew.
+  if (opened) document.dispatchEvent(new CustomEvent("desk:reconnected"));
+  opened = true;
+}
+
+// Calls `load` whenever the page may have missed something: it was hidden, or its socket was away.
+export function onReturn(load) {
+  document.addEventListener("desk:reconnected", load);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) load();
+  });
 }
 
 const owner = document.body;
@@ -244,7 +273,8 @@ if (regions.size) {
   const topics = Array.from(regions.keys()).sort().join(",");
   owner.setAttribute("hx-ws:connect", `/ws/desk/?topics=${encodeURIComponent(topics)}`);
   owner.setAttribute("hx-trigger", "load");
-  owner.setAttribute("hx-config", '{"ws": {"reconnectDelay": 400, "reconnectMaxDelay": 5000}}');
+  const ws = { reconnectDelay: RECONNECT_MS, reconnectMaxDelay: 5000, reconnectCodes: [...TRIED_AGAIN, TOO_MANY] };
+  owner.setAttribute("hx-config", JSON.stringify({ ws }));
   // htmx has looked at the page already; modules run later.
   htmx.process(owner);
 }

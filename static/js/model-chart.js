@@ -1,7 +1,10 @@
 // What a model said, on the price: an arrow for the side, its size for the probability, its colour and sign for what
 // came of it. Attributes of the element: data-predictions, data-version, data-symbol, data-topic (live).
 import { CandlestickSeries, createChart, createSeriesMarkers } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { barAt, candleOptions, chartOptions, query, read } from "./price.js";
+import { onReturn } from "./live.js";
+import { Card } from "./marks.js";
+import { candleOptions, chartOptions, query, read } from "./price.js";
+import { barOf, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const SIDES = {
@@ -24,10 +27,20 @@ class ModelChart {
     this.said = new Map();
   }
 
-  async start() {
+  read() {
     const { version, symbol } = this.element.dataset;
+    return read(`/data/predictions?${query({ version, symbol })}`);
+  }
+
+  // Everything anew: what the socket brings is only the end of it.
+  async reload() {
+    const data = await this.read().catch(() => null);
+    if (data?.candles.length) this.show(data);
+  }
+
+  async start() {
     try {
-      this.data = await read(`/data/predictions?${query({ version, symbol })}`);
+      this.data = await this.read();
     } catch (error) {
       this.note(`The candles could not be loaded: ${error.message}. Reload the page to try again.`);
       return;
@@ -39,6 +52,7 @@ class ModelChart {
     this.draw();
     this.show(this.data);
     this.element.addEventListener("desk:data", (event) => this.update(event.detail));
+    onReturn(() => this.reload());
   }
 
   note(text) {
@@ -50,8 +64,10 @@ class ModelChart {
     this.chart = createChart(this.element, chartOptions(colours(), this.data.timeframe));
     this.candles = this.chart.addSeries(CandlestickSeries, candleOptions(colours(), this.data));
     this.marks = createSeriesMarkers(this.candles, []);
+    const card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => {
-      this.element.title = this.said.get(move.hoveredObjectId)?.text ?? "";
+      const said = this.said.get(move.hoveredObjectId);
+      card.show(said ? [said.text] : [], move.point);
     });
     onThemeChange(() => {
       this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
@@ -61,18 +77,19 @@ class ModelChart {
   }
 
   show({ candles, predictions }) {
+    this.rows = candles;
     this.times = candles.map(([time]) => time);
-    this.candles.setData(candles.map(bar));
+    this.candles.setData(withHoles(candles, this.data.timeframe).drawn.map(bar));
     this.add(predictions);
   }
 
   update(fresh) {
-    for (const row of fresh.candles) {
-      if (row[0] < this.times.at(-1)) continue;
-      if (row[0] > this.times.at(-1)) this.times.push(row[0]);
-      this.candles.update(bar(row));
+    if (isBehind(this.times, fresh.candles, this.data.timeframe)) {
+      this.reload();
+      return;
     }
-    this.add(fresh.predictions);
+    const rows = new Map([...this.rows, ...fresh.candles].map((row) => [row[0], row]));
+    this.show({ candles: [...rows.values()].sort((one, other) => one[0] - other[0]), predictions: fresh.predictions });
   }
 
   add(predictions) {
@@ -88,7 +105,7 @@ class ModelChart {
     const signs = this.said.size <= MOST_SIGNS;
     const drawn = [];
     for (const [id, { time, probability, side, label }] of this.said) {
-      const at = barAt(this.times, time);
+      const at = barOf(this.times, time, this.data.timeframe);
       if (at === undefined) continue;
       const { position, shape } = SIDES[side];
       drawn.push({
@@ -101,7 +118,7 @@ class ModelChart {
 }
 
 function bar([time, open, high, low, close]) {
-  return { time, open, high, low, close };
+  return open === undefined ? { time } : { time, open, high, low, close };
 }
 
 for (const element of document.querySelectorAll("[data-predictions]")) new ModelChart(element).start();

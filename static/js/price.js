@@ -25,21 +25,11 @@ export function chartOptions(tone, timeframe = 1) {
   };
 }
 
+// Rising candles are hollow: without colour they still differ from falling ones.
 export function candleOptions(tone, { precision, tick }) {
   return {
-    upColor: tone.up, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down, borderVisible: false,
+    upColor: tone.panel, downColor: tone.down, wickUpColor: tone.up, wickDownColor: tone.down,
+    borderVisible: true, borderUpColor: tone.up, borderDownColor: tone.down,
     priceFormat: { type: "price", precision, minMove: tick },
   };
-}
-
-// The candle whose time `time` falls into, else the last one before it.
-export function barAt(times, time) {
-  let low = 0;
-  let high = times.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (times[middle] <= time) low = middle;
-    else high = middle - 1;
-  }
-  return times[low] <= time ? times[low] : undefined;
 }

@@ -66,11 +66,16 @@ def test_a_missing_front_end_package_is_named(monkeypatch: pytest.MonkeyPatch) -
     assert "node_modules/htmx.org" in finding.what
 
 
-def test_a_full_disk_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 10**18)
+def test_a_disk_that_is_full_or_will_be_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("algotrendy.supervisor.disk.LOW_BYTES", 10**18)
     [finding] = doctor.disk(tmp_path / "not" / "yet")
     assert not finding.good
-    assert "ALGOTRENDY_DATA" in finding.advice
+    assert f"GB free at {tmp_path}" in finding.what
+    assert "before it is full" in finding.advice
+    monkeypatch.setattr("algotrendy.supervisor.disk.FULL_BYTES", 10**18)
+    [finding] = doctor.disk(tmp_path)
+    assert "the disk is full" in finding.what
+    assert "Nothing that was answered is lost" in finding.advice
 
 
 @pytest.mark.django_db

@@ -1,6 +1,7 @@
 """The doors for machines that watch the desk: /healthz, /readyz, /prometheus."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import redis
@@ -9,8 +10,17 @@ from django.test import Client
 from django.utils import timezone
 
 from algotrendy.monitoring import health
+from algotrendy.supervisor.disk import Space
 
 OUTSIDE = "203.0.113.7"
+PLENTY = Space(Path("/desk"), 10**11)
+FULL = Space(Path("/desk"), 1_000_000)
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room on the disk, whatever this machine has."""
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: PLENTY)
 
 
 def test_healthz_answers_without_asking_anything(client: Client) -> None:
@@ -25,7 +35,7 @@ def test_readyz_names_each_check(client: Client) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True,
-        "checks": {"database": "ok", "migrations": "ok", "valkey": "ok"},
+        "checks": {"database": "ok", "migrations": "ok", "valkey": "ok", "disk": "ok"},
     }
 
 
@@ -43,6 +53,7 @@ def test_readyz_is_503_and_says_so_when_the_database_does_not_answer(
         "database": "OperationalError",
         "migrations": "not asked",
         "valkey": "ok",
+        "disk": "ok",
     }
     assert "secret" not in answer.content.decode()
 
@@ -125,3 +136,18 @@ def test_a_database_that_fails_during_a_scrape_is_a_figure_too(
     answer = client.get("/prometheus")
     assert answer.status_code == 200
     assert "algotrendy_database_up 0.0" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_readyz_is_503_on_a_full_disk_and_warns_before(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: Space(data, 10**9))
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["disk"]) == (200, "low")
+    monkeypatch.setattr("algotrendy.supervisor.disk.space", lambda data: FULL)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["disk"]) == (503, "full")
+
+
+@pytest.mark.django_db
+def test_the_room_on_the_disk_is_a_figure(client: Client) -> None:
+    assert b"algotrendy_disk_free_bytes 1e+11" in client.get("/prometheus").content

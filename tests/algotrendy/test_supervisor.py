@@ -13,7 +13,8 @@ import pytest
 
 from algotrendy.supervisor import child as children
 from algotrendy.supervisor import lock
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Spec
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 
@@ -120,6 +121,18 @@ def test_a_killed_child_comes_back_under_its_pid_file(output: Output, tmp_path: 
     assert not (tmp_path / "fake.pid").exists()
 
 
+def test_a_child_gives_way_to_the_others_as_its_spec_says(output: Output, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        one = Child(spec(LIVES, niceness=7), output, tmp_path)
+        one.start()
+        await until(lambda: one.running)
+        own, pid = os.getpriority(os.PRIO_PROCESS, 0), one.process.pid if one.process else 0
+        await until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == own + 7)
+        await one.stop()
+
+    run(scenario)
+
+
 def test_stop_is_orderly_and_what_ignores_it_is_killed(output: Output, tmp_path: Path) -> None:
     async def scenario() -> None:
         willing = Child(spec(LIVES, "willing"), output, tmp_path)
@@ -143,7 +156,7 @@ def test_grandchildren_do_not_outlive_a_killed_child(output: Output, tmp_path: P
         await until(lambda: shown(output).count("\n") == 1)
         grandchild = int(shown(output).split("|")[1])
         assert one.process is not None
-        one.process.kill()
+        one.process.send_signal(signal.SIGKILL)
         await until(lambda: not exists(grandchild))
         await one.stop()
 
@@ -154,7 +167,8 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     code = f"""
 import asyncio, os, sys
 from pathlib import Path
-from algotrendy.supervisor.child import Child, Spec
+from algotrendy.supervisor.child import Child
+from algotrendy.supervisor.launching import Spec
 from algotrendy.supervisor.output import Output
 from algotrendy.supervisor.processes import Options
 async def main():

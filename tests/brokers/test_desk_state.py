@@ -178,7 +178,7 @@ def test_a_venue_that_fills_too_much_is_shown_and_not_believed():
     [entry] = reload(entry)
     assert (entry.state, "was ordered" in entry.reason) == ("needs_review", True)
     assert (reload(entry)[0].filled_quantity, Fill.objects.count()) == (1, 1)
-    assert {found.kind for found in reconcile.differences(connection)} == {"fill"}
+    assert {found.kind for found in reconcile.differences(connection)} == {"fill", "order"}
 
 
 def test_reconcile_finds_what_differs_and_says_it(capsys):
@@ -190,7 +190,7 @@ def test_reconcile_finds_what_differs_and_says_it(capsys):
     PaperHolding.objects.create(account=PaperHolding.objects.get().account, instrument=other, quantity=3)
     Order.objects.filter(role="entry").update(client_order_id="changed")
     with pytest.raises(SystemExit) as exit_:
-        run("reconcile")
+        run("reconcile", "--full")
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("reconcile", "--json", stdout=out)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from brokers import selectors, services, sync
@@ -232,7 +233,7 @@ def test_lookups_are_bounded_and_then_a_person_must_look():
     assert "could not be asked" in entry.reason
     connection.settings = {}
     connection.save()
-    assert recovery.resolve_by_hand(order=entry, by="ann").state == "filled"
+    assert recovery.resolve_by_hand(order=entry, by=User.objects.create(username="ann")).state == "filled"
 
 
 def test_lookups_back_off():

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.contrib.auth.models import User
 
 from brokers import sync
 from brokers.contract import Execution, VenueOrder
@@ -66,7 +67,7 @@ def test_an_overfill_that_came_by_sync_stays_until_a_person_settles_it(filled: b
     add, *_ = plan(connection, instrument)
     execution.submit(add.pk)
     assert reload(add)[0].state == "pending"
-    settled = recovery.resolve_by_hand(order=entry, by="ann")
+    settled = recovery.resolve_by_hand(order=entry, by=User.objects.create(username="ann"))
     assert (settled.state, settled.filled_quantity) == (("filled", 10) if filled else ("canceled", 4))
     assert settled.reason.startswith("settled by ann: what the venue reports can't be true")
     assert reload(stop)[0].state == "accepted"

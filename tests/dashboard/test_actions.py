@@ -40,6 +40,22 @@ def test_a_trader_halts_with_one_click(people: Callable[[str], Client]) -> None:
     assert "trader" in desk().reason
 
 
+def test_a_halt_says_what_stays_and_what_is_withdrawn(people: Callable[[str], Client], held: Position) -> None:
+    for role in ("entry", "stop", "target"):
+        order = waiting(held, role)
+        Order.objects.filter(pk=order.pk).update(role=role, state="accepted")
+    text = people("trader").post("/desk/halt", follow=True).content.decode()
+    assert "Entries at the venue that are being withdrawn: 1." in text
+    assert "What stays: 1 open positions, and 2 stops, targets and exits at the venue" in text
+
+
+def test_resuming_says_how_many_orders_leave_now(people: Callable[[str], Client], held: Position) -> None:
+    waiting(held)
+    set_state("halted")
+    admin = make.confirmed(people("admin"))
+    assert "Orders that waited and leave now: 1." in admin.post("/desk/resume", follow=True).content.decode()
+
+
 def test_halt_does_not_lead_to_another_site(people: Callable[[str], Client]) -> None:
     answer = people("trader").post("/desk/halt", {"next": "https://elsewhere.example/"})
     assert answer["Location"] == "/"
@@ -205,10 +221,10 @@ def test_a_viewer_can_not_close_or_cancel(people: Callable[[str], Client], held:
     assert order.state == "pending"
 
 
-def waiting(held: Position) -> Order:
+def waiting(held: Position, client_order_id: str = "waits") -> Order:
     return Order.objects.create(
-        connection=held.connection, instrument=held.instrument, client_order_id="waits", role="entry", side="buy",
-        quantity=1, market="simulated",
+        connection=held.connection, instrument=held.instrument, client_order_id=client_order_id, role="entry",
+        side="buy", quantity=1, market="simulated",
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.test import Client
@@ -11,6 +12,7 @@ from django.utils import timezone
 from brokers.models import Connection, EquityMark, Order, Position
 from dashboard.selectors import chart
 from market.models import Candle, Instrument, Quote
+from market.signals import price_moved
 from memory.models import Decision
 from tests.support import pages as make
 
@@ -71,6 +73,30 @@ def test_nothing_later_than_the_market_s_own_clock_is_drawn(viewer: Client, inst
     assert found["candles"][-1][0] + 5 <= middle.timestamp()
 
 
+def test_no_address_reads_past_the_clock_of_a_replay(viewer: Client, instrument: Instrument) -> None:
+    taken = make.decided(make.source(), instrument)
+    filled = make.fill(make.decision_of(taken).orders.get(role="entry"))
+    middle = Candle.objects.order_by("open_time")[40].open_time
+    make.replayed(instrument, middle)
+    later = int((timezone.now() + timedelta(days=1)).timestamp())
+    candles = read(viewer, f"/data/candles?symbol=BTCUSDT&until={later}")["candles"]
+    assert candles[-1][0] + 5 <= middle.timestamp()
+    marks = read(viewer, f"/data/markers?symbol=BTCUSDT&start=0&end={later}")["markers"]
+    assert {mark["id"] for mark in marks} & {f"d{taken.decision_id}", f"f{filled.pk}"} == set()
+    live = chart.live_chart(Instrument.objects.select_related("quote_now").get())
+    assert live["markers"] == []
+
+
+def test_a_replay_that_has_shown_no_price_yet_shows_no_later_candle(
+    viewer: Client, instrument: Instrument
+) -> None:
+    middle = Candle.objects.order_by("open_time")[40].open_time
+    make.replayed(instrument, middle)
+    Quote.objects.all().delete()
+    rows = read(viewer, "/data/candles?symbol=BTCUSDT&timeframe=5")["candles"]
+    assert rows[-1][0] + 5 <= middle.timestamp()
+
+
 @pytest.mark.parametrize(
     "address",
     ["/data/candles?symbol=BTCUSDT&count=0", "/data/candles?symbol=BTCUSDT&count=999999",
@@ -100,6 +126,8 @@ def test_marks_lead_to_the_pages_that_tell_their_story(viewer: Client, instrumen
     marks = {mark["id"]: mark for mark in found["markers"]}
     assert marks[f"d{taken.decision_id}"]["url"] == f"/decisions/{taken.decision_id}"
     assert marks[f"f{filled.pk}"]["url"] == f"/orders/{entry.pk}"
+    assert marks[f"f{filled.pk}"]["price"] == float(filled.price)
+    assert marks[f"d{taken.decision_id}"]["price"] is None
     times = [mark["time"] for mark in found["markers"]]
     assert times == sorted(times)
 
@@ -149,6 +177,29 @@ def test_the_equity_curve_is_thinned_but_ends_with_the_last_mark(viewer: Client)
 
 def test_a_desk_without_a_connection_has_no_equity(viewer: Client) -> None:
     assert viewer.get("/data/equity").status_code == 404
+
+
+def test_a_chart_moves_with_the_price_while_its_candle_forms(viewer: Client, instrument: Instrument) -> None:
+    last = Candle.objects.order_by("open_time").last()
+    assert last is not None
+    forming = last.open_time + timedelta(seconds=5)
+    Quote.objects.update(price=Decimal("101.25"), market_time=forming + timedelta(seconds=2))
+    for found in (read(viewer, "/data/candles?symbol=BTCUSDT"), live(instrument)):
+        assert (found["price"], found["forming"]) == (101.25, int(forming.timestamp()))
+    Quote.objects.update(market_time=forming)
+    assert live(instrument)["forming"] is None
+    until = int(forming.timestamp())
+    assert read(viewer, f"/data/candles?symbol=BTCUSDT&until={until}")["price"] is None
+
+
+def live(instrument: Instrument) -> dict[str, Any]:
+    return chart.live_chart(Instrument.objects.select_related("quote_now").get(pk=instrument.pk))
+
+
+def test_a_price_that_moves_between_candles_is_shown_on_the_open_pages(instrument: Instrument) -> None:
+    with patch("dashboard.receivers.send") as send:
+        price_moved.send(sender=Candle, instrument_id=instrument.pk)
+    assert {"chart:BTCUSDT", "positions"} <= set(send.call_args.args)
 
 
 def test_a_live_chart_carries_its_newest_candles_and_marks(instrument: Instrument) -> None:

@@ -423,7 +423,7 @@ def test_topics_that_do_not_exist_are_left_out() -> None:
     asked = b"topics=status,nosuch,order,order%3A7,chart%3ABTCUSDT,status%3A1"
     assert consumers.topics_of(asked) == {"status", "order:7", "chart:BTCUSDT"}
     assert consumers.topics_of(b"") == frozenset()
-    many = ",".join(f"order:{n}" for n in range(500)).encode()
+    many = ",".join(f"order:{n}" for n in range(1, 500)).encode()
     assert len(consumers.topics_of(b"topics=" + many)) == consumers.MAX_TOPICS
 
 

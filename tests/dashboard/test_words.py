@@ -89,7 +89,9 @@ def test_a_badge_escapes_what_it_does_not_know() -> None:
 
 
 def test_the_bar_of_confidence_shows_value_interval_and_break_even() -> None:
-    decision = SimpleNamespace(confidence=0.5, confidence_low=0.4, confidence_high=0.6, break_even=0.45)
+    decision = SimpleNamespace(
+        enters=True, confidence=0.5, confidence_low=0.4, confidence_high=0.6, break_even=0.45
+    )
     text = Template("{% load desk %}{% confidence decision %}").render(Context({"decision": decision}))
     assert 'class="value up"' in text
     assert 'width="50.0"' in text
@@ -98,7 +100,9 @@ def test_the_bar_of_confidence_shows_value_interval_and_break_even() -> None:
 
 
 def test_a_decision_without_confidence_has_no_bar() -> None:
-    decision = SimpleNamespace(confidence=None, confidence_low=None, confidence_high=None, break_even=None)
+    decision = SimpleNamespace(
+        enters=True, confidence=None, confidence_low=None, confidence_high=None, break_even=None
+    )
     text = Template("{% load desk %}{% confidence decision %}").render(Context({"decision": decision}))
     assert "<svg" not in text
 

@@ -16,10 +16,11 @@ from market.feeds import runner as runner_module
 from market.feeds.base import Tick
 from market.feeds.runner import Runner
 from market.feeds.simulated import BACKFILL
+from market.feeds.storage import write_tick
 from market.freshness import duration, freshness
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
-from market.services import FeedBusy, NewCandle
-from market.signals import candle_closed, feed_switching
+from market.services import FeedBusy, NewCandle, NewQuote
+from market.signals import candle_closed, feed_switching, price_moved
 
 pytestmark = pytest.mark.django_db
 NOW = 1_790_000_000.0  # a multiple of 5 s
@@ -255,6 +256,25 @@ def test_candles_are_announced_after_the_commit_and_a_failing_listener_is_passed
         candle_closed.disconnect(hear)
     assert heard == [(Instrument.objects.get().id, 5, NOW - 5)]
     assert "no broker" in caplog.text
+
+
+def test_a_price_without_a_closed_candle_is_announced_too(django_capture_on_commit_callbacks) -> None:
+    feed = simulated("BTCUSDT", "ETHUSDT")
+    btc, eth = Instrument.objects.order_by("symbol")
+    quotes = [NewQuote(one.id, Decimal(100), datetime.fromtimestamp(NOW, UTC)) for one in (btc, eth)]
+    moved: list[int] = []
+
+    def hear(instrument_id: int, **_: object) -> None:
+        moved.append(instrument_id)
+
+    price_moved.connect(hear)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            tick = Tick(due=0, quotes=quotes, closed={eth.id: datetime.fromtimestamp(NOW - 5, UTC)})
+            write_tick(feed, tick, {})
+    finally:
+        price_moved.disconnect(hear)
+    assert moved == [btc.id]
 
 
 # --- replay ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What the agent makes of a signal in a situation: no database, no clock."""
 
+import math
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -67,9 +68,8 @@ def test_a_long_signal_from_flat_buys_within_the_order_limit() -> None:
 
 def test_risk_sizing_risks_the_share_asked_for() -> None:
     plan = plan_for({"risk_pct": Decimal("0.01")})
-    assert plan.barriers is not None
-    at_risk = plan.entry_quantity * (plan.barriers.entry - plan.barriers.stop)
-    assert float(at_risk) == pytest.approx(10, rel=0.01)
+    stop_distance = 100 * 1.5 * 0.001 * math.sqrt(12)  # worked out here, not read from the plan
+    assert float(plan.entry_quantity) * stop_distance == pytest.approx(10, rel=0.01)
 
 
 def test_an_opposite_signal_closes_first_and_then_reverses() -> None:

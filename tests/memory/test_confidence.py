@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from memory.confidence import Level, break_even, no_edge_rate, shrunken
 
@@ -50,3 +51,30 @@ def test_a_base_that_is_no_probability_is_refused() -> None:
 def test_break_even_counts_costs() -> None:
     assert break_even(0.01, 0.015, 0) == pytest.approx(no_edge_rate(0.01, 0.015)) == pytest.approx(0.4)
     assert break_even(0.01, 0.015, 0.002) == pytest.approx(0.48)
+
+
+@pytest.mark.parametrize("base", [0, -0.1, 1.5])
+def test_a_base_at_or_below_zero_or_above_one_is_refused(base: float) -> None:
+    with pytest.raises(ValueError, match=f"base rate was {base}, not between 0 and 1"):
+        shrunken(base, [])
+
+
+def test_without_levels_the_interval_is_that_of_fifty_imagined_cases() -> None:
+    confidence = shrunken(0.4, [])
+    assert (confidence.mean, confidence.steps) == (0.4, ())
+    assert (confidence.low, confidence.high) == pytest.approx(tuple(stats.beta(20, 30).ppf([0.05, 0.95])))
+
+
+def test_the_numbers_of_two_levels_are_those_of_the_formula() -> None:
+    confidence = shrunken(0.4, [Level("desk", 60, 100), Level("source", 9, 10)])
+    first = (60 + 50 * 0.4) / (100 + 50)
+    second = (9 + 50 * first) / (10 + 50)
+    assert confidence.steps == pytest.approx((first, second))
+    assert confidence.mean == confidence.steps[-1]
+    posterior = stats.beta(9 + 50 * first, 1 + 50 * (1 - first))
+    assert (confidence.low, confidence.high) == pytest.approx(tuple(posterior.ppf([0.05, 0.95])), rel=1e-5)
+
+
+def test_the_strength_is_how_many_cases_the_level_above_counts() -> None:
+    assert shrunken(0.5, [Level("desk", 10, 10)], strength=10).mean == pytest.approx(0.75)
+    assert shrunken(0.5, [Level("desk", 50, 50)]).mean == pytest.approx(0.75)

@@ -39,7 +39,6 @@ def by_hand(close: np.ndarray, limit: np.ndarray, window: int) -> tuple[np.ndarr
     threshold=st.floats(0.001, 0.05),
     window=st.integers(2, 8),
 )
-@settings(max_examples=150, deadline=None)
 def test_labels_and_sides_are_what_the_rule_says(moves: list[float], threshold: float, window: int) -> None:
     close = 100 * np.cumprod(1 + np.array(moves))
     labelled = label(of_closes(close), FIVE, LabelRule("fixed", threshold, window))
@@ -84,7 +83,7 @@ def test_no_window_crosses_a_gap() -> None:
 
 
 @given(last=st.integers(0, 899))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_the_side_needs_no_candle_after_its_bar(last: int) -> None:
     bars = simulate(["BTCUSDT"], seed=5, count=900)["BTCUSDT"]
     for rule in PROFILES.values():

@@ -73,7 +73,7 @@ def test_the_newest_bar_of_every_instrument_is_scored_in_one_batch(django_assert
     desk(symbols=SYMBOLS)
     score()
     Prediction.objects.all().delete()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert len(score()) == 4
     rows = scored()
     assert {row.open_time for row in rows} == {clock_after(NEED + 39)}

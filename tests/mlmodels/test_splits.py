@@ -72,7 +72,7 @@ def test_nothing_of_the_hold_out_is_in_a_fold_or_in_the_development(data: Datase
 
 
 @given(length=st.integers(2_600, 50_000), folds=st.integers(2, 20), first=st.integers(0, 10**7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_folds_follow_one_another_without_a_gap_and_train_on_everything_before(
     length: int, folds: int, first: int
 ) -> None:

@@ -152,6 +152,7 @@ class FakeBroker:
 
     idempotent_client_ids = False
     native_brackets = False
+    setting_names = frozenset()
 
     def __init__(self, connection: Connection) -> None:
         self.account = account_of(connection)

@@ -82,6 +82,14 @@ def candles(instrument: Instrument, start: Any, bars: int, price: Decimal = Deci
     )
 
 
+def replayed(instrument: Instrument, until: Any) -> None:
+    """Have `instrument` replayed up to the market time `until`: the candles after it are there, but ahead."""
+    feed, _ = Feed.objects.get_or_create(name="replay", defaults={"driver": "replay", "timeframe": 5})
+    Feed.objects.filter(pk=feed.pk).update(enabled=True, clock=until)
+    Instrument.objects.filter(pk=instrument.pk).update(feed=feed)
+    Quote.objects.filter(instrument=instrument).update(kind="replay", market_time=until)
+
+
 def source(name: str = "EMA cross", **fields: Any) -> Source:
     """Make a source on the paper account."""
     token = new_token()

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from django.apps import apps
 from django.db import connections, transaction
 
+from algotrendy.serving.server import server
 from brokers.models import Connection
 from webhooks import keys
 from webhooks.door.app import Door
@@ -38,7 +38,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 
 
 def empty_desk() -> None:
-    labels = ("webhooks", "memory", "brokers", "paper", "market")
+    labels = ("webhooks", "memory", "brokers", "paper", "market", "isolation", "history")
     with transaction.atomic():
         for model in [model for label in labels for model in apps.get_app_config(label).get_models()]:
             model._default_manager.all()._raw_delete("default")
@@ -75,10 +75,7 @@ class Gate:
         self.port = self.socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.door = Door(not_found, nudge)
-        config = uvicorn.Config(
-            self.door, log_config=None, log_level="error", access_log=False, proxy_headers=False, lifespan="on"
-        )
-        self.server = uvicorn.Server(config)
+        self.server = server(self.door, host="127.0.0.1", port=0, limit=20_000)
 
     def run(self) -> None:
         asyncio.run(self.server.serve(sockets=[self.socket]))

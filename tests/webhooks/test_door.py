@@ -180,16 +180,20 @@ def test_many_alerts_at_once_get_ids_of_their_own(gate: Gate, source: Source) ->
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "differ"),
     [
-        SIGNAL | {"id": "abc-1"},
-        SIGNAL | {"timenow": "2025-10-15T10:00:00Z", "order_id": "Long"},
-        SIGNAL,
+        (SIGNAL | {"id": "abc-1"}, True),
+        (SIGNAL | {"timenow": "2025-10-15T10:00:00Z", "order_id": "Long"}, True),
+        (SIGNAL, False),
     ],
     ids=["explicit id", "time of firing", "whole body"],
 )
-def test_the_same_alert_four_times_in_parallel_is_stored_once(gate: Gate, source: Source, body: dict) -> None:
-    answers = asyncio.run(post_together(gate, [json.dumps(body).encode()] * 4))
+def test_the_same_alert_four_times_in_parallel_is_stored_once(
+    gate: Gate, source: Source, body: dict, differ: bool
+) -> None:
+    # Bodies that differ elsewhere: equal ones would be one alert by their bytes alone.
+    bodies = [json.dumps(body | ({"comment": f"no. {number}"} if differ else {})).encode() for number in range(4)]
+    answers = asyncio.run(post_together(gate, bodies))
     alert = Alert.objects.get()
     assert sorted(answer.status_code for answer in answers) == [200, 200, 200, 202]
     assert {answer.json()["alert"] for answer in answers} == {alert.pk}
@@ -280,6 +284,27 @@ def test_a_wrong_or_missing_body_secret_is_forbidden(gate: Gate, body: dict) -> 
     assert answer.status_code == 403
     assert "secret" in answer.json()["error"]
     assert not Alert.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("application/json; secret=hunter2", "application/json"),
+        ("text/plain; token=a; charset=utf-8; x=y", "text/plain; charset=utf-8"),
+        ("a" * 300, "a" * 100),
+    ],
+)
+def test_of_a_content_type_the_kind_and_the_charset_are_kept(
+    gate: Gate, source: Source, header: str, kept: str
+) -> None:
+    gate.post(headers={"Content-Type": header})
+    assert Alert.objects.get().content_type == kept
+
+
+def test_a_secret_is_found_among_many_of_its_kind(gate: Gate) -> None:
+    make_source(body_secret_hash=keys.digest("z-hunter2-hunter2"))
+    others = {f"token_{n}": f"a{n}" for n in range(30)}
+    assert gate.post(SIGNAL | others | {"api_secret": "z-hunter2-hunter2"}).status_code == 202
 
 
 def test_a_repeat_is_known_whatever_secret_it_bears(gate: Gate, source: Source) -> None:

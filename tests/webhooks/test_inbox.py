@@ -1,19 +1,22 @@
 """From a stored alert to its decision: once, in order, and with a reason when there is none."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
+from algotrendy.isolation.models import RowFailure
 from algotrendy.locks import key
 from brokers.models import Order
 from market.models import Feed, Instrument, MarketKind
 from market.services import ensure_instrument
 from memory.models import Decision
+from tests.support.locks import held_elsewhere, impatient, until_somebody_waits
 from tests.support.market import set_quote
 from tests.support.webhooks import make_source
 from webhooks import inbox
@@ -161,8 +164,8 @@ def iso(seconds_ago: float) -> str:
         (0, {"time": 7 * 86_400}, "expired"),
         (0, {"time": 7 * 86_400, "timenow": 1}, "decided"),
         (0, {"timenow": -30}, "decided"),
-        (0, {"timenow": -90}, "failed"),
-        (0, {"time": -3600}, "failed"),
+        (0, {"timenow": -90}, "expired"),
+        (0, {"time": -3600}, "expired"),
     ],
 )
 def test_an_alert_may_open_only_while_it_is_fresh(take: Take, age: float, fields: dict, state: str) -> None:
@@ -179,9 +182,33 @@ def test_an_expired_alert_says_how_old_it_was(take: Take) -> None:
 
 def test_a_time_from_the_future_is_told_with_the_time_now(take: Take) -> None:
     alert = decided(take(timenow="2101-01-01T00:00:00Z"))
-    assert alert.state == "failed"
-    assert "2101-01-01 00:00:00 UTC lies in the future" in alert.reason
-    assert f"it is {timezone.now():%Y-%m-%d}" in alert.reason
+    assert (alert.state, alert.decision.action) == ("expired", "HOLD")
+    assert "2101-01-01 00:00:00 UTC lies 27" in alert.reason
+    assert f"ahead of this desk's clock, which says {timezone.now():%Y-%m-%d}" in alert.reason
+    assert "opens nothing" in alert.reason
+
+
+@pytest.mark.parametrize("times", [{"timenow": -90}, {"timenow": -7200}, {"time": -7200}])
+def test_a_close_is_honoured_although_its_time_lies_ahead_of_our_clock(
+    take: Take, source: Source, btc: Instrument, times: dict
+) -> None:
+    from brokers.models import Position
+
+    Position.objects.create(connection=source.connection, instrument=btc, quantity=1, average_price=50_000)
+    alert = decided(take(action="flat", **{name: iso(value) for name, value in times.items()}))
+    assert (alert.state, alert.decision.action) == ("decided", "CLOSE")
+    assert Order.objects.get().role == "exit"
+
+
+def test_a_reversal_whose_time_lies_ahead_closes_and_does_not_open(
+    take: Take, source: Source, btc: Instrument
+) -> None:
+    from brokers.models import Position
+
+    Position.objects.create(connection=source.connection, instrument=btc, quantity=1, average_price=50_000)
+    alert = decided(take(action="sell", timenow=iso(-3600)))
+    assert alert.decision.action == "CLOSE"
+    assert [order.role for order in Order.objects.all()] == ["exit"]
 
 
 def test_an_old_alert_still_closes(take: Take, source: Source, btc: Instrument) -> None:
@@ -255,24 +282,126 @@ def failing(error: Exception, times: int = 1000) -> Callable[..., Any]:
     return decide
 
 
-def test_an_alert_that_breaks_the_desk_is_failed_after_three_attempts(
+def end_pauses() -> None:
+    """Let the pause of every alert be over."""
+    Alert.objects.exclude(retry_at=None).update(retry_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_an_alert_that_breaks_the_desk_is_failed_for_good_after_growing_pauses(
     take: Take, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad, good = take(poison="yes"), take()
+    bad = take(poison="yes")
     monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours")))
-    assert inbox.drain() == 2
+    pauses = []
+    for _ in range(inbox.MAX_FAILURES - 1):
+        begun = timezone.now()
+        assert inbox.drain() == 0
+        bad.refresh_from_db()
+        assert bad.state == "received"
+        pauses.append(round((bad.retry_at - begun).total_seconds()))
+        assert inbox.drain() == 0
+        assert not inbox.waiting()
+        end_pauses()
+    assert pauses == [1, 4, 16, 64, 256]
+    assert inbox.drain() == 1
     bad.refresh_from_db()
-    assert (bad.state, bad.attempts) == ("failed", 3)
-    assert bad.reason == "The desk failed 3 times to decide this alert: RuntimeError: a bug of ours"
-    good.refresh_from_db()
-    assert good.state == "decided"
+    assert (bad.state, bad.attempts, bad.failures) == ("failed", 6, 6)
+    assert bad.reason == "The desk failed 6 times to decide this alert: RuntimeError: a bug of ours"
+
+
+def test_an_alert_that_fails_is_on_health_until_it_is_decided(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = take(poison="yes")
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("once"), times=1))
+    inbox.drain()
+    failure = RowFailure.objects.get()
+    assert (failure.table, failure.key, failure.error) == ("webhooks.alert", str(alert.pk), "RuntimeError: once")
+    end_pauses()
+    assert decided(alert).state == "decided"
+    assert RowFailure.objects.count() == 0
+
+
+def test_an_alert_that_failed_for_good_stays_on_health_until_it_is_replayed(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take(poison="yes")
+    Alert.objects.filter(pk=alert.pk).update(attempts=5, failures=5)
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours"), times=1))
+    alert = decided(alert)
+    assert alert.state == "failed"
+    assert RowFailure.objects.get().key == str(alert.pk)
+    assert decided(replay_alert(alert=alert)).state == "decided"
+    assert RowFailure.objects.count() == 0
+
+
+def test_kills_and_failures_are_counted_apart(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    alert = take(poison="yes")
+    Alert.objects.filter(pk=alert.pk).update(attempts=8)  # all of them kills
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours"), times=1))
+    assert decided(alert).state == "received"
+    end_pauses()
+    assert decided(alert).state == "decided"
+
+
+def test_after_the_second_kill_the_next_attempt_waits(take: Take) -> None:
+    alert = take()
+    pauses = []
+    for _ in range(5):
+        begun = timezone.now()
+        inbox._begin()  # and then the worker is killed
+        alert.refresh_from_db()
+        pauses.append(alert.retry_at and round((alert.retry_at - begun).total_seconds()))
+        end_pauses()
+    assert pauses == [None, 1, 2, 4, 8]
 
 
 def test_a_passing_failure_leaves_one_decision(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
     alert = take(poison="yes")
     monkeypatch.setattr(inbox, "decide", failing(RuntimeError("once"), times=2))
+    for _ in range(2):
+        inbox.drain()
+        end_pauses()
     assert decided(alert).state == "decided"
     assert Decision.objects.count() == 1
+
+
+def test_other_sources_do_not_wait_for_an_alert_that_fails(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    take(poison="yes")
+    other = take()
+    Alert.objects.filter(pk=other.pk).update(source=make_source("other", token="another-token-nobody-guesses"))
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours")))
+    assert decided(other).state == "decided"
+
+
+def test_a_source_keeps_its_order_through_what_passes_by_itself(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = take(poison="yes"), take(action="flat")
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("once"), times=2))
+    for _ in range(2):
+        assert inbox.drain() == 0
+        end_pauses()
+    assert inbox.drain() == 2
+    keys = list(Decision.objects.order_by("id").values_list("signal_key", flat=True))
+    assert keys == [f"alert-{first.pk}", f"alert-{second.pk}"]
+
+
+def test_an_alert_that_was_overtaken_asks_for_nothing_any_more(
+    take: Take, source: Source, btc: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A buy that is decided late, after the close that followed it, would leave a position for ever."""
+    buy, close = take(poison="yes"), take(action="flat")
+    monkeypatch.setattr(inbox, "decide", failing(RuntimeError("a bug of ours"), times=4))
+    for _ in range(4):
+        inbox.drain()
+        close.refresh_from_db()
+        if close.state == "received":
+            end_pauses()
+    assert close.state == "decided"
+    end_pauses()
+    buy = decided(buy)
+    assert (buy.state, buy.decision.action) == ("expired", "HOLD")
+    assert buy.reason == f"Alert #{close.pk} of the same source came later and was decided first."
+    assert not Order.objects.exists()
 
 
 def test_a_lost_database_is_not_the_alerts_fault(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +411,25 @@ def test_a_lost_database_is_not_the_alerts_fault(take: Take, monkeypatch: pytest
         with pytest.raises(OperationalError):
             inbox.drain()
     assert decided(alert).state == "decided"
+
+
+def test_a_disk_that_is_full_for_a_hundred_attempts_costs_no_alert(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    settle = inbox._settle
+
+    def refuse(alert_id: int) -> None:
+        raise OperationalError("could not extend file: No space left on device")
+
+    monkeypatch.setattr(inbox, "_settle", refuse)
+    for _ in range(100):
+        with pytest.raises(OperationalError):
+            inbox.drain()
+    monkeypatch.setattr(inbox, "_settle", settle)
+    inbox.drain()
+    alert.refresh_from_db()
+    assert (alert.state, alert.reason) == (Alert.State.DECIDED, "")
 
 
 def test_an_alert_that_kills_its_worker_again_and_again_is_given_up(take: Take) -> None:
@@ -303,6 +451,8 @@ def test_only_one_agent_works(take: Take) -> None:
     with psycopg.connect(**{**parameters(), "prepare_threshold": None}) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [key(inbox.LOCK)])
         assert inbox.drain() == 0
+        # The server frees it a moment after the connection was closed: too late for the next line.
+        other.execute("SELECT pg_advisory_unlock(%s)", [key(inbox.LOCK)])
     assert inbox.drain() == 1
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
@@ -330,3 +480,105 @@ def test_each_change_is_announced_after_the_commit(
         inbox.drain()
     alert_changed.disconnect(listen)
     assert sent == [(alert.pk, "decided")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_alert_that_was_settled_while_it_was_waited_for_is_not_begun(take: Take) -> None:
+    settled, next_one = take(), take()
+    begun: list[tuple[int, int] | None] = []
+
+    def settle() -> None:
+        Alert.objects.filter(pk=settled.pk).update(state="failed", reason="by somebody else")
+
+    def begin() -> None:
+        try:
+            begun.append(inbox._begin())
+        finally:
+            connections.close_all()
+
+    with held_elsewhere(settle) as end:
+        thread = threading.Thread(target=begin)
+        thread.start()
+        until_somebody_waits()
+        end()
+        thread.join(60)
+    assert begun == [(next_one.pk, 1)]
+    settled.refresh_from_db()
+    assert settled.attempts == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_decided_of_an_alert_that_somebody_else_holds(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    decided_ids: list[int] = []
+    monkeypatch.setattr(inbox, "_decide", lambda held: decided_ids.append(held.pk))
+    hold = Alert.objects.select_for_update().filter(pk=alert.pk).get
+    with held_elsewhere(hold), impatient(), pytest.raises(OperationalError), transaction.atomic():
+        inbox._settle(alert.pk)
+    assert decided_ids == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_after_the_decision_leaves_the_alert_waiting_and_nothing_decided(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    announce = inbox.announce
+    monkeypatch.setattr("algotrendy.events.nudge", lambda *args: True)
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inbox, "announce", kill)
+    with pytest.raises(KeyboardInterrupt):
+        inbox.drain()
+    assert (Decision.objects.count(), Order.objects.count()) == (0, 0)
+    alert.refresh_from_db()
+    assert (alert.state, alert.attempts) == ("received", 1)
+    monkeypatch.setattr(inbox, "announce", announce)
+    assert inbox.drain() == 1
+    assert Decision.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_alert_that_is_given_up_is_announced_with_its_state_or_not_given_up(
+    take: Take, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert = take()
+    sent: list[tuple[int, str]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "announce", lambda *_, **ids: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            inbox._give_up(alert.pk, "no more")
+    alert.refresh_from_db()
+    assert alert.state == "received"
+
+    def listen(alert_id: int, state: str, **_: Any) -> None:
+        sent.append((alert_id, state))
+
+    alert_changed.connect(listen)
+    try:
+        inbox._give_up(alert.pk, "no more")
+        inbox._give_up(alert.pk, "again")
+    finally:
+        alert_changed.disconnect(listen)
+    alert.refresh_from_db()
+    assert (alert.state, alert.reason, sent) == ("failed", "no more", [(alert.pk, "failed")])
+
+
+def test_settling_an_alert_that_is_gone_or_settled_does_nothing(take: Take) -> None:
+    alert = decided(take())
+    before = alert.decided_at
+    inbox._settle(alert.pk)
+    inbox._settle(alert.pk + 1)
+    alert.refresh_from_db()
+    assert alert.decided_at == before
+    assert Decision.objects.count() == 1
+
+
+def test_a_partial_exit_says_that_the_position_stays(take: Take) -> None:
+    alert = decided(take(action="sell", market_position="long"))
+    assert alert.decision.reason == "a partial exit: the position stays"
+    assert decided(take(action="hold")).decision.reason == "the alert asks for nothing"

@@ -354,7 +354,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=4 * settings.default.max_examples)
 @given(
     st.one_of(
         st.binary(max_size=2000), st.lists(FRAGMENTS, max_size=40).map(lambda parts: "".join(parts).encode())
@@ -376,7 +376,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     st.dictionaries(
         st.sampled_from(

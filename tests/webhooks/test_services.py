@@ -90,7 +90,7 @@ def test_a_change_of_a_source_is_noted_with_what_changed(ann: Any) -> None:
     services.update_source(source=source, by=ann, policy="shadow", name="strategy", staleness_seconds=5)
     source.refresh_from_db()
     assert (source.policy, source.staleness_seconds) == ("shadow", 5)
-    assert LogEntry.objects.get().change_message == "changed policy, staleness_seconds"
+    assert LogEntry.objects.get().change_message == "policy: follow → shadow; staleness limit, s: 60 → 5"
     with pytest.raises(ValueError, match="token_hash"):
         services.update_source(source=source, token_hash="x")
 

@@ -38,6 +38,7 @@ PATH = "/webhooks/tradingview"
 MAX_BODY = 64 * 1024  # bytes
 BODY_SECONDS = 10.0
 CONTENT_TYPE_LENGTH = 100  # as the column
+MOST_SECRETS = 64  # compared of one message
 
 
 class Refusal(Exception):
@@ -117,7 +118,7 @@ class Door:
             key=key,
             earlier_key=earlier_key,
             body=redacted,
-            content_type=_text_header(scope, b"content-type")[:CONTENT_TYPE_LENGTH],
+            content_type=_media_type(_text_header(scope, b"content-type")),
             remote_address=str(remote_address) if remote_address else None,
             received_at=received_at,
         )
@@ -186,6 +187,13 @@ def _text_header(scope: HTTPScope, wanted: bytes) -> str:
     return ""
 
 
+def _media_type(header: str) -> str:
+    """Return a Content-Type with its charset only: whatever else stands there may be a secret."""
+    kind, *parameters = (part.strip() for part in header.split(";"))
+    charset = [part for part in parameters if part.lower().startswith("charset=")]
+    return "; ".join([kind, *charset[:1]])[:CONTENT_TYPE_LENGTH]
+
+
 async def _read(scope: HTTPScope, receive: ASGIReceiveCallable) -> bytes:
     """Return the body. A small Content-Length is not relied on: the bytes are counted as they come."""
     content_length = _text_header(scope, b"content-length")
@@ -227,7 +235,7 @@ def _check_secret(sender: Sender, secrets: frozenset[str]) -> None:
     """Raise Refusal unless the source asks for no secret or the right one is among `secrets`."""
     if not sender.body_secret_hash:
         return
-    if not any(keys.matches(secret, sender.body_secret_hash) for secret in sorted(secrets)[:8]):
+    if not any(keys.matches(secret, sender.body_secret_hash) for secret in sorted(secrets)[:MOST_SECRETS]):
         raise Refusal(403, "This source asks for a secret in the message, and it is missing or wrong.")
 
 

@@ -12,6 +12,8 @@ from webhooks import addresses
 from webhooks.door.database import Connection, Database, Unavailable
 
 MAX_AGE = 1.0  # seconds after which a snapshot is read again before it is used: revoking takes no longer
+# Seconds after which a snapshot is read again beside its use: where alerts come steadily, none waits for that.
+REFRESH_AGE = 0.5
 MISS_PAUSE = 0.25  # seconds in which unknown tokens cause at most one reload: a new source works at once
 LOAD_SECONDS = 2.0
 
@@ -39,6 +41,7 @@ class SourceCache:
         self._lock = asyncio.Lock()
         self._senders: dict[str, Sender] = {}
         self._tried_at = self._loaded_at = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, digest: str) -> Sender | None:
         """Return the sender whose token has this hash, or None.
@@ -46,6 +49,7 @@ class SourceCache:
         Raises Unavailable for a hash that is not known while the database can't be read.
         """
         await self._refresh(older_than=MAX_AGE)
+        self._refresh_beside()
         sender = self._senders.get(digest)
         if sender is None:
             # A token made a moment ago works at once; a guesser waits, and costs one query for all guesses.
@@ -56,6 +60,13 @@ class SourceCache:
                 raise Unavailable("the sources could not be read")
         expired = sender is not None and sender.until is not None and sender.until < datetime.now(UTC)
         return None if expired else sender
+
+    def _refresh_beside(self) -> None:
+        """Begin to read the snapshot again if it will soon be too old; nobody waits for it."""
+        is_young = time.monotonic() - self._tried_at < REFRESH_AGE
+        if is_young or (self._refreshing is not None and not self._refreshing.done()):
+            return
+        self._refreshing = asyncio.create_task(self._refresh(older_than=REFRESH_AGE), name="webhooks-sources")
 
     async def _refresh(self, *, older_than: float) -> None:
         if time.monotonic() - self._tried_at < older_than:

@@ -1,4 +1,4 @@
-"""Whether an alert is too old to open a position, or from a future that can't be. Pure.
+"""Whether an alert is too old to open a position, or of an age that can't be known. Pure.
 
 An alert is old if it waited too long here, or if its own time lies too far back. Its own time may be that of the
 world or that of a market which is shown again (a replay has a clock of its own, running `speed` times as fast):
@@ -8,7 +8,7 @@ whichever of the two it is fresh by counts.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from webhooks.parsing.alert import ParsedAlert, Unreadable
+from webhooks.parsing.alert import ParsedAlert
 
 FUTURE = timedelta(seconds=60)
 BAR_WITHOUT_LENGTH = timedelta(days=1)
@@ -24,9 +24,10 @@ class Clock:
 
 
 def stale_reason(alert: ParsedAlert, received_at: datetime, clocks: list[Clock], limit: timedelta) -> str:
-    """Return why `alert` is too old to open anything, or "". The first clock is the wall's.
+    """Return why `alert` may not open anything, or "". The first clock is the wall's.
 
-    Raises Unreadable if the alert's time lies more than a minute ahead of every clock.
+    A time more than a minute ahead of every clock is as good as none: the sender's clock or ours is wrong, and how
+    old the alert is can't be known. What closes a position is honoured all the same, as for one that is too old.
     """
     wall = clocks[0]
     waited = wall.now - received_at
@@ -36,14 +37,20 @@ def stale_reason(alert: ParsedAlert, received_at: datetime, clocks: list[Clock],
     if earliest is None or latest is None:
         return ""
     if all(earliest > clock.now + FUTURE * max(clock.speed, 1) + clock.step for clock in clocks):
-        raise Unreadable(
-            f"The alert's time {_time(earliest)} lies in the future: it is {_time(wall.now)} now"
-            + "".join(f", and {_time(clock.now)} in the market" for clock in clocks[1:] if clock.now != wall.now)
-            + "."
-        )
+        return _ahead(earliest, clocks)
     if any(clock.now - latest <= limit * max(clock.speed, 1) + clock.step for clock in clocks):
         return ""
     return f"the alert is from {_time(latest)}, {_span(wall.now - latest)} ago; the limit is {_span(limit)}"
+
+
+def _ahead(sent: datetime, clocks: list[Clock]) -> str:
+    wall = clocks[0].now
+    markets = "".join(f" and {_time(clock.now)} in the market" for clock in clocks[1:] if clock.now != wall)
+    return (
+        f"the alert's time {_time(sent)} lies {_span(sent - wall)} ahead of this desk's clock, which says "
+        f"{_time(wall)}{markets}: how old it is can't be known, so it opens nothing. Check the clock of this "
+        "machine and the time that the sender writes"
+    )
 
 
 def sent_between(alert: ParsedAlert) -> tuple[datetime | None, datetime | None]:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
-from algotrendy.serving import serve
+from algotrendy.serving.server import serve
 
 
 class Command(BaseCommand):

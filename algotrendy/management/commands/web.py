@@ -1,10 +1,17 @@
 """`./mem web`: the web process alone, as another host behind a proxy runs it."""
 
+import sys
 from argparse import ArgumentParser
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from algotrendy.serving import serve
+from algotrendy.database_pool import pool_connections
+from algotrendy.serving.server import serve
+
+# How long a thread that renders a page may keep the interpreter from the door, which needs it several times for
+# each alert. Python's own 5 ms would add up.
+SWITCH_SECONDS = 0.001
 
 
 class Command(BaseCommand):
@@ -21,6 +28,8 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, fd: int | None, **_: object) -> None:
         """Serve until a signal."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        pool_connections(settings.DATABASES["default"])
         from algotrendy.asgi import application
 
         serve(application, host=host, port=port, fd=fd)

@@ -17,5 +17,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         """Halt, and return when nothing is on its way any more."""
-        set_desk_state(state=Desk.State.HALTED, by=None, reason=options["reason"])
+        set_desk_state(state=Desk.State.HALTED, by=None, reason=options["reason"], who="./mem halt")
         self.stdout.write("The desk is halted: nothing is sent. `./mem resume` lets it trade again.")

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from brokers import sync
 from brokers.contract import BrokerError
-from brokers.ledger.reconcile import Difference, differences
+from brokers.ledger import reconcile
+from brokers.ledger.reconcile import Difference
 from brokers.models import Connection
 
 TRIES = 5  # orders move while we look: only what stays is a difference
@@ -19,15 +20,19 @@ class Command(BaseCommand):
     help = "Compare orders, fills and positions with each venue. Exits with 1 if anything differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Read which connection, and in what form to answer."""
+        """Read which connection, how far back, and in what form to answer."""
         parser.add_argument("connection", nargs="?", help="Name of a connection; default: all that are on.")
-        parser.add_argument("--json", action="store_true", help="Print one JSON object per difference.")
+        parser.add_argument(
+            "--full", action="store_true",
+            help="Compare all history, as is done once a day. Default: what changed since, and what is open.",
+        )  # fmt: skip
+        parser.add_argument("--json", action="store_true", help="Print one JSON object per connection.")
 
     def handle(self, *args: object, **options: Any) -> None:
         """Compare and report."""
         total = 0
         for connection in _connections(options["connection"]):
-            differing = _lasting(connection)
+            differing = _lasting(connection, full=options["full"])
             total += len(differing)
             self._report(connection, differing, as_json=options["json"])
         if total:
@@ -41,7 +46,9 @@ class Command(BaseCommand):
         for difference in differing:
             self.stdout.write(f"{connection.name}: {difference.text}")
         if not differing:
-            self.stdout.write(f"{connection.name}: the ledger equals the venue's")
+            at = reconcile.verified_at(connection)
+            when = f"; all history was compared at {at:%Y-%m-%d %H:%M} UTC" if at else ""
+            self.stdout.write(f"{connection.name}: the ledger equals the venue's{when}")
 
 
 def _connections(name: str | None) -> list[Connection]:
@@ -51,12 +58,13 @@ def _connections(name: str | None) -> list[Connection]:
     return list(rows.order_by("name"))
 
 
-def _lasting(connection: Connection) -> list[Difference]:
+def _lasting(connection: Connection, *, full: bool) -> list[Difference]:
+    """Return the differences that stay. After the first look only what differed is looked at again."""
     differing: list[Difference] = []
     try:
-        for _ in range(TRIES):
+        for turn in range(TRIES):
             sync.sync_connection(connection.pk)
-            before, differing = differing, differences(connection)
+            before, differing = differing, reconcile.differences(connection, full=full and turn == 0)
             if not differing or differing == before:
                 break
             time.sleep(1)

@@ -16,6 +16,6 @@ class Command(BaseCommand):
         if before.state == Desk.State.ACTIVE:
             self.stdout.write("The desk is active already.")
             return
-        set_desk_state(state=Desk.State.ACTIVE, by=None, reason="")
+        set_desk_state(state=Desk.State.ACTIVE, by=None, reason="", who="./mem resume")
         why = f" ({before.reason})" if before.reason else ""
         self.stdout.write(f"The desk is active; it was {before.get_state_display().lower()}{why}.")

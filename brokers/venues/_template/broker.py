@@ -30,8 +30,11 @@ class TemplateBroker:
     #: Required. True only if the venue itself ends the target when the stop fills, and the other way round. Where
     #: it is false the desk cancels the leg that is left when the position is flat.
     native_brackets = False
+    #: Required. The names that the settings of a connection may have; the admin refuses others.
+    setting_names: frozenset[str] = frozenset()
 
     def __init__(self, connection: Connection) -> None:
+        """Read the connection's settings. Raises UnusableSettings, in words, where they can't be used."""
         self.connection = connection
 
     def submit(self, request: OrderRequest) -> VenueOrder:

@@ -1,5 +1,7 @@
 """Delete this module, unless the venue lives in our own process. Then every member of it is required."""
 
+from datetime import datetime
+
 from brokers.contract import VenueUnavailable
 from brokers.venues._template.broker import NOT_WRITTEN
 
@@ -24,6 +26,13 @@ class TemplateLocal:
     def on_sweep(self) -> set[int]:
         """Do the same for every instrument with work: a nudge may have been lost."""
         return set()
+
+    def compact(self, progress: dict[str, int], before: datetime) -> int | None:
+        """Delete a batch of old updates that newer ones repeat, None when no more are older than `before`.
+
+        `updates` must still report every order that changed after any cursor: the newest of an order stays.
+        """
+        return None
 
     def erase(self, connection_id: int) -> int:
         """Empty the account in the caller's transaction; return the newest cursor that `updates` ever gave."""

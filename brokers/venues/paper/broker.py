@@ -23,7 +23,7 @@ from brokers.contract import (
 from brokers.models import Connection
 from brokers.venues.paper import book
 from brokers.venues.paper.models import PaperEvent, PaperExecution, PaperHolding, PaperOrder
-from brokers.venues.paper.options import PaperOptions
+from brokers.venues.paper.options import SETTING_NAMES, PaperOptions
 
 EVENTS_AT_ONCE = 500
 
@@ -33,6 +33,7 @@ class PaperBroker:
 
     idempotent_client_ids = True
     native_brackets = True
+    setting_names = SETTING_NAMES
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection

@@ -1,6 +1,8 @@
 """The paper venue as the desk drives it: it trades when our market moves, and its books are ours to empty."""
 
-from brokers.venues.paper import matching
+from datetime import datetime
+
+from brokers.venues.paper import compacting, matching
 from brokers.venues.paper.models import PaperAccount, PaperEvent
 
 
@@ -20,6 +22,10 @@ class LocalPaper:
     def on_sweep(self) -> set[int]:
         """Match every instrument with working orders; return the ids of connections where something traded."""
         return matching.match_all()
+
+    def compact(self, progress: dict[str, int], before: datetime) -> int | None:
+        """Delete a batch of old events of orders that have a newer one: from any cursor each is still reported."""
+        return compacting.compact(progress, before)
 
     def erase(self, connection_id: int) -> int:
         """Delete the account with all that hangs on it; return the newest event of any account."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from algotrendy.isolation.rows import each
 from brokers.models import Connection
 from brokers.money import ZERO, to_step
 from brokers.venues.paper import admission, book, pricing
@@ -21,6 +22,7 @@ from market.selectors import candles_between
 
 CANDLES_AT_ONCE = 1000
 WORKING = PaperOrder.State.WORKING
+BY_INSTRUMENT, BY_ACCOUNT = "paper.match_instrument", "paper.match_account"  # as Health names the work
 
 
 def has_work(instrument_id: int) -> bool:
@@ -30,8 +32,9 @@ def has_work(instrument_id: int) -> bool:
 
 def match_all() -> set[int]:
     """Match every instrument with working orders; return the ids of connections where something traded."""
-    ids = PaperOrder.objects.filter(state=WORKING).values_list("instrument_id", flat=True).distinct()
-    return set().union(*(match_instrument(instrument_id) for instrument_id in ids if instrument_id))
+    rows = PaperOrder.objects.filter(state=WORKING).exclude(instrument=None)
+    ids = rows.values_list("instrument_id", flat=True).distinct()
+    return set().union(*each(BY_INSTRUMENT, ids, match_instrument, model=Instrument, complete=True))
 
 
 def match_instrument(instrument_id: int) -> set[int]:
@@ -39,7 +42,8 @@ def match_instrument(instrument_id: int) -> set[int]:
     rows = PaperOrder.objects.filter(instrument_id=instrument_id, state=WORKING)
     ids = rows.values_list("account__connection_id", flat=True).distinct()
     connections = Connection.objects.filter(id__in=ids).order_by("id")
-    return {connection.pk for connection in connections if _match_account(connection, instrument_id)}
+    traded = each(BY_ACCOUNT, connections, lambda account: account.pk * _match_account(account, instrument_id))
+    return set(filter(None, traded))
 
 
 def _match_account(connection: Connection, instrument_id: int) -> bool:

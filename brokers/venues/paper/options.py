@@ -12,10 +12,10 @@ faults {}             for tests: {"timeout_before": n, "timeout_after": n, "unav
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from brokers.contract import Setting
+from brokers.contract import Setting, UnusableSettings
 
 BPS = Decimal(10_000)
 # Label and unit of each option, in the order of its fields.
@@ -28,6 +28,18 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "leverage": ("Leverage", "×"),
     "max_quote_age_s": ("Oldest price for an entry (0: three candles)", "s"),
 }
+# The least and the most that each option may be.
+RANGES: Final[dict[str, tuple[Decimal, Decimal]]] = {
+    "spread_bps": (Decimal(0), Decimal(5_000)),
+    "slippage_bps": (Decimal(0), Decimal(5_000)),
+    "fee_bps": (Decimal(0), Decimal(5_000)),
+    "latency_ms": (Decimal(0), Decimal(60_000)),
+    "participation": (Decimal("0.000001"), Decimal(1)),
+    "leverage": (Decimal("0.01"), Decimal(1_000)),
+    "max_quote_age_s": (Decimal(0), Decimal(31_536_000)),
+}
+FAULTS: Final = ("timeout_before", "timeout_after", "unavailable")
+SETTING_NAMES: Final = frozenset({*WORDS, "faults"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +56,12 @@ class PaperOptions:
 
     @classmethod
     def of(cls, settings: Mapping[str, object]) -> "PaperOptions":
-        """Return the options written in a connection's settings, defaults for the rest."""
-        given = {field.name: Decimal(str(settings[field.name])) for field in fields(cls) if field.name in settings}
-        return cls(**given)
+        """Return the options in a connection's settings, defaults for the rest. Raises UnusableSettings."""
+        if not isinstance(settings, Mapping):
+            raise UnusableSettings('the settings are no list of names with values, as {"fee_bps": 5} is')
+        _check_faults(settings.get("faults", {}))
+        names = [field.name for field in fields(cls) if field.name in settings]
+        return cls(**{name: _number(name, settings[name]) for name in names})
 
     @property
     def market_cost(self) -> Decimal:
@@ -67,3 +82,24 @@ class PaperOptions:
     def summary(self) -> tuple[Setting, ...]:
         """Every option in words."""
         return tuple(Setting(label, getattr(self, name), unit) for name, (label, unit) in WORDS.items())
+
+
+def _number(name: str, value: object) -> Decimal:
+    """Return an option's value. Raises UnusableSettings with what may be written instead."""
+    least, most = RANGES[name]
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or not least <= number <= most:
+        raise UnusableSettings(f"{name} is {str(value)[:40]!r}: it must be a number from {least:f} to {most:f}")
+    return number
+
+
+def _check_faults(faults: object) -> None:
+    """Raise UnusableSettings unless `faults` says of known faults how often each shall happen."""
+    if not isinstance(faults, Mapping):
+        raise UnusableSettings(f"faults is {str(faults)[:40]!r}: it must say how often each happens")
+    for name, times in faults.items():
+        if name not in FAULTS or not isinstance(times, int) or times < 0:
+            raise UnusableSettings(f"faults: {name} {str(times)[:40]!r} is no count of {', '.join(FAULTS)}")

@@ -9,6 +9,8 @@ from django.test import Client, RequestFactory
 from django.urls import get_resolver, reverse
 from django.views.defaults import server_error
 
+from algotrendy.isolation.models import RowFailure
+from algotrendy.isolation.rows import RowName, write_failure
 from algotrendy.permissions import Role
 from tests.support.pages import PASSWORD, confirmed, decided, market, person, signed_in, source
 from webhooks.models import ApiKey
@@ -36,6 +38,7 @@ PAGES = {
     "source_revoke": (A, A, True),
     "demo_remove": (A, A, False),
     "health": (V, None, False),
+    "failure_clear": (T, T, False),
     "settings": (V, None, False),
     "limits": (None, A, True),
     "key_new": (A, A, True),
@@ -58,12 +61,14 @@ def addresses() -> dict[str, str]:
     """The address of each page, on a desk that has one of everything."""
     taken = decided(source(), market())
     source("Demo", is_demo=True)
+    write_failure("test.work", RowName("", "one", "row one"), "odd")
     key = ApiKey.objects.create(name="script", key_hash="0" * 64, key_hint="0000")
     ids = {
         "alert": taken.pk,
         "alert_replay": taken.pk,
         "decision": taken.decision_id,
         "decision_chart": taken.decision_id,
+        "failure_clear": RowFailure.objects.get().pk,
         "key_revoke": key.pk,
         "person_link": User.objects.create_user("somebody").pk,
     }

@@ -1,12 +1,14 @@
 """The inbox: what came, what became of it, and what to do where it failed."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from dashboard.live import fragments
-from dashboard.selectors import alerts
+from dashboard.selectors import alerts, status
 from tests.support.pages import alert, decided, market, person, signed_in, source
 from webhooks.models import Alert
 
@@ -156,3 +158,24 @@ def test_a_page_asks_as_many_queries_for_forty_rows_as_for_two(viewer, path) -> 
 def test_a_row_that_was_never_read_is_no_trouble() -> None:
     alert(source(), parsed=None)
     assert "not read yet" in fragments.render("alerts")
+
+
+def test_an_alert_that_the_desk_failed_on_says_so_and_how_it_is_tried_again(viewer) -> None:
+    soon = timezone.now() + timedelta(seconds=16)
+    waiting = alert(source(), attempts=3, failures=3, retry_at=soon)
+    text = page(viewer, f"/alerts/{waiting.pk}")
+    assert f"The desk failed on it 3 times and tries again at {soon:%H:%M:%S} UTC" in text
+    gone = alert(source("Other"), state="failed", attempts=6, failures=6, reason="The desk failed 6 times.")
+    text = page(viewer, f"/alerts/{gone.pk}")
+    assert "The message is not at fault" in text
+    assert "Not understood" not in text
+    assert f'href="/alerts/{gone.pk}/replay"' in text
+
+
+def test_an_alert_that_pauses_after_a_failure_is_no_stuck_queue(viewer) -> None:
+    past, soon = timezone.now() - timedelta(minutes=2), timezone.now() + timedelta(seconds=60)
+    alert(source(), received_at=past, attempts=4, failures=4, retry_at=soon)
+    assert not status.queue().is_slow
+    assert status.queue().length == 1
+    Alert.objects.update(retry_at=past)
+    assert status.queue().is_slow

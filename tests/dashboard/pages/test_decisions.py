@@ -7,13 +7,24 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from dashboard.charts import svg
 from dashboard.selectors import decision_detail
 from market.models import Candle, Quote
 from memory import outcomes
 from memory.models import Decision, Outcome, Tally
-from tests.support.pages import candles, decided, decision_of, fill, market, person, signed_in, source
+from tests.support.pages import (
+    candles,
+    decided,
+    decision_of,
+    fill,
+    market,
+    person,
+    replayed,
+    signed_in,
+    source,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -160,6 +171,95 @@ def test_the_chart_stops_soon_after_the_horizon(viewer, btc) -> None:
     later(decision, 200, Decimal(100))
     data = decision_detail.chart(Decision.objects.select_related("outcome", "instrument").get())
     assert len(data["after"]) == decision.horizon_bars + 6
+
+
+def replay_decision(instrument, bars_ahead: int = 20) -> Decision:
+    """Decide on a replay that stands in the middle of the candles there are."""
+    moment = Candle.objects.order_by("-open_time")[bars_ahead].open_time
+    replayed(instrument, moment)
+    return decision_of(decided(source(), instrument))
+
+
+def test_a_replay_s_decision_shows_nothing_that_the_replay_has_not_reached(viewer, btc) -> None:
+    decision = replay_decision(btc)
+    assert json.loads(viewer.get(f"/decisions/{decision.pk}/chart.json").content)["after"] == []
+    assert '0 <span class="unit">of 36</span>' in page(viewer, f"/decisions/{decision.pk}")
+    replayed(btc, decision.as_of + timedelta(seconds=15))
+    data = json.loads(viewer.get(f"/decisions/{decision.pk}/chart.json").content)
+    assert len(data["after"]) == 3
+    text = page(viewer, f"/decisions/{decision.pk}")
+    assert '3 <span class="unit">of 36</span>' in text
+    assert "Running" in text
+
+
+def test_a_replay_that_was_set_back_hides_what_lies_ahead_of_it(viewer, btc) -> None:
+    decision = replay_decision(btc)
+    Outcome.objects.update(
+        state="resolved", result="win", exit_at=decision.as_of + timedelta(seconds=5), exit_price=200,
+        r_multiple=1.5, return_pct=1.5, known_at=timezone.now(),
+    )  # fmt: skip
+    replayed(btc, decision.as_of + timedelta(seconds=60))
+    assert "+1.50 R" in page(viewer, f"/decisions/{decision.pk}")
+    replayed(btc, decision.as_of - timedelta(seconds=60))
+    text = page(viewer, f"/decisions/{decision.pk}")
+    assert "before this decision: its replay" in text
+    for address in (f"/decisions/{decision.pk}", "/decisions", "/"):
+        assert "Target first" not in page(viewer, address)
+        assert "1.50 R" not in page(viewer, address)
+    data = json.loads(viewer.get(f"/decisions/{decision.pk}/chart.json").content)
+    newest = max(row[0] for row in data["known"])
+    assert newest + 5 <= decision.as_of.timestamp() - 60
+    assert data["after"] == data["fills"] == []
+
+
+def resolved(decision: Decision, r_multiple: float) -> None:
+    result = "win" if r_multiple > 0 else "loss"
+    Outcome.objects.filter(decision=decision).update(
+        state="resolved", result=result, exit_at=decision.as_of, exit_price=100, r_multiple=r_multiple,
+        return_pct=r_multiple, known_at=timezone.now(), side="long", entry=100, stop=99, target=102,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("r_multiple", "words"), [(-1.0, "avoided −1.00 R"), (1.5, "missed +1.50 R")])
+def test_what_a_close_or_a_refusal_spared_is_neither_won_nor_lost(viewer, btc, r_multiple, words) -> None:
+    sender = source()
+    for taken in (decided(sender, btc, "flat"), decided(sender, btc)):
+        decision = decision_of(taken)
+        action = "CLOSE" if decision.intent == "flat" else "HOLD"
+        Decision.objects.filter(pk=decision.pk).update(action=action, refused=action == "HOLD")
+        resolved(decision, r_multiple)
+        text = told(viewer, taken)
+        assert words in text
+        assert "Nothing was won or lost" in text or "it is not a case" in text
+        for address in (f"/decisions/{decision.pk}", "/decisions", "/"):
+            text = page(viewer, address).split("<main", 1)[1]
+            assert words in text
+            for wrong in ("✓ Target first", "✕ Stop first", 'class="pnl up"', 'class="pnl down"'):
+                assert wrong not in text
+    assert '<span class="confidence row' not in page(viewer, "/decisions")
+
+
+def test_a_case_of_an_entry_is_won_or_lost_in_colour(viewer, btc) -> None:
+    taken = decided(source(), btc)
+    resolved(decision_of(taken), -1.0)
+    assert '<span class="pnl down">−1.00 R ▼</span>' in told(viewer, taken)
+    assert "✕ Stop first" in page(viewer, "/decisions")
+    assert '<span class="confidence row' in page(viewer, "/decisions")
+
+
+def test_thin_evidence_names_what_it_rests_on(viewer, btc) -> None:
+    Tally.objects.create(source="other", instrument=btc, side="long", wins=9, cases=72)
+    assert "the number rests most on The whole desk, 72 cases." in told(viewer, decided(source(), btc))
+    Tally.objects.update(cases=9)
+    assert "the number rests most on the base rate." in told(viewer, decided(source("Second"), btc))
+
+
+def test_only_the_limit_that_bound_is_said_to_have_cut(viewer, btc) -> None:
+    text = told(viewer, decided(source(), btc))
+    rows = [row for row in text.split("<tr") if "Cut to fit" in row]
+    assert len(rows) == 1
+    assert "Order size" in rows[0]
+    assert "clipped" not in next(row for row in text.split("<tr") if "Position size" in row)
 
 
 def test_the_story_asks_a_constant_number_of_queries(viewer, btc) -> None:

@@ -115,7 +115,8 @@ def test_removing_the_demo_says_first_what_goes(lived) -> None:
 def test_one_click_removes_the_demo_and_leaves_a_clean_desk(lived) -> None:
     newest = PaperEvent.objects.latest("id").pk
     browser = signed_in(person("admin", name="boss"))
-    assert browser.post("/sources/demo/remove").status_code == 302
+    answer = browser.post("/sources/demo/remove", follow=True).content.decode()
+    assert "The demo is gone: 2 alerts, 1 decisions and 3 orders, 1 fills and 1 trades were deleted." in answer
     assert {model.__name__: model.objects.count() for model in (*LEFT, Source)} == {
         model.__name__: 0 for model in (*LEFT, Source)
     }
@@ -141,7 +142,12 @@ def test_the_demo_leaves_no_trace_in_the_books_of_others(lived) -> None:
     assert mine.decision.order_links.exists()
     assert demo.footprint().shared
     orders = Order.objects.count()
-    demo.remove(by=None)
+    browser = signed_in(person("admin", name="boss"))
+    question = " ".join(browser.get("/sources/demo/remove").content.decode().split())
+    assert "its 2 alerts, 1 decisions and 3 orders stay as history" in question
+    answer = browser.post("/sources/demo/remove", follow=True).content.decode()
+    assert "The demo is revoked and sends nothing more. Its 2 alerts, 1 decisions and 3 orders stay" in answer
+    assert "gone" not in answer
     lived.refresh_from_db()
     assert lived.revoked_at is not None
     assert Order.objects.count() == orders

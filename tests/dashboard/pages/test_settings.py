@@ -1,18 +1,23 @@
 """Settings: limits with their history, people with their links, keys that are shown once."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from algotrendy.permissions import Role, role_of
-from brokers.models import Desk
-from tests.support.pages import confirmed, person, signed_in
+from brokers.desk_state import end_expired, reduce_until_midnight
+from brokers.models import Desk, Order, Position
+from tests.support.pages import confirmed, market, person, signed_in, source
 from webhooks.keys import digest
 from webhooks.models import ApiKey
+from webhooks.services import create_key
 
 pytestmark = pytest.mark.django_db
 LIMITS = {"max_order_pct": "5", "max_position_pct": "25", "max_open_positions": "8", "max_daily_loss_pct": "5"}
@@ -27,10 +32,72 @@ def admin():
 def test_limits_are_changed_and_written_down(admin) -> None:
     answer = admin.post("/settings/limits", LIMITS | {"max_order_pct": "7.5"}, follow=True)
     page = answer.content.decode()
-    assert "Limits changed: max_order_pct 5 → 7.5." in page
+    assert "Limits changed. Largest order, % of equity: 5 → 7.5." in page
     assert Desk.objects.get().max_order_pct == 7.5
     entry = LogEntry.objects.latest("id")
-    assert (entry.user.username, entry.change_message) == ("admin", "max_order_pct 5 → 7.5")
+    words = "Largest order, % of equity: 5 → 7.5"
+    assert (entry.user.username, entry.object_repr, entry.change_message) == ("admin", "Limits", words)
+    assert f"Limits: {words}" in admin.get("/settings").content.decode()
+
+
+def test_limits_beyond_what_is_usual_are_asked_for_twice_with_the_figure(admin) -> None:
+    wild = LIMITS | {"max_order_pct": "500", "max_daily_loss_pct": "50"}
+    page = admin.post("/settings/limits", wild).content.decode()
+    assert "Nothing is changed yet" in page
+    for figure in ("Set 500 and 50", "more than 25 is unusual", "more than 10 is unusual"):
+        assert figure in " ".join(page.split())
+    assert not Desk.objects.exclude(max_order_pct=5).exists()
+    confirmed_figures = re.search(r'name="confirmed" value="([^"]+)"', page).group(1)
+    # A confirmation is for these figures and no others.
+    other = admin.post("/settings/limits", wild | {"max_order_pct": "600", "confirmed": confirmed_figures})
+    assert other.status_code == 422
+    admin.post("/settings/limits", wild | {"confirmed": confirmed_figures})
+    assert Desk.objects.get().max_order_pct == 500
+    # What is loose already is not asked for again, nor is what is tightened.
+    admin.post("/settings/limits", wild | {"max_open_positions": "4", "max_daily_loss_pct": "5"})
+    assert (Desk.objects.get().max_open_positions, Desk.objects.get().max_daily_loss_pct) == (4, 5)
+
+
+def test_the_history_tells_everything_that_was_done_in_words(admin) -> None:
+    instrument = market()
+    account = source().connection
+    held = Position.objects.create(connection=account, instrument=instrument, quantity=2, average_price=99)
+    waiting = Order.objects.create(
+        connection=account, instrument=instrument, client_order_id="waits", role="entry", side="buy", quantity=1,
+        market="simulated",
+    )  # fmt: skip
+    admin.post(f"/orders/{waiting.pk}/cancel")
+    admin.post(f"/positions/{held.pk}/close")
+    admin.post("/desk/halt")
+    admin.post("/desk/resume")
+    _, key = create_key(name="robot", scope="admin")
+    headers = {"Authorization": f"Bearer {key}"}
+    body = {"state": "reducing", "reason": "calm down"}
+    assert Client().post("/api/v1/desk", body, "application/json", headers=headers).status_code == 200
+    call_command("halt")
+    page = " ".join(admin.get("/settings").content.decode().split())
+    exit_order = Order.objects.get(role="exit")
+    for words in (
+        f"Order #{waiting.pk}: cancelled it before it left",
+        f"BTCUSDT: closed 2 BTCUSDT at market: order #{exit_order.pk}",
+        "The desk: Active → Halted: HALT pressed by admin",
+        "The desk: Halted → Active: resumed by admin",
+        "robot: made the key with scope admin",
+        "The desk: Active → Reducing: calm down",
+        "The desk: Reducing → Halted",
+        ">API key robot<",
+        ">./mem halt<",
+    ):
+        assert words in page, words
+
+
+def test_what_the_desk_does_by_itself_is_in_the_history_too(admin) -> None:
+    admin.get("/settings")
+    reduce_until_midnight("daily loss limit was reached")
+    end_expired(timezone.now() + timedelta(days=2))
+    page = " ".join(admin.get("/settings").content.decode().split())
+    assert "The desk: Active → Reducing: daily loss limit was reached" in page
+    assert "The desk: Reducing → Active: its time was over" in page
 
 
 def test_saving_the_same_limits_writes_no_history(admin) -> None:

@@ -2,23 +2,38 @@
 
 import socket
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from algotrendy.serving.descriptors import raise_limit
+
+if TYPE_CHECKING:
+    import uvicorn
 
 GRACE_SECONDS = 5
+Application = Callable[..., Awaitable[None]]
 
 
-def serve(application: Callable[..., Awaitable[None]], *, host: str, port: int, fd: int | None = None) -> None:
-    """Serve `application` in this process until a signal ends it; with `fd` on a socket that is already open.
+def serve(application: Application, *, host: str, port: int, fd: int | None = None) -> None:
+    """Serve `application` in this process until a signal ends it; with `fd` on a socket that is already open."""
+    sockets = None if fd is None else [socket.socket(fileno=fd)]
+    server(application, host=host, port=port, limit=raise_limit()).run(sockets=sockets)
+
+
+def server(application: Application, *, host: str, port: int, limit: int) -> "uvicorn.Server":
+    """Return the server of `application`, for a process that may have so many descriptors open.
 
     Forwarded headers are left alone: the door and Django each believe only the proxies in their settings.
     """
     import uvicorn
+
+    from algotrendy.serving.protocol import bounded
 
     config = uvicorn.Config(
         application,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=bounded(limit),
         ws="websockets-sansio",
         log_config=None,
         log_level="warning",
@@ -32,5 +47,4 @@ def serve(application: Callable[..., Awaitable[None]], *, host: str, port: int, 
         ws_per_message_deflate=False,
         backlog=2048,
     )
-    sockets = None if fd is None else [socket.socket(fileno=fd)]
-    uvicorn.Server(config).run(sockets=sockets)
+    return uvicorn.Server(config)

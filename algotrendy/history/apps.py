@@ -1,0 +1,7 @@
+"""Configuration of the app that writes down who changed what."""
+
+from django.apps import AppConfig
+
+
+class HistoryConfig(AppConfig):
+    name = "algotrendy.history"

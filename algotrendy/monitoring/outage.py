@@ -1,0 +1,41 @@
+"""What a request is answered that failed because the database was away: 503 with words, and when to come back."""
+
+import sys
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.views.defaults import server_error
+
+from algotrendy.supervisor import disk
+
+RETRY_SECONDS = 5
+# Classes of SQLSTATE: connection lost, out of disk, memory or connections, shut down or starting.
+OUTAGES = ("08", "53", "57")
+FULL = "The disk is full"
+AWAY = "The database does not answer"
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer a request that raised: 503 during an outage of the database, 500 otherwise."""
+    if not is_outage(sys.exc_info()[1]):
+        return server_error(request)
+    what = FULL if disk.space(settings.DATA_DIR).full else AWAY
+    if request.path.startswith("/api/"):
+        response: HttpResponse = JsonResponse({"detail": f"{what}. Try again in {RETRY_SECONDS} s."})
+    else:
+        # Without the request: what the frame of a page shows is asked of the database.
+        response = HttpResponse(render_to_string("503.html", {"what": what, "full": what == FULL}))
+    response.status_code = 503
+    response["Retry-After"] = str(RETRY_SECONDS)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Tell whether `error` says that the database is away or out of room, not that a statement was at fault."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state: str | None = getattr(error.__cause__, "sqlstate", None)
+    return state is None or state.startswith(OUTAGES)

@@ -1,0 +1,1 @@
+"""What the tests would notice: small changes in a scratch copy, one at a time (docs/mutation.md)."""

@@ -1,0 +1,1 @@
+"""How web and the door are served: bounds of what strangers may send and hold open, and what every answer gets."""

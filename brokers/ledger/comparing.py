@@ -1,0 +1,185 @@
+"""One look at both sides: orders with their fills, and positions. What differs is returned, nothing is changed."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from django.db import transaction
+
+from brokers import sql
+from brokers.contract import Broker, VenueOrder
+from brokers.ledger.posting import SECOND_PART
+from brokers.models import Connection, Fill, FillSum, Order, Position
+from brokers.money import ZERO
+from brokers.orders import states
+
+Deals = dict[str, tuple[Decimal, Decimal]]  # quantity and price by the venue's trade id
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that the venue and we don't agree on. `key` is a client order id, a trade id or a symbol."""
+
+    kind: Literal["order", "fill", "position", "external"]
+    key: str
+    ours: str
+    theirs: str
+
+    @property
+    def text(self) -> str:
+        """The difference as a sentence."""
+        return f"{self.kind} {self.key}: here {self.ours}, at the venue {self.theirs}"
+
+
+class OurOrder(NamedTuple):
+    """What a comparison needs of an order of ours."""
+
+    id: int
+    client_order_id: str
+    state: str
+    quantity: Decimal
+    filled_quantity: Decimal
+
+    @property
+    def must_be_there(self) -> bool:
+        """Whether the venue has to know it: it took it, or executed some of it."""
+        return self.state in states.TAKEN or self.filled_quantity > 0
+
+
+class HeldSum(NamedTuple):
+    """A position of ours, what its fills add up to, and the newest of them."""
+
+    instrument_id: int
+    symbol: str
+    quantity: Decimal
+    total: Decimal
+    fill_id: int
+
+
+_SUMS = """
+    SELECT i.id, i.symbol, coalesce(held.quantity, 0), coalesce(base.quantity, 0) + coalesce(new.total, 0),
+           coalesce(new.last, base.fill_id, 0)
+    FROM market_instrument i
+    LEFT JOIN brokers_position held ON held.instrument_id = i.id AND held.connection_id = %(connection)s
+    LEFT JOIN brokers_fillsum base
+      ON base.instrument_id = i.id AND base.connection_id = %(connection)s AND NOT %(full)s
+    LEFT JOIN LATERAL (
+        SELECT sum(CASE side WHEN 'buy' THEN quantity ELSE -quantity END) AS total, max(id) AS last
+        FROM brokers_fill
+        WHERE connection_id = %(connection)s AND instrument_id = i.id AND id > coalesce(base.fill_id, 0)
+    ) new ON true
+    WHERE held.id IS NOT NULL OR base.id IS NOT NULL OR new.last IS NOT NULL
+    ORDER BY i.symbol
+"""
+_KEEP_SUMS = """
+    INSERT INTO brokers_fillsum (connection_id, instrument_id, fill_id, quantity)
+    SELECT %s, * FROM unnest(%s::bigint[], %s::bigint[], %s::numeric[])
+    ON CONFLICT (connection_id, instrument_id) DO UPDATE
+    SET fill_id = excluded.fill_id, quantity = excluded.quantity
+"""
+
+
+def our_orders(connection: Connection, client_ids: Iterable[str]) -> dict[str, OurOrder]:
+    """Return our orders with these client ids. One query."""
+    rows = Order.objects.filter(connection=connection, client_order_id__in=list(client_ids))
+    orders = (OurOrder(*row) for row in rows.values_list(*OurOrder._fields))
+    return {order.client_order_id: order for order in orders}
+
+
+def compare_orders(
+    connection: Connection, ours: Mapping[str, OurOrder], reports: Mapping[str, VenueOrder | None]
+) -> dict[str, list[Difference]]:
+    """Return what differs, by client id, between reports (None: the venue has no such order) and orders of ours.
+
+    Orders whose answer may still be on its way are left out. One query.
+    """
+    fills = _our_fills([order.id for order in ours.values() if order.client_order_id in reports])
+    rows = {key: list(_differences(ours.get(key), fills, key, report)) for key, report in reports.items()}
+    return {key: differing for key, differing in rows.items() if differing}
+
+
+def _differences(
+    order: OurOrder | None, fills: Mapping[int, Deals], client_id: str, report: VenueOrder | None
+) -> Iterator[Difference]:
+    if order is None:
+        if report is not None:
+            yield Difference("external", client_id, "unknown", report.state)
+    elif report is None:
+        if order.must_be_there:
+            yield Difference("order", client_id, order.state, "unknown")
+    else:
+        if order.state not in states.UNANSWERED and not _agrees(order, report):
+            yield Difference("order", client_id, order.state, report.state)
+        yield from _compare_fills(fills.get(order.id, {}), report)
+
+
+def _agrees(order: OurOrder, theirs: VenueOrder) -> bool:
+    """Return whether the venue's report would change nothing."""
+    if order.state == theirs.state:
+        return True
+    filled = sum((execution.quantity for execution in theirs.executions), ZERO)
+    # A leg that its entry's end cancelled here was never sent there, and the other way round.
+    return (
+        order.state in states.FINAL
+        and states.state_after(order.state, theirs.state, filled, order.quantity) == order.state
+        and theirs.state in states.FINAL
+    )
+
+
+def _our_fills(order_ids: Iterable[int]) -> dict[int, Deals]:
+    """Return the executions that we have booked, by order. One that crossed zero was booked as two fills."""
+    fills: dict[int, Deals] = defaultdict(dict)
+    rows = Fill.objects.filter(order__in=list(order_ids))
+    for order_id, trade_id, quantity, price in rows.values_list("order", "venue_trade_id", "quantity", "price"):
+        key, deals = trade_id.removesuffix(SECOND_PART), fills[order_id]
+        deals[key] = (deals.get(key, (ZERO, price))[0] + quantity, price)
+    return fills
+
+
+def _compare_fills(ours: Deals, report: VenueOrder) -> Iterator[Difference]:
+    theirs = {row.venue_trade_id: (row.quantity, row.price) for row in report.executions}
+    for key in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(key) != ours.get(key):
+            yield Difference("fill", key, _deal(ours.get(key)), _deal(theirs.get(key)))
+
+
+def _deal(deal: tuple[Decimal, Decimal] | None) -> str:
+    return "missing" if deal is None else f"{deal[0].normalize():f} at {deal[1].normalize():f}"
+
+
+def compare_positions(connection: Connection, broker: Broker) -> Iterator[Difference]:
+    """Yield positions that are not the venue's. Raises VenueUnavailable."""
+    theirs = {held.symbol: held.quantity for held in broker.positions()}
+    rows = Position.objects.filter(connection=connection).exclude(quantity=0)
+    ours = dict(rows.values_list("instrument__symbol", "quantity"))
+    for symbol in sorted(theirs.keys() | ours.keys()):
+        here, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
+        if here != there:
+            yield Difference("position", symbol, f"{here.normalize():f}", f"{there.normalize():f}")
+
+
+def compare_sums(connection: Connection, *, full: bool) -> list[Difference]:
+    """Return positions of ours that their own fills don't add up to; of those that do, the sum is kept.
+
+    Unless `full`, the fills up to a kept sum are not read again. Position and fills are read in one snapshot.
+    """
+    rows = [HeldSum(*row) for row in sql.named(_SUMS, {"connection": connection.pk, "full": full})]
+    equal = [row for row in rows if row.quantity == row.total and row.fill_id]
+    with transaction.atomic():
+        if full:
+            FillSum.objects.filter(connection=connection).delete()
+        _keep_sums(connection, equal)
+    return [
+        Difference("position", row.symbol, f"{row.quantity.normalize():f}", f"{row.total.normalize():f} by fills")
+        for row in rows
+        if row.quantity != row.total
+    ]
+
+
+def _keep_sums(connection: Connection, rows: Iterable[HeldSum]) -> None:
+    kept = list(rows)
+    if kept:
+        columns = ([getattr(row, name) for row in kept] for name in ("instrument_id", "fill_id", "total"))
+        sql.change(_KEEP_SUMS, connection.pk, *columns)

@@ -1,0 +1,51 @@
+// Rows of candles `[time, …]`, oldest first: finding one, and what is missing between them. Nothing is drawn here.
+
+// The time of the candle that `time` falls into, else of the last one before it.
+export function barAt(times, time) {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (times[middle] <= time) low = middle;
+    else high = middle - 1;
+  }
+  return times[low] <= time ? times[low] : undefined;
+}
+
+// Missing candles that are left open at most: a hole of years would push everything else out of the drawing.
+const MOST_MISSING = 2000;
+
+// Rows `[time, …]` with `[time]` alone for each candle that is missing between them: a hole is drawn as one.
+export function withHoles(rows, timeframe) {
+  const drawn = [];
+  let missing = 0;
+  for (const row of rows) {
+    const before = drawn.at(-1);
+    if (before) {
+      for (let time = before[0] + timeframe; time < row[0]; time += timeframe) {
+        missing += 1;
+        if (missing <= MOST_MISSING) drawn.push([time]);
+      }
+    }
+    drawn.push(row);
+  }
+  return { drawn, missing };
+}
+
+// The candle that `time` lies in: the one that opened before it, unless that has ended and another was to follow.
+export function barOf(times, time, timeframe) {
+  const at = barAt(times, time);
+  const isLast = at === times.at(-1);
+  return at !== undefined && (isLast || time < at + timeframe) ? at : undefined;
+}
+
+// Whether candles between what is drawn and what is new were never sent: the socket was away for too long.
+export function isBehind(times, rows, timeframe) {
+  return Boolean(rows.length) && rows[0][0] > times.at(-1) + timeframe;
+}
+
+export function holesText(missing, marks = 0) {
+  if (!missing) return "";
+  const inside = marks ? ` ${marks} mark${marks === 1 ? "" : "s"} of that time can't be drawn.` : "";
+  return `${missing} candle${missing === 1 ? " is" : "s are"} missing here and left open.${inside}`;
+}

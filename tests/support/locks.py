@@ -1,0 +1,67 @@
+"""Showing that a lock is taken: hold it elsewhere, and see who waits. Judged by PostgreSQL, never by a clock."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import connection, connections, transaction
+
+
+@contextmanager
+def held_elsewhere(job: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Run `job` in a transaction of another connection and keep it open for the block; yields what ends it."""
+    ready, over = threading.Event(), threading.Event()
+    problems: list[BaseException] = []
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                job()
+                ready.set()
+                over.wait(60)
+        except BaseException as problem:
+            problems.append(problem)
+        finally:
+            ready.set()
+            connections.close_all()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait(60)
+
+    def end() -> None:
+        over.set()
+        thread.join(60)
+
+    try:
+        assert not problems, problems
+        yield end
+    finally:
+        end()
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Raise OperationalError in the block as soon as PostgreSQL makes this connection wait for a lock."""
+    _run("SET lock_timeout = '200ms'")
+    try:
+        yield
+    finally:
+        _run("RESET lock_timeout")
+
+
+def until_somebody_waits() -> None:
+    """Return once a connection to this database waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for _ in range(3000):
+        if _run(query):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits for a lock")
+
+
+def _run(query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return int(cursor.fetchone()[0]) if cursor.description else 0

@@ -1,0 +1,62 @@
+"""Which names in a message stand for a secret. Pure.
+
+A name is split into words ("apiSecret", "api-secret", "API_SECRET" are the same) and judged by its last one: what
+a thing is called comes last. A `…_key` is one unless the word before says what it tells apart (`strategy_key`,
+`idempotency_key`); `session` alone is a time of the market, `session_id` is a secret. Names of people and chats
+(`user`, `email`, `chat_id`) and a bare `pin`, which is a kind of candle, are none.
+"""
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+_NOUNS = """
+secret secrets password passwords passwd passphrase passcode passwort kennwort pwd pw pass senha contraseña
+пароль 密码 token tokens jwt bearer auth authorization authentication credential credentials creds cookie
+cookies signature sig hmac license licence otp totp mnemonic sid apikey apikeys secretkey privatekey accesskey
+licensekey licencekey authkey signingkey sessionkey sessionid pincode
+"""
+NOUNS = frozenset(_NOUNS.split())
+#: What may stand behind such a word without changing what it is: `session_id`, `password_value`.
+TAILS = frozenset({"value", "text", "string", "hex", "base64", "header", "code", "phrase", "id", "plain", "raw"})
+#: In front of "key" these say that it tells things apart and opens nothing.
+_TELLS_APART = """
+strategy idempotency order event alert signal dedupe dedup sort primary foreign public symbol instrument
+message trade position row cache partition group lookup hot routing object field map index chart bar level
+config setting
+"""
+TELLS_APART = frozenset(_TELLS_APART.split())
+OPENS = frozenset({"api", "secret", "private", "access", "auth", "license", "licence", "ssh"})
+#: With an id, code or phrase behind them these are secrets; alone they mean something else on a market.
+BEFORE_TAIL = {"session": {"id", "key", "token", "cookie"}, "seed": {"phrase", "words"}, "pin": {"code"}}
+#: Written in one word.
+ENDINGS = (
+    "secret", "password", "passwd", "passphrase", "passcode", "pwd", "token", "apikey", "secretkey", "privatekey",
+    "accesskey", "licensekey", "licencekey", "authkey", "signingkey", "sessionid", "sessionkey", "cookie",
+    "credentials", "authorization",
+)  # fmt: skip
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
+_ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
+LONGEST = 200  # characters
+
+
+def plain_name(name: str) -> str:
+    """Return a name without the escapes of JSON and of addresses."""
+    unescaped = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), name)
+    return unquote(unescaped).replace("\\", "")
+
+
+@lru_cache(maxsize=4096)
+def is_secret(name: str) -> bool:
+    """Return whether what is called `name` is a secret."""
+    words = [word.lower() for word in _WORD.findall(plain_name(name[:LONGEST]))]
+    if not words:
+        return False
+    last, before = words[-1], words[-2] if len(words) > 1 else ""
+    if last in BEFORE_TAIL.get(before, ()) or last in NOUNS or last.endswith(ENDINGS):
+        return True
+    if last == "key":
+        return before not in TELLS_APART
+    if last == "keys":
+        return before in OPENS
+    return last in TAILS and len(words) > 1 and is_secret("_".join(words[:-1]))
