@@ -10,7 +10,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
-from algotrendy.events import announce
+from algotrendy.events import after_commit, announce
 from algotrendy.history.changes import note
 from brokers import signals
 from brokers.models import Desk, Order
@@ -60,7 +60,7 @@ def set_desk_state(
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
         announce(signals.desk_changed, Desk, state=row.state)
         if state != Desk.State.ACTIVE:
-            transaction.on_commit(partial(_stop_entries, row), robust=True)
+            after_commit(partial(_stop_entries, row))
     return row
 
 
@@ -75,7 +75,7 @@ def reduce_until_midnight(reason: str) -> bool:
         if changed:
             _note(BY_ITSELF, Desk.State.ACTIVE, Desk.State.REDUCING, reason)
             announce(signals.desk_changed, Desk, state=Desk.State.REDUCING)
-            transaction.on_commit(keep_entries_out, robust=True)
+            after_commit(keep_entries_out)
     return changed == 1
 
 
