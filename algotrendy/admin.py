@@ -1,4 +1,4 @@
-"""What the admin pages of all apps share: tables too large to be counted, and rows that nobody may edit."""
+"""What the admin pages of all apps share: tables too large to count, rows that nobody edits, or nobody alone."""
 
 from functools import cached_property
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 
 COUNTED_AT_MOST = 10_000
@@ -33,6 +34,34 @@ class LargeTableAdmin(admin.ModelAdmin[Any]):
     show_full_result_count = False
     ordering = ("-pk",)
     list_per_page = 50
+
+
+class ChangedFieldsAdmin(admin.ModelAdmin[Any]):
+    """Admin of rows that the desk writes too: saves the columns that the form changed, and no other.
+
+    Django saves every column as it was when the page was asked for: a HALT or a revocation that was committed
+    meanwhile would be taken back by whoever edits a limit or a name.
+    """
+
+    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm[Any], change: bool) -> None:
+        """Insert a new row; of one that is there, update what was edited."""
+        if change:
+            obj.save(update_fields=changed_columns(obj, form))
+        else:
+            super().save_model(request, obj, form, change)
+
+
+def changed_columns(row: Model, form: ModelForm[Any]) -> list[str]:
+    """Return the fields of `row` that differ from what `form` began with, and those that date the change."""
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key]
+    edited = {
+        field.name
+        for field in fields
+        if field.name in form.changed_data
+        or (field.name in form.initial and form.initial[field.name] != field.value_from_object(row))
+    }
+    stamps = {field.name for field in fields if getattr(field, "auto_now", False)} if edited else set()
+    return sorted(edited | stamps)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):

@@ -5,6 +5,7 @@ rows are the truth, a sweep finds what a lost one left, and a receiver that fail
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from celery import current_app
@@ -36,3 +37,8 @@ def nudge(task: str, *args: object) -> bool:
 def nudge_after_commit(task: str, *args: object) -> None:
     """Send a task once the surrounding transaction is committed (now, if there is none)."""
     transaction.on_commit(partial(nudge, task, *args), robust=True)
+
+
+def after_commit(job: Callable[[], object]) -> None:
+    """Do `job` once the surrounding transaction is committed (now, if there is none); what it raises is logged."""
+    transaction.on_commit(job, robust=True)

@@ -25,10 +25,13 @@ def desk(request: HttpRequest) -> dict[str, object]:
 @router.post(
     "/desk",
     auth=trade,
-    response={200: schemas.DeskOut, 403: schemas.Problem},
+    response={200: schemas.DeskOut, 403: schemas.Problem, 409: schemas.Problem},
 )
 def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, object]:
-    """Halt the desk or let it only reduce (scope trade); make it active again (scope admin)."""
+    """Halt the desk or let it only reduce (scope trade); make it active again (scope admin).
+
+    A halted desk goes to reducing with scope admin, or with scope trade and `allow_exits`; 409 without.
+    """
     key = request.auth  # type: ignore[attr-defined]
     reason = wanted.reason or f"by API key {key.name}"
     state = Desk.State(wanted.state)
@@ -37,8 +40,16 @@ def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, objec
     with transaction.atomic():
         current = brokers.effective_state(Desk.objects.select_for_update().get(pk=brokers.desk().pk))
         if _strictness(state) < _strictness(current) and key.scope != ApiKey.Scope.ADMIN:
-            raise HttpError(403, f"From {current} to {state} needs a key of scope admin.")
+            _require_permission(current, wanted)
         return _shown(set_desk_state(state=state, by=None, reason=reason, who=f"API key {key.name}"))
+
+
+def _require_permission(current: str, wanted: schemas.DeskIn) -> None:
+    """Refuse a key of scope trade to loosen the desk, but for exits that it asks for by name."""
+    if wanted.state == Desk.State.ACTIVE:
+        raise HttpError(403, f"From {current} to {wanted.state} needs a key of scope admin.")
+    if not wanted.allow_exits:
+        raise HttpError(409, 'The desk is halted. To let exits leave again send "allow_exits": true as well.')
 
 
 def _strictness(state: str) -> int:

@@ -241,12 +241,17 @@ class DeskOut(Schema):
 
 
 class DeskIn(Schema):
-    """A change of the desk's state: active, reducing or halted."""
+    """A change of the desk's state: active, reducing or halted.
+
+    `allow_exits` says that a halted desk shall let exits leave again: from halted to reducing it is needed with
+    scope trade.
+    """
 
     state: DeskState
     reason: Annotated[str, BeforeValidator(_readable)] = Field(
         "", description="For the page and the audit log; what can't be stored of it is left out."
     )
+    allow_exits: bool = False
 
 
 class Problem(Schema):

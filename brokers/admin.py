@@ -2,13 +2,13 @@
 
 from django.contrib import admin
 
-from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from brokers.forms import ConnectionForm
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
 
 
 @admin.register(Desk)
-class DeskAdmin(ReadOnlyAdmin):
+class DeskAdmin(ChangedFieldsAdmin, ReadOnlyAdmin):
     """Only the limits may be edited: the state has its own button, which writes who, why and until when."""
 
     list_display = ("state", "reason", "until", "changed_at", "changed_by", "max_order_pct", "max_daily_loss_pct")
@@ -17,7 +17,7 @@ class DeskAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(admin.ModelAdmin[Connection]):
+class ConnectionAdmin(ChangedFieldsAdmin):
     form = ConnectionForm
     list_display = ("name", "venue", "mode", "enabled", "health", "last_synced_at", "starting_equity", "currency")
     list_filter = ("venue", "mode", "enabled", "health")

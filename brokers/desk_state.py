@@ -4,17 +4,19 @@ import logging
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from algotrendy.events import announce, nudge_after_commit
+from algotrendy.events import after_commit, announce
 from algotrendy.history.changes import note
 from algotrendy.text import plain
-from brokers import signals, task_names
+from brokers import signals
 from brokers.models import Desk, Order
-from brokers.selectors import desk
+from brokers.orders.cancelling import repeat_cancels, withdraw_entries
+from brokers.selectors import desk, effective_state
 
 logger = logging.getLogger(__name__)
 
@@ -22,29 +24,45 @@ BY_ITSELF = "the desk"
 DRAIN_SECONDS = 5.0  # a submission that takes longer counts as unknown, and is looked up, not sent again
 
 
+class DeskHalted(Exception):
+    """The desk is halted, and nobody has said that it may be loosened."""
+
+    def __init__(self, row: Desk) -> None:
+        why = f" ({row.reason})" if row.reason else ""
+        super().__init__(f"the desk is halted{why}: nothing leaves it, exits neither")
+
+
 def set_desk_state(
-    *, state: str, by: AbstractBaseUser | None, reason: str, until: datetime | None = None, who: str = ""
+    *,
+    state: str,
+    by: AbstractBaseUser | None,
+    reason: str,
+    until: datetime | None = None,
+    who: str = "",
+    from_halted: bool = True,
 ) -> Desk:
     """Change what the desk may do, and return it. `until` (wall time) ends REDUCING or HALTED by itself.
 
     `who` says for the history who it was where `by` is nobody.
 
-    HALTED returns only when no order is on its way any more: whatever had been claimed before is out, and
-    nothing is sent afterwards. (Inside a transaction of the caller it can't wait; call it outside of one.)
+    REDUCING and HALTED withdraw what is left of entries, at the venue and on the way there. HALTED returns only
+    when no order is on its way any more: whatever had been claimed before is out, and nothing is sent afterwards.
+    Inside a transaction of the caller all that follows its commit. Raises DeskHalted instead of loosening a halted
+    desk unless `from_halted`: whoever did not know of the halt does not end it.
     """
     ends = None if state == Desk.State.ACTIVE else until
     reason = plain(reason)  # one that can't be stored must not keep the desk from halting
     with transaction.atomic():
         row = Desk.objects.select_for_update().get(pk=desk().pk)
+        if not from_halted and state != Desk.State.HALTED and effective_state(row) == Desk.State.HALTED:
+            raise DeskHalted(row)
         _note(by or who or None, row.state, state, reason)
         row.state, row.reason, row.until = Desk.State(state), reason[:200], ends
         row.changed_at, row.changed_by_id = timezone.now(), by.pk if by else None
         row.save(update_fields=["state", "reason", "until", "changed_at", "changed_by"])
         announce(signals.desk_changed, Desk, state=row.state)
-        if state == Desk.State.HALTED:
-            _withdraw_entries()
-    if state == Desk.State.HALTED and not connection.in_atomic_block:
-        _wait_for_claimed(row.changed_at)
+        if state != Desk.State.ACTIVE:
+            after_commit(partial(_stop_entries, row))
     return row
 
 
@@ -59,6 +77,7 @@ def reduce_until_midnight(reason: str) -> bool:
         if changed:
             _note(BY_ITSELF, Desk.State.ACTIVE, Desk.State.REDUCING, reason)
             announce(signals.desk_changed, Desk, state=Desk.State.REDUCING)
+            after_commit(keep_entries_out)
     return changed == 1
 
 
@@ -92,11 +111,24 @@ def _in_words(state: str) -> str:
     return dict(Desk.State.choices).get(state, state)
 
 
-def _withdraw_entries() -> None:
-    """Ask the venues to cancel what is left of entries; stops and targets stay."""
-    rows = Order.objects.filter(role=Order.Role.ENTRY, state__in=Order.AT_VENUE)
-    for order_id in rows.values_list("id", flat=True):
-        nudge_after_commit(task_names.CANCEL, order_id)
+def keep_entries_out() -> None:
+    """While the desk is not active, have what is left of entries cancelled."""
+    row = desk()
+    state = effective_state(row)
+    if state != Desk.State.ACTIVE:
+        why = f": {row.reason}" if row.reason else ""
+        withdraw_entries(f"the desk is {Desk.State(state).label.lower()}{why}")
+
+
+def _stop_entries(row: Desk) -> None:
+    """Withdraw the entries. A halt waits for those on their way, and returns when the venues have ended them.
+
+    What a venue doesn't end in that time, or a killed process leaves, is the sweep's.
+    """
+    keep_entries_out()
+    if row.state == Desk.State.HALTED:
+        _wait_for_claimed(row.changed_at)
+        repeat_cancels(seconds=DRAIN_SECONDS)
 
 
 def _wait_for_claimed(halted_at: datetime) -> None:

@@ -5,13 +5,16 @@ from decimal import Decimal
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F, Sum
 
 from algotrendy.events import nudge_after_commit
 from algotrendy.history.changes import note
 from brokers import selectors, task_names
-from brokers.desk_state import set_desk_state
-from brokers.models import Connection, Order, Position
+from brokers.desk_state import DeskHalted, set_desk_state
+from brokers.ledger.posting import lock_position
+from brokers.models import Connection, Desk, Order, Position
 from brokers.money import to_step, to_tick
+from brokers.orders.cancelling import request_cancel
 from brokers.orders.ids import client_order_id
 from brokers.orders.transitions import announce_order, end_legs, transition
 from brokers.venues.names import DEFAULT_VENUE
@@ -19,9 +22,10 @@ from market.models import Instrument, Quote
 
 __all__ = [
     "CannotCancel",
+    "CannotClose",
+    "DeskHalted",
     "cancel_entries",
     "cancel_order",
-    "close_all",
     "close_position",
     "ensure_default_connection",
     "plan_entry",
@@ -35,6 +39,10 @@ User = AbstractBaseUser | None
 
 class CannotCancel(Exception):
     """The order is on its way to the venue, or its end is already known."""
+
+
+class CannotClose(Exception):
+    """The exit could not leave: nothing was ordered, and the message says why."""
 
 
 def ensure_default_connection() -> Connection:
@@ -60,8 +68,9 @@ def plan_entry(
     """Write a market entry and its stop and target legs as pending orders, the entry first.
 
     `price` is the price the plan was made at. The quantity is rounded down to a step, prices to a tick. With
-    `after` the entry leaves only when that order is filled. Raises ValueError when nothing is left to order,
-    IntegrityError when `reference` was planned before.
+    `after` the entry leaves only when that order is filled; without, it still follows an exit that is under way,
+    or the bracket of what is closed would be left on what is opened. Raises ValueError when nothing is left to
+    order, IntegrityError when `reference` was planned before.
     """
     quantity = to_step(quantity, instrument.step_size)
     if quantity <= 0:
@@ -77,7 +86,7 @@ def plan_entry(
         client_order_id=client_order_id(uid, reference, "entry"),
         reference_price=price,
         good_until=good_until,
-        after=after,
+        after=after or _exit_under_way(connection, instrument),
     )
     legs = []
     if stop is not None:
@@ -87,6 +96,10 @@ def plan_entry(
     Order.objects.bulk_create(legs)
     announce_order(entry.pk, entry.state)
     return [entry, *legs]
+
+
+def _exit_under_way(connection: Connection, instrument: Instrument) -> Order | None:
+    return selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.EXIT).last()
 
 
 def _leg(entry: Order, role: Order.Role, client_id: str, price: Decimal) -> Order:
@@ -148,19 +161,23 @@ def send(orders: list[Order]) -> None:
 
 
 def cancel_entries(*, connection: Connection, instrument: Instrument, reason: str) -> None:
-    """Withdraw entries that have not left, and have the rest of those at the venue cancelled."""
+    """Withdraw entries that have not left, and have what is left of the others cancelled, wherever they are.
+
+    The position is locked first, as it is by whoever records what the venue did to several of them.
+    """
+    lock_position(connection.pk, instrument.pk)
     for order in selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.ENTRY):
         if transition(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, reason)
-        elif order.state in Order.AT_VENUE:
-            nudge_after_commit(task_names.CANCEL, order.pk)
+        else:
+            request_cancel(order.pk, reason)
 
 
 def cancel_order(*, order: Order, by: User) -> str:
     """Cancel what is left of an order; return a sentence of what was done.
 
-    One that never left is cancelled here and now; one at the venue is asked for after commit. Raises
-    CannotCancel when it is on its way, in doubt, or already over.
+    One that never left is cancelled here and now. For any other the cancel is written down, and asked of the venue
+    until it is final. Raises CannotCancel for a leg that waits for its entry, and for what is already over.
     """
     reason = f"cancelled by {by.get_username() if by else 'the desk'}"
     with transaction.atomic():
@@ -170,40 +187,43 @@ def cancel_order(*, order: Order, by: User) -> str:
             end_legs(order.pk, Order.State.CANCELED, reason)
             note(by, order, "cancelled it before it left", name=f"Order #{order.pk}")
             return "cancelled before it left"
-        order.refresh_from_db(fields=["state"])
-        if order.state not in Order.AT_VENUE:
+        requested = request_cancel(order.pk, reason)
+        order.refresh_from_db(fields=["state", "cancel_requested_at", "cancel_reason"])
+        if not requested:
             raise CannotCancel(f"order is {order.get_state_display().lower()}: it cannot be cancelled now")
-        nudge_after_commit(task_names.CANCEL, order.pk)
         note(by, order, "had the venue asked to cancel it", name=f"Order #{order.pk}")
-    return "the venue was asked to cancel it"
+    if order.state in Order.AT_VENUE:
+        return "its cancel is requested; the venue is asked until it has ended"
+    return "its cancel is requested; the venue is asked as soon as it is known to have the order"
 
 
-def close_position(*, connection: Connection, instrument: Instrument, by: User) -> Order | None:
+def close_position(
+    *, connection: Connection, instrument: Instrument, by: User, allow_exits: bool = False
+) -> Order | None:
     """Withdraw waiting entries and order the way out; return the exit, or None when there is nothing to close.
 
     An exit that is already under way is returned instead of a second one. Stop and target stay until the exit
-    has filled, so that the position is never bare; the venue ends them when it is flat.
+    has filled, so that the position is never bare; the venue ends them when it is flat. Raises CannotClose, with
+    nothing changed, when the exit could not leave: a connection that is off, a desk that is halted. With
+    `allow_exits` a halted desk that has something to close is set to exits only.
     """
     with transaction.atomic():
-        held = (
-            Position.objects.select_for_update(of=("self",))
-            .select_related("trade")
-            .filter(connection=connection, instrument=instrument)
-            .first()
-        )
+        row = Desk.objects.select_for_update(no_key=True).get(pk=selectors.desk().pk)
+        held = lock_position(connection.pk, instrument.pk)
+        if held.quantity:
+            _let_exits_leave(row, connection, by, allow_exits)
         cancel_entries(connection=connection, instrument=instrument, reason=f"closed by {by or 'the desk'}")
-        if held is None or held.quantity == 0:
+        if not held.quantity:
             return None
-        exits = Order.objects.filter(connection=connection, instrument=instrument, role=Order.Role.EXIT)
-        under_way = exits.exclude(state__in=Order.FINAL).order_by("id").last()
-        if under_way is not None:
+        if under_way := _exit_under_way(connection, instrument):
             return under_way
+        exits = Order.objects.filter(connection=connection, instrument=instrument, role=Order.Role.EXIT)
         quote = Quote.objects.filter(instrument=instrument).first()
         order = plan_exit(
             connection=connection,
             instrument=instrument,
             reference=f"close-{held.trade_id}-{exits.count()}",
-            quantity=held.quantity,
+            quantity=_most_held(held),
             side=Order.Side.SELL if held.quantity > 0 else Order.Side.BUY,
             price=quote.price if quote else None,
             market=quote.kind if quote else held.trade.market if held.trade else "",
@@ -214,10 +234,23 @@ def close_position(*, connection: Connection, instrument: Instrument, by: User) 
         return order
 
 
-def close_all(*, by: User) -> list[Order]:
-    """Close every open position of the desk; return the exits."""
-    rows = [
-        close_position(connection=held.connection, instrument=held.instrument, by=by)
-        for held in selectors.open_positions()
-    ]
-    return [order for order in rows if order is not None]
+def _let_exits_leave(row: Desk, connection: Connection, by: User, allow_exits: bool) -> None:
+    """Raise CannotClose if an exit can't leave now; end a halt that stands in its way with `allow_exits`."""
+    if not Connection.objects.filter(pk=connection.pk, enabled=True).exists():
+        raise CannotClose(f"connection {connection.name} is switched off: no order leaves by it")
+    if selectors.effective_state(row) != Desk.State.HALTED:
+        return
+    if not allow_exits:
+        raise CannotClose(str(DeskHalted(row)))
+    who = by.get_username() if by else "the command line"
+    set_desk_state(
+        state=Desk.State.REDUCING, by=by, reason=f"exits allowed by {who} to close, after: {row.reason}"
+    )
+
+
+def _most_held(held: Position) -> Decimal:
+    """Return the most that a position can be when the entries that still fill have ended: the exit leaves then."""
+    side = Order.Side.BUY if held.quantity > 0 else Order.Side.SELL
+    rows = selectors.open_orders(held.connection_id, held.instrument_id).filter(role=Order.Role.ENTRY, side=side)
+    left = rows.aggregate(left=Sum(F("quantity") - F("filled_quantity")))["left"]
+    return abs(held.quantity) + (left or 0)

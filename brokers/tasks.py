@@ -11,7 +11,7 @@ from brokers import sync, task_names
 from brokers.contract import LocalVenue
 from brokers.ledger import equity, thinning
 from brokers.models import Connection, Order
-from brokers.orders import execution, recovery
+from brokers.orders import cancelling, execution, recovery
 from brokers.venues import registry
 
 
@@ -23,8 +23,8 @@ def submit_order(order_id: int) -> None:
 
 @shared_task(name="brokers.cancel_order")
 def cancel_order(order_id: int) -> None:
-    """Ask the venue to cancel what is left of one order."""
-    each("brokers.cancel", [order_id], execution.cancel, model=Order)
+    """Ask the venue to cancel what is left of one order whose cancel is wanted."""
+    each("brokers.cancel", [order_id], cancelling.cancel, model=Order)
 
 
 @shared_task(name="brokers.look_up_order")

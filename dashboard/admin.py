@@ -2,6 +2,7 @@
 
 import allauth.account.admin  # registers what is taken away below
 import allauth.mfa.admin  # noqa: F401
+import django_celery_beat.admin
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
@@ -9,19 +10,23 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django_celery_beat.models import PeriodicTask
 
-from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from algotrendy.history.models import Change
 from algotrendy.permissions import Role, has_role, role_of
+from dashboard.accounts.passwords import PasswordOfAnother
 from dashboard.models import Heartbeat, Reconciliation, Setup
 
-for model in (User, EmailAddress, Authenticator):
+for model in (User, EmailAddress, Authenticator, PeriodicTask):
     admin.site.unregister(model)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin[User]):
+class PersonAdmin(ChangedFieldsAdmin, UserAdmin[User]):
     """People. Their role is their group: viewer, trader or admin."""
+
+    change_password_form = PasswordOfAnother
 
     list_display = ("username", "role", "is_active", "last_login")
     list_filter = ("groups", "is_active")
@@ -67,6 +72,11 @@ class FactorAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Authenticator | None = None) -> bool:
         """Let an admin take away a factor of anybody below a superuser."""
         return has_role(request.user, Role.ADMIN) and _may_touch(request, obj.user if obj else None)
+
+
+@admin.register(PeriodicTask)
+class ScheduleAdmin(ChangedFieldsAdmin, django_celery_beat.admin.PeriodicTaskAdmin):  # type: ignore[misc]
+    """Schedules: beat writes into them when each was sent last."""
 
 
 @admin.register(LogEntry)

@@ -1,31 +1,63 @@
 """Admin pages of the market's tables."""
 
+from typing import Any
+
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Model
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from market.models import Candle, Feed, Gap, Instrument, Quote
-from market.services import announce_feed
+from market.services import FeedBusy, announce_feed, assign_feed, require_switchable
+
+#: What may change of a feed's settings without its prices becoming another market's.
+SAME_MARKET = ("speed", "loop")
+
+
+class FeedForm(ModelForm[Feed]):
+    """A feed. Its market can't become another one under a position or an order that is not finished."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Say in the words of FeedBusy why the market may not change now."""
+        cleaned = super().clean()
+        if self.instance.pk and self.changes_market():
+            try:
+                require_switchable(instruments=self.instance.instruments.all(), feed=self.instance)
+            except FeedBusy as busy:
+                raise ValidationError(str(busy)) from busy
+        return cleaned
+
+    def changes_market(self) -> bool:
+        """Return whether what was edited makes the prices those of another market."""
+        if {"driver", "timeframe"} & set(self.changed_data):
+            return True
+        settings = (self.initial.get("settings"), self.cleaned_data.get("settings"))
+        before, after = ({**(values or {}), **dict.fromkeys(SAME_MARKET)} for values in settings)
+        return before != after
 
 
 @admin.register(Feed)
-class FeedAdmin(admin.ModelAdmin[Feed]):
+class FeedAdmin(ChangedFieldsAdmin):
+    form = FeedForm
     list_display = ("name", "driver", "enabled", "state", "timeframe", "clock", "heartbeat_at", "last_error")
     list_filter = ("driver", "enabled", "state")
     search_fields = ("name",)
     readonly_fields = ("state", "clock", "heartbeat_at", "last_candle_at", "last_error", "created_at")
 
-    def save_model(self, request: HttpRequest, obj: Feed, form: ModelForm[Feed], change: bool) -> None:
-        """Save what was edited and nothing else: the feed process writes the row meanwhile."""
+    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm[Any], change: bool) -> None:
+        """Save what was edited; where that makes another market, the price of the one before is forgotten."""
         with transaction.atomic():
-            obj.save(update_fields=form.changed_data if change else None)
+            super().save_model(request, obj, form, change)
+            if isinstance(obj, Feed) and isinstance(form, FeedForm) and change and form.changes_market():
+                assign_feed(feed=obj, instruments=obj.instruments.all(), restart=True)
             announce_feed(obj.pk)
 
 
 @admin.register(Instrument)
-class InstrumentAdmin(admin.ModelAdmin[Instrument]):
+class InstrumentAdmin(ChangedFieldsAdmin):
     """The feed is shown and not edited: moving an instrument to another market asks the rest of the desk first."""
 
     list_display = ("symbol", "base", "quote", "tick_size", "step_size", "min_notional", "feed")

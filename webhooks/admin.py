@@ -6,12 +6,12 @@ Sources and keys are made, rotated and revoked on the desk's own pages, which as
 from django.contrib import admin
 from django.http import HttpRequest
 
-from algotrendy.admin import LargeTableAdmin, ReadOnlyAdmin
+from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from webhooks.models import Alert, ApiKey, Source
 
 
 @admin.register(Source)
-class SourceAdmin(admin.ModelAdmin[Source]):
+class SourceAdmin(ChangedFieldsAdmin):
     list_display = ("name", "slug", "policy", "sizing", "connection", "staleness_seconds", "is_demo", "revoked_at")
     list_filter = ("policy", "sizing", "connection", "is_demo")
     list_select_related = ("connection",)

@@ -13,7 +13,7 @@ from brokers.venues.names import DEFAULT_VENUE, AccountMode
 class Desk(models.Model):
     """The one desk: whether it may trade, and how much.
 
-    ACTIVE → REDUCING (exits only) → ACTIVE; any → HALTED (nothing is sent) → ACTIVE after a person said so.
+    ACTIVE → REDUCING (exits only) → ACTIVE; any → HALTED (nothing is sent) → ACTIVE or REDUCING, as a person says.
     A state with `until` ends by itself.
     """
 

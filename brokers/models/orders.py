@@ -88,6 +88,10 @@ class Order(models.Model):
     good_until = models.DateTimeField(
         null=True, blank=True, help_text="An entry that has not left by then expires instead."
     )
+    cancel_requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="What is left shall end: the venue is asked until it has."
+    )
+    cancel_reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)
@@ -109,6 +113,9 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=~Q(state__in=["rejected", "denied", "unknown", "needs_review"]) | ~Q(reason=""),
                 name="order_trouble_has_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(cancel_requested_at=None) | ~Q(cancel_reason=""), name="order_cancel_has_a_reason"
             ),
         ]
         indexes = [
@@ -136,3 +143,8 @@ class Order(models.Model):
     def is_final(self) -> bool:
         """Whether nothing more can happen to this order."""
         return self.state in self.FINAL
+
+    @property
+    def cancel_waits(self) -> bool:
+        """Whether its cancel is wanted and the venue has not ended it yet."""
+        return self.cancel_requested_at is not None and not self.is_final

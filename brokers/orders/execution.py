@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from algotrendy.events import nudge_after_commit
 from brokers import sql, sync, task_names
 from brokers.contract import (
-    BrokerError,
     DuplicateClientOrderId,
     OrderRejected,
     OrderRequest,
@@ -92,7 +91,8 @@ def claim_order(order_id: int) -> Claim | None:
         verdict = pre_submit.check_before_submit(order, desk, now)
         if verdict.outcome == "go":
             registry.adapter(order.connection)  # what can't even be made was provably never asked: it waits
-            mine = transition(order_id, Order.State.SUBMITTING, submitted_at=now)
+            order.quantity = verdict.quantity or order.quantity
+            mine = transition(order_id, Order.State.SUBMITTING, submitted_at=now, quantity=order.quantity)
             return Claim(order, tuple(legs), now) if mine else None
         if verdict.outcome != "wait":
             _end_unsent(order, verdict)
@@ -127,19 +127,6 @@ def write_answer(claim: Claim, answer: Answer) -> None:
         _refuse(order, answer.reason, claimed_at=claim.at)
     else:
         _doubt(order, answer, claim.at)
-
-
-def cancel(order_id: int) -> None:
-    """Ask the venue to cancel what is left of an order, and record what it then is."""
-    order = Order.objects.select_related("connection", "instrument").get(pk=order_id)
-    if order.state not in Order.AT_VENUE:
-        return
-    try:
-        report = registry.adapter(order.connection).cancel(order.client_order_id)
-    except (BrokerError, DatabaseError) as error:
-        logger.warning("order %s could not be cancelled: %s", order_id, error)
-        return
-    reports.record_or_review(order, report)
 
 
 def request(order: Order, legs: Sequence[Order] = ()) -> OrderRequest:

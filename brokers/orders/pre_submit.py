@@ -6,6 +6,7 @@ after a HALT none is.
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from algotrendy.events import nudge_after_commit
@@ -17,10 +18,14 @@ from brokers.orders import states
 
 
 class Verdict(NamedTuple):
-    """`go`, or `wait` (nothing changes), or the state that the order ends in with the reason."""
+    """`go`, or `wait` (nothing changes), or the state that the order ends in with the reason.
+
+    With `quantity` it goes with that much instead of what was planned.
+    """
 
     outcome: Literal["go", "wait", "denied", "expired", "canceled"]
     reason: str = ""
+    quantity: Decimal | None = None
 
 
 GO = Verdict("go")
@@ -28,13 +33,18 @@ GO = Verdict("go")
 
 def check_before_submit(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Return what becomes of a pending order at `now` (wall time). First objection wins."""
-    rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_connection, _desk_state, _deadline, _after)
-    rules += (_before_an_exit,) if order.reduce_only else (_doubt_and_limits,)
+    rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_cancel, _connection, _desk_state, _deadline)
+    rules += (_after, _before_an_exit) if order.reduce_only else (_after, _exits, _doubt_and_limits)
     for rule in rules:
         verdict = rule(order, desk, now)
         if verdict != GO:
             return verdict
     return GO
+
+
+def _cancel(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """End what the venue never had, and what shall not go there any more."""
+    return Verdict("canceled", order.cancel_reason) if order.cancel_requested_at else GO
 
 
 def _connection(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -57,6 +67,20 @@ def _deadline(order: Order, desk: Desk, now: datetime) -> Verdict:
     if order.good_until is None or order.good_until > now or order.reduce_only:
         return GO
     return Verdict("expired", f"it had not left by {order.good_until:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _exits(order: Order, desk: Desk, now: datetime) -> Verdict:
+    """End an entry that is older than an exit, and keep one back that is younger than an exit under way.
+
+    Whoever closed the position did not mean what came before to open it again. (The exit withdrew what it saw;
+    this one was in doubt then, or not committed yet.) And one that filled before the exit would take over the
+    bracket of the position that is closed.
+    """
+    rows = Order.objects.filter(connection_id=order.connection_id, instrument_id=order.instrument_id)
+    exits = rows.filter(role=Order.Role.EXIT)
+    if exits.filter(id__gt=order.pk).exists():
+        return Verdict("canceled", "the position was closed before it left")
+    return Verdict("wait") if exits.filter(state__in=states.OPEN).exists() else GO
 
 
 def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -85,7 +109,8 @@ def _doubt_and_limits(order: Order, desk: Desk, now: datetime) -> Verdict:
 def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Keep an exit back while an earlier entry may still fill behind it: it would close less than is held then.
 
-    Orders first, the position after them: an entry that fills in between was waited for, or is held by then.
+    Orders first, the position after them: an entry that fills in between was waited for, or is held by then. Once
+    no entry can add to it any more, the exit is for what is held, not for what might have been.
     """
     rows = selectors.open_orders(order.connection_id, order.instrument_id)
     entries = list(rows.filter(id__lt=order.pk, role=Order.Role.ENTRY))
@@ -96,7 +121,7 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
             return Verdict("wait")
     held = selectors.position(order.connection_id, order.instrument_id)
     if held is not None and held.quantity != 0:
-        return GO
+        return Verdict("go", quantity=min(order.quantity, abs(held.quantity))) if not entries else GO
     if any(entry.state == Order.State.UNKNOWN for entry in entries):
         return Verdict("wait")
     return Verdict("canceled", "nothing was left to close")

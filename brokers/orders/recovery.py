@@ -14,7 +14,7 @@ from algotrendy.isolation.rows import each, in_turn
 from brokers import desk_state, sync
 from brokers.contract import BrokerError, VenueUnavailable
 from brokers.models import Connection, Order
-from brokers.orders import execution, reports
+from brokers.orders import cancelling, execution, reports
 from brokers.orders.transitions import end_legs, transition
 from brokers.venues import registry
 
@@ -89,8 +89,10 @@ def submit_waiting() -> None:
 #: What one sweep does, in this order.
 STEPS: Mapping[str, Callable[[], object]] = {
     "desk states that have ended": desk_state.end_expired,
+    "entries of a desk that is not active": desk_state.keep_entries_out,
     "lost claims": doubt_lost_claims,
     "orders in doubt": look_up_doubtful,
+    "wanted cancels": cancelling.repeat_cancels,  # what shall end must not trade once more at a local venue
     "local venues": trade_at_local_venues,
     "news of venues": sync_all,
     "waiting orders": submit_waiting,
@@ -123,20 +125,42 @@ def look_up(order_id: int) -> bool:
 
 
 def resolve_by_hand(*, order: Order, by: AbstractBaseUser) -> Order:
-    """Settle an order that needs review: by the venue's report, and if it has none, rejected in the name of `by`.
+    """Settle an order that needs review, in the name of `by`, by what the venue reports of it.
 
-    Raises VenueUnavailable, with nothing settled, when the venue can't be asked.
+    No report: rejected. One that can't be true: set aside, what is recorded here stays. Raises VenueUnavailable,
+    with nothing settled, when the venue can't be asked.
     """
-    if not look_up(order.pk):
-        raise VenueUnavailable("the venue could not be asked; nothing was settled")
-    with transaction.atomic():
-        reason = f"settled by {by.get_username()}: the venue has no such order"
-        if transition(order.pk, Order.State.REJECTED, sources=[Order.State.NEEDS_REVIEW], reason=reason):
-            end_legs(order.pk, Order.State.CANCELED, "its entry was rejected")
-            reports.nudge_waiting(order)
-        order.refresh_from_db()
-        note(by, order, f"settled it: {order.get_state_display().lower()}", name=f"Order #{order.pk}")
+    try:
+        report = registry.adapter(order.connection).lookup(order.client_order_id)
+    except BrokerError as error:
+        raise VenueUnavailable("the venue could not be asked; nothing was settled") from error
+    if report is None:
+        _settle(order, by, "the venue has no such order")
+    elif not reports.record_or_review(order, report):
+        _settle(order, by, "what the venue reports can't be true and was set aside")
+    else:
+        _note_settled(order, by)
     return order
+
+
+def _settle(order: Order, by: AbstractBaseUser, why: str) -> None:
+    """End an order in review as its own fills have it."""
+    with transaction.atomic():
+        order.refresh_from_db()
+        filled, end = order.filled_quantity, Order.State.REJECTED
+        if filled:
+            end = Order.State.FILLED if filled == order.quantity else Order.State.CANCELED
+        reason = f"settled by {by.get_username()}: {why}"
+        if transition(order.pk, end, sources=[Order.State.NEEDS_REVIEW], reason=reason):
+            if not filled:
+                end_legs(order.pk, Order.State.CANCELED, f"its entry was {end}")
+            reports.nudge_waiting(order)
+        _note_settled(order, by)
+
+
+def _note_settled(order: Order, by: AbstractBaseUser) -> None:
+    order.refresh_from_db()
+    note(by, order, f"settled it: {order.get_state_display().lower()}", name=f"Order #{order.pk}")
 
 
 def _back_to_pending(order: Order) -> None:

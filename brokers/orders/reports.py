@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class LedgerConflict(Exception):
-    """The venue's executions can't be true of our order (more than was ordered): a person must look."""
+    """The venue's executions can't be true of our order (more than ordered, another side): a person must look."""
 
 
 def record(connection: Connection, venue_order: VenueOrder) -> Order | None:
@@ -52,19 +52,24 @@ def record_order(order: Order, venue_order: VenueOrder) -> Order:
     return order
 
 
-def record_or_review(order: Order, report: VenueOrder) -> None:
-    """Record a report; if it can't be true a person must look."""
+def record_or_review(order: Order, report: VenueOrder) -> bool:
+    """Record a report; if it can't be true a person must look. Return whether it could."""
     try:
         with transaction.atomic(durable=True):
             record_order(order, report)
     except LedgerConflict as conflict:
         logger.error("%s", conflict)
-        transition(order.pk, Order.State.UNKNOWN, reason=str(conflict))
-        transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+        with transaction.atomic():
+            transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+        return False
+    return True
 
 
 def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> list[str]:
-    """Record a batch in the caller's transaction; return a sentence for each order that can't be true."""
+    """Record a batch in the caller's transaction; return a sentence for each report that can't be true.
+
+    Its order is a person's then: it needs review until it is settled, whatever the next batch brings.
+    """
     known = _orders_of(connection, venue_orders)
     fresh = [report for report in venue_orders if _would_change(known.get(report.client_order_id), report)]
     instruments = sorted({known[report.client_order_id].instrument_id for report in fresh})
@@ -75,6 +80,7 @@ def record_all(connection: Connection, venue_orders: Sequence[VenueOrder]) -> li
         try:
             _apply_report(order, held[order.instrument_id], report)
         except LedgerConflict as conflict:  # raised before anything is written
+            transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
             conflicts.append(str(conflict))
     return conflicts
 
@@ -103,7 +109,10 @@ def _apply_report(order: Order, held: Position, report: VenueOrder) -> None:
         post_execution(order, held, execution)
     if fills:
         save_position(held)
+    before = order.state
     moved = _update_order(order, report, sums)
+    if order.cancel_requested_at and before not in states.AT_VENUE and order.state in states.AT_VENUE:
+        nudge_after_commit(task_names.CANCEL, order.pk)
     if fills and not moved:
         announce_order(order.pk, order.state)
     _propagate(order, went_flat=bool(fills) and held.quantity == 0)
@@ -114,12 +123,26 @@ def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execu
         return []
     recorded = _recorded_trade_ids(order) if order.filled_quantity else frozenset()
     fresh = [execution for execution in executions if execution.venue_trade_id not in recorded]
+    for execution in fresh:
+        _require_possible(order, execution)
     total = order.filled_quantity + sum((execution.quantity for execution in fresh), ZERO)
     if total > order.quantity:
         raise LedgerConflict(
             f"{order.client_order_id}: the venue executed {total:f}, but {order.quantity:f} was ordered"
         )
     return fresh
+
+
+def _require_possible(order: Order, execution: Execution) -> None:
+    """Raise LedgerConflict for an execution that no order of ours can have had."""
+    numbers = (execution.quantity, execution.price, execution.fee)
+    if execution.side != order.side:
+        raise LedgerConflict(f"{order.client_order_id}: the venue executed a {execution.side}, not a {order.side}")
+    if not all(number.is_finite() for number in numbers) or execution.quantity <= 0 or execution.price <= 0:
+        raise LedgerConflict(
+            f"{order.client_order_id}: the venue executed {execution.quantity} at {execution.price}"
+            f" for a fee of {execution.fee}"
+        )
 
 
 def _read(order_id: int) -> Order:

@@ -7,7 +7,9 @@
       │        └→ needs_review ──→ whatever the venue reports or a person settles
       └──→ legs: accepted along with their entry
 
-`filled` is never left. An order that was thought dead may still turn out filled: the fill is the truth.
+An order that was thought dead may still turn out filled: the fill is the truth. No report that can be true takes
+an order out of `filled`. One that can't (more executed than was ordered, the wrong side) takes any order to
+`needs_review`.
 
 Which states count as under way depends on the question; the sets below are all there are:
 
@@ -27,19 +29,20 @@ from brokers.contract import VenueState
 
 VENUE_STATES: Final = frozenset({"accepted", "partially_filled", "filled", "canceled", "rejected", "expired"})
 
+REVIEW: Final = frozenset({"needs_review"})
 TRANSITIONS: Final[dict[str, frozenset[str]]] = {
     # The venue may report a pending order: of a leg, or of one that it was thought never to have got.
-    "pending": VENUE_STATES | {"submitting", "denied"},
-    "submitting": VENUE_STATES | {"unknown"},
-    "unknown": VENUE_STATES | {"pending", "needs_review"},
+    "pending": VENUE_STATES | {"submitting", "denied"} | REVIEW,
+    "submitting": VENUE_STATES | {"unknown"} | REVIEW,
+    "unknown": VENUE_STATES | {"pending"} | REVIEW,
     "needs_review": VENUE_STATES,
-    "accepted": VENUE_STATES - {"accepted"},
-    "partially_filled": frozenset({"filled", "canceled", "expired"}),
-    "filled": frozenset(),
-    "canceled": frozenset({"filled"}),
-    "rejected": frozenset({"filled"}),
-    "expired": frozenset({"filled"}),
-    "denied": frozenset({"filled"}),
+    "accepted": VENUE_STATES - {"accepted"} | REVIEW,
+    "partially_filled": frozenset({"filled", "canceled", "expired"}) | REVIEW,
+    "filled": REVIEW,
+    "canceled": frozenset({"filled"}) | REVIEW,
+    "rejected": frozenset({"filled"}) | REVIEW,
+    "expired": frozenset({"filled"}) | REVIEW,
+    "denied": frozenset({"filled"}) | REVIEW,
 }
 
 SOURCES: Final[dict[str, tuple[str, ...]]] = {

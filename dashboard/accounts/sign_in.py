@@ -34,6 +34,11 @@ class ClosedSignupAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         if not template.endswith(QUIET_MESSAGES):
             super().add_message(request, level, *args, **kwargs)
 
+    def set_password(self, user: User, password: str) -> None:
+        """Save the password and nothing else: the account may have been switched off since it was read."""
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """Return whose attempts to sign in are counted: the nearest address that is no trusted proxy's."""
         trusted = addresses.networks(tuple(settings.TRUSTED_PROXIES))

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 
 from brokers import selectors as brokers
 from brokers.models import Fill, Order, Position, Trade
-from brokers.orders.states import OPEN
+from brokers.orders.states import IN_FLIGHT, OPEN
 from dashboard.paging import Page
 from market.models import Instrument
 from memory.models import DecisionOrder
@@ -93,10 +93,10 @@ def order_detail(pk: int) -> Order | None:
 
 
 def can_cancel(order: Order) -> bool:
-    """Return whether cancelling an order is offered: it waits or works, and is no leg that waits for its entry."""
+    """Return whether cancelling is offered: not of what is over or asked for, nor of a leg that has not left."""
     if order.state == Order.State.PENDING:
         return not order.parent_id
-    return order.state in Order.AT_VENUE
+    return order.state in IN_FLIGHT and not order.cancel_waits
 
 
 def trades(*, symbol: str = "", side: str = "", result: str = "") -> QuerySet[Trade]:

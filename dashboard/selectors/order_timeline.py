@@ -49,6 +49,9 @@ def order_timeline(order: "Order", fills: Iterable["Fill"], *, by_hand: bool = F
         )
         for fill in fills
     ]
+    if order.cancel_requested_at:
+        events.append(Event(order.cancel_requested_at, "Cancel requested", order.cancel_reason))
+        events.sort(key=lambda event: event.at or order.created_at)
     return [*events, _last(order)]
 
 
@@ -58,10 +61,12 @@ def _last(order: "Order") -> Event:
         return Event(order.closed_at or order.updated_at, WORDS[order.state], order.reason, css)
     if order.state in order.IN_DOUBT:
         return Event(order.updated_at, str(order.get_state_display()), order.reason, "alarm")
-    return Event(None, _waiting_for(order))
+    return Event(None, _waiting_for(order), order.reason)
 
 
 def _waiting_for(order: "Order") -> str:
+    if order.cancel_waits and order.state in order.AT_VENUE:
+        return "The venue is asked to cancel what is left, until it has"
     if order.state == "pending" and order.parent_id:
         return "Waits for its entry to be sent"
     if order.state == "pending" and order.after_id:

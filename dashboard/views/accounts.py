@@ -7,7 +7,6 @@ from allauth.account.utils import perform_login
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from algotrendy.permissions import person
 from dashboard.accounts import sign_in
+from dashboard.accounts.passwords import OwnPassword
 
 CHOOSE_KEY = "may_choose_password"
 CHOOSE_SECONDS = 900
@@ -58,7 +58,7 @@ def choose_password(request: HttpRequest) -> HttpResponse:
     """Let somebody who came by a link choose a password without giving the old one."""
     if not may_choose(request):
         return redirect("account_change_password")
-    form = SetPasswordForm(person(request), request.POST or None)
+    form = OwnPassword(person(request), request.POST or None)
     if request.method == "POST" and form.is_valid():
         update_session_auth_hash(request, form.save())
         # Whoever has just chosen a password need not type it once more for the first source.

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Order, Position
-from brokers.services import close_position, set_desk_state
+from brokers.services import CannotClose, DeskHalted, close_position, set_desk_state
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.once import once
@@ -56,7 +56,8 @@ def _halted() -> str:
     entries = at_venue.filter(role=Order.Role.ENTRY).count()
     exits = at_venue.exclude(role=Order.Role.ENTRY).count()
     return (
-        f"HALTED. No order leaves the desk. Entries at the venue that are being withdrawn: {entries}. "
+        "HALTED. No order leaves the desk, exits neither, and what is left of entries is cancelled. "
+        f"Entries at the venue that are being withdrawn: {entries}. "
         f"What stays: {selectors.open_positions().count()} open positions, and {exits} stops, targets and exits "
         "at the venue, which may still fill."
     )
@@ -66,16 +67,25 @@ def _halted() -> str:
 @trader
 @once
 def reduce(request: HttpRequest) -> HttpResponse:
-    """Ask, then let only exits through. A halted desk is not loosened this way."""
-    if selectors.effective_state(selectors.desk()) == Desk.State.HALTED:
-        messages.error(request, "The desk is halted. Only an admin can resume it.")
-        return redirect("desk_state")
+    """Ask, then let only exits through. Out of a halt that takes an answer to the question that names the halt."""
     if request.method != "POST":
-        return render(request, "dashboard/confirm/reduce.html")
-    reason = f"set by {request.user.get_username()}"
-    set_desk_state(state=Desk.State.REDUCING, by=person(request), reason=reason)
+        return _ask_to_reduce(request)
+    name = request.user.get_username()
+    from_halted = "from_halted" in request.POST
+    reason = f"exits allowed by {name} after a halt" if from_halted else f"set by {name}"
+    try:
+        set_desk_state(state=Desk.State.REDUCING, by=person(request), reason=reason, from_halted=from_halted)
+    except DeskHalted:
+        messages.error(request, "The desk was halted meanwhile: nothing was changed.")
+        return _ask_to_reduce(request)
     messages.success(request, "Exits only: new entries are refused until the desk is resumed.")
     return redirect("desk_state")
+
+
+def _ask_to_reduce(request: HttpRequest) -> HttpResponse:
+    row = selectors.desk()
+    context = {"desk": row, "halted": selectors.effective_state(row) == Desk.State.HALTED}
+    return render(request, "dashboard/confirm/reduce.html", context)
 
 
 @require_http_methods(READ_AND_POST)
@@ -107,20 +117,32 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, "That position is already closed.")
         return redirect("desk")
     if request.method != "POST":
-        row = selectors.desk()
-        context = {
-            "position": held,
-            "price": selectors.price_of(held),
-            "unrealised": selectors.unrealised(held),
-            "state": selectors.effective_state(row),
-        }
-        return render(request, "dashboard/confirm/close.html", context)
-    order = close_position(connection=held.connection, instrument=held.instrument, by=person(request))
+        return _ask_to_close(request, held)
+    allow_exits = "allow_exits" in request.POST
+    try:
+        order = close_position(
+            connection=held.connection, instrument=held.instrument, by=person(request), allow_exits=allow_exits
+        )
+    except CannotClose as refusal:
+        messages.error(request, f"Not closed: {refusal}.")
+        return _ask_to_close(request, held)
     if order is None:
         messages.info(request, f"{held.instrument} was already flat.")
         return redirect("desk")
     messages.success(request, f"Closing {held.instrument} at market: order #{order.pk}.")
     return redirect("order", pk=order.pk)
+
+
+def _ask_to_close(request: HttpRequest, held: Position) -> HttpResponse:
+    row = selectors.desk()
+    context = {
+        "position": held,
+        "price": selectors.price_of(held),
+        "unrealised": selectors.unrealised(held),
+        "desk": row,
+        "state": selectors.effective_state(row),
+    }
+    return render(request, "dashboard/confirm/close.html", context)
 
 
 urlpatterns = [

@@ -143,8 +143,19 @@ def test_a_trade_key_halts_but_does_not_resume(client: Client) -> None:
     answer = post(client, trader, state="halted", reason="news")
     assert (answer.status_code, answer.json()["state"], answer.json()["reason"]) == (200, "halted", "news")
     assert post(client, trader, state="active").status_code == 403
-    assert post(client, trader, state="reducing").status_code == 403
+    refused = post(client, trader, state="reducing")
+    assert (refused.status_code, "allow_exits" in refused.json()["detail"]) == (409, True)
+    assert post(client, trader, state="active", allow_exits=True).status_code == 403
+    assert Desk.objects.get().state == "halted"
     assert post(client, key("admin"), state="active").json()["state"] == "active"
+
+
+def test_a_trade_key_lets_exits_leave_a_halted_desk_when_it_says_so(client: Client, reader) -> None:
+    trader = key("trade")
+    post(client, trader, state="halted")
+    assert post(client, reader, state="reducing", allow_exits=True).status_code == 403
+    answer = post(client, trader, state="reducing", allow_exits=True)
+    assert (answer.status_code, answer.json()["state"]) == (200, "reducing")
 
 
 def test_an_unknown_state_is_refused_by_name(client: Client) -> None:

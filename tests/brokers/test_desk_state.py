@@ -14,7 +14,7 @@ from algotrendy import events
 from brokers import selectors, services, signals, sync, task_names, tasks
 from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
-from brokers.orders import execution, recovery
+from brokers.orders import cancelling, execution, recovery
 from brokers.venues.paper.models import PaperExecution, PaperHolding
 from market.models import Feed
 from market.services import FeedBusy, assign_feed
@@ -55,7 +55,7 @@ def worker(monkeypatch) -> None:
     """A worker so fast that every nudge is done at once."""
     by_name = {
         task_names.SUBMIT: execution.submit,
-        task_names.CANCEL: execution.cancel,
+        task_names.CANCEL: cancelling.cancel,
         task_names.LOOK_UP: recovery.look_up,
         task_names.SYNC: sync.sync_connection,
         task_names.MARK: tasks.mark_equity,
@@ -174,8 +174,11 @@ def test_a_venue_that_fills_too_much_is_shown_and_not_believed():
     connection.refresh_from_db()
     assert connection.health == "error"
     assert "was ordered" in connection.last_error
+    sync.sync_connection(connection.pk)
+    [entry] = reload(entry)
+    assert (entry.state, "was ordered" in entry.reason) == ("needs_review", True)
     assert (reload(entry)[0].filled_quantity, Fill.objects.count()) == (1, 1)
-    assert {found.kind for found in reconcile.differences(connection)} == {"fill"}
+    assert {found.kind for found in reconcile.differences(connection)} == {"fill", "order"}
 
 
 def test_reconcile_finds_what_differs_and_says_it(capsys):
@@ -272,6 +275,35 @@ def test_close_all_closes_everything_and_needs_a_choice(worker):
     for arguments in ([], ["BTCUSDT", "--all"], ["NOPE"]):
         with pytest.raises(CommandError):
             run("close", *arguments)
+
+
+def test_a_halted_desk_closes_from_the_command_line_only_with_exits_allowed(worker, capsys):
+    enter(make_connection(), make_instrument(), stop="95")
+    services.set_desk_state(state="halted", by=None, reason="fire")
+    with pytest.raises(SystemExit) as exit_:
+        run("close", "BTCUSDT")
+    assert exit_.value.code == 1
+    assert "BTCUSDT: not closed: the desk is halted (fire)" in capsys.readouterr().err
+    assert (Order.objects.filter(role="exit").count(), Desk.objects.get().state) == (0, "halted")
+    assert "closed at 100" in run("close", "--all", "--allow-exits")
+    assert Desk.objects.get().state == "reducing"
+
+
+def test_one_position_that_can_not_be_closed_keeps_no_other_from_it(worker, capsys):
+    for name, connection in (("BTCUSDT", make_connection("off")), ("ETHUSDT", make_connection("on"))):
+        enter(connection, make_instrument(name))
+    Connection.objects.filter(name="off").update(enabled=False)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("close", "--all", stdout=out)
+    assert "ETHUSDT: closed at 100" in out.getvalue()
+    assert "BTCUSDT: not closed: connection off is switched off" in capsys.readouterr().err
+
+
+def test_close_withdraws_an_entry_where_nothing_is_held_yet(worker):
+    [entry] = plan(make_connection(), make_instrument())
+    assert "Nothing is open" in run("close", "BTCUSDT")
+    assert reload(entry)[0].state == "canceled"
 
 
 def test_close_reports_what_it_could_not_close(nudged, monkeypatch):

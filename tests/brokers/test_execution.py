@@ -10,7 +10,7 @@ from django.utils import timezone
 from brokers import selectors, services, sync
 from brokers.contract import OutcomeUnknown
 from brokers.models import Desk, Fill, Order, Position, Trade
-from brokers.orders import execution, recovery
+from brokers.orders import cancelling, execution, recovery
 from brokers.venues import registry
 from brokers.venues.paper import matching
 from brokers.venues.paper.models import PaperExecution, PaperOrder
@@ -305,7 +305,8 @@ def test_cancelling_at_the_venue_keeps_what_was_filled_and_shrinks_the_legs():
     add_candle(instrument, -1, "100", "100", "100", "100", volume="16")
     entry, stop = enter(connection, instrument, stop="95")
     assert (entry.state, entry.filled_quantity) == ("partially_filled", 4)
-    execution.cancel(entry.pk)
+    services.cancel_order(order=entry, by=None)
+    cancelling.cancel(entry.pk)
     entry, stop = reload(entry, stop)
     assert (entry.state, stop.state, stop.quantity) == ("canceled", "accepted", 4)
     add_candle(instrument, 0, "100", "100", "90", "90")
@@ -322,7 +323,8 @@ def test_a_cancel_that_fails_at_the_venue_changes_nothing_here(monkeypatch):
         raise OutcomeUnknown("time-out")
 
     monkeypatch.setattr("brokers.venues.paper.broker.PaperBroker.cancel", lost)
-    execution.cancel(entry.pk)
+    services.cancel_order(order=entry, by=None)
+    cancelling.cancel(entry.pk)
     assert state_of(entry) == "partially_filled"
 
 

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError, transaction
+from django.utils import timezone
 
 from algotrendy import events
 from brokers import desk_state, services, sync, task_names
 from brokers.contract import DuplicateClientOrderId, Execution, Updates, VenueOrder
 from brokers.ledger import posting
 from brokers.models import Connection, Desk, Fill, Order, Position, Trade
-from brokers.orders import execution, recovery, reports
+from brokers.orders import cancelling, execution, recovery, reports
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperOrder
 from tests.support.brokers import (
@@ -141,6 +142,7 @@ def test_a_crash_while_a_person_settles_an_order_settles_nothing(monkeypatch):
     entry, stop = plan(connection, instrument, stop="95")
     ann = User.objects.create(username="ann")
     Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="?")
+    ann = User.objects.create(username="ann")
     with monkeypatch.context() as patch:
         patch.setattr(recovery, "end_legs", kill)
         with pytest.raises(Killed):
@@ -305,9 +307,10 @@ def test_a_doubt_that_came_too_late_nudges_nobody(nudged):
 def test_only_what_is_at_the_venue_is_cancelled_there(monkeypatch, state):
     connection, instrument = make_connection(), make_instrument()
     [entry] = plan(connection, instrument)
-    Order.objects.filter(pk=entry.pk).update(state=state, reason="why")
+    wanted = {"cancel_requested_at": timezone.now(), "cancel_reason": "why"}
+    Order.objects.filter(pk=entry.pk).update(state=state, reason="why", **wanted)
     monkeypatch.setattr(PaperBroker, "cancel", kill)
-    execution.cancel(entry.pk)
+    cancelling.cancel(entry.pk)
     assert state_of(entry) == state
 
 

@@ -23,10 +23,14 @@ def test_every_state_of_the_model_is_drawn_and_no_other():
     assert all(after in states.TRANSITIONS for afters in states.TRANSITIONS.values() for after in afters)
 
 
-def test_filled_is_never_left_and_the_dead_can_only_turn_out_filled():
-    assert states.TRANSITIONS["filled"] == frozenset()
+def test_what_is_over_can_only_turn_out_filled_or_impossible():
+    assert states.TRANSITIONS["filled"] == {"needs_review"}
     for state in states.FINAL - {"filled"}:
-        assert states.TRANSITIONS[state] == {"filled"}
+        assert states.TRANSITIONS[state] == {"filled", "needs_review"}
+
+
+def test_from_every_state_a_report_that_can_not_be_true_leads_to_a_person():
+    assert set(states.SOURCES["needs_review"]) == set(states.TRANSITIONS) - {"needs_review"}
 
 
 def test_only_the_desk_itself_denies_and_only_what_never_left():

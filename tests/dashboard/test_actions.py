@@ -7,6 +7,7 @@ from django.test import Client
 
 from brokers.models import Connection, Desk, Order, Position
 from brokers.selectors import desk
+from brokers.services import close_position
 from tests.support import pages as make
 
 pytestmark = pytest.mark.django_db
@@ -86,10 +87,28 @@ def test_reducing_asks_first(people: Callable[[str], Client]) -> None:
     assert state() == "reducing"
 
 
-def test_a_halted_desk_is_not_loosened_by_reducing(people: Callable[[str], Client]) -> None:
+def test_a_halt_that_came_meanwhile_is_not_loosened_by_reducing(people: Callable[[str], Client]) -> None:
     set_state("halted")
-    people("trader").post("/desk/reduce")
+    answer = people("trader").post("/desk/reduce")
     assert state() == "halted"
+    text = answer.content.decode()
+    assert "was halted meanwhile" in text
+    assert "Allow exits only?" in text
+
+
+def test_a_halted_desk_goes_to_exits_only_by_an_answer_that_knows_of_the_halt(
+    people: Callable[[str], Client],
+) -> None:
+    set_state("halted")
+    trader = people("trader")
+    assert 'href="/desk/reduce"' in trader.get("/desk/state").content.decode()
+    question = trader.get("/desk/reduce").content.decode()
+    assert "Allow exits only?" in question
+    assert 'name="from_halted"' in question
+    assert people("viewer").post("/desk/reduce", {"from_halted": "1"}).status_code == 403
+    assert state() == "halted"
+    trader.post("/desk/reduce", {"from_halted": "1"})
+    assert (state(), desk().reason) == ("reducing", "exits allowed by trader after a halt")
 
 
 def test_a_trader_can_not_resume(people: Callable[[str], Client]) -> None:
@@ -138,9 +157,51 @@ def test_closing_orders_the_way_out_once(people: Callable[[str], Client], held: 
     assert Order.objects.count() == 1
 
 
-def test_closing_warns_on_a_halted_desk(people: Callable[[str], Client], held: Position) -> None:
+def test_a_plain_close_of_a_halted_desk_is_refused_and_orders_nothing(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    trader = people("trader")
+    assert b"allow_exits" not in trader.get(f"/positions/{held.pk}/close").content
     set_state("halted")
-    assert b"The desk is halted" in people("trader").get(f"/positions/{held.pk}/close").content
+    text = trader.post(f"/positions/{held.pk}/close").content.decode()
+    assert "Not closed: the desk is halted (test): nothing leaves it, exits neither" in text
+    assert "Allow exits only and close BTCUSDT" in text
+    assert (Order.objects.count(), state()) == (0, "halted")
+
+
+def test_a_halted_desk_closes_by_one_answer_that_allows_exits(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    set_state("halted")
+    trader = people("trader")
+    question = trader.get(f"/positions/{held.pk}/close").content.decode()
+    assert "Nothing leaves it, exits neither" in question
+    assert "Close BTCUSDT at market</button>" not in question
+    assert people("viewer").post(f"/positions/{held.pk}/close", {"allow_exits": "1"}).status_code == 403
+    trader.post(f"/positions/{held.pk}/close", {"allow_exits": "1"})
+    assert (Order.objects.get().role, state()) == ("exit", "reducing")
+    assert desk().reason == "exits allowed by trader to close, after: test"
+
+
+def test_what_is_flat_already_ends_no_halt(people: Callable[[str], Client], held: Position) -> None:
+    set_state("halted")
+    Position.objects.update(quantity=0)
+    assert (
+        close_position(connection=held.connection, instrument=held.instrument, by=None, allow_exits=True) is None
+    )
+    assert (Order.objects.count(), state()) == (0, "halted")
+
+
+def test_a_position_of_a_connection_that_is_off_is_not_promised_to_be_closed(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    Connection.objects.update(enabled=False)
+    trader = people("trader")
+    question = trader.get(f"/positions/{held.pk}/close").content.decode()
+    assert "paper is switched off" in question
+    assert "at market</button>" not in question
+    assert "switched off: no order leaves by it" in trader.post(f"/positions/{held.pk}/close").content.decode()
+    assert not Order.objects.exists()
 
 
 def test_a_closed_position_is_nothing_to_close(people: Callable[[str], Client], held: Position) -> None:
@@ -179,11 +240,33 @@ def test_an_order_that_waits_is_cancelled_here_and_now(people: Callable[[str], C
 
 def test_an_order_that_is_over_stays_as_it_is(people: Callable[[str], Client], held: Position) -> None:
     order = waiting(held)
-    Order.objects.update(state="submitting")
+    Order.objects.update(state="rejected", reason="no money")
     answer = people("trader").post(f"/orders/{order.pk}/cancel", follow=True)
     assert "Not cancelled" in answer.content.decode()
     order.refresh_from_db()
-    assert order.state == "submitting"
+    assert (order.state, order.cancel_requested_at) == ("rejected", None)
+
+
+@pytest.mark.parametrize("state", ["submitting", "unknown", "needs_review", "accepted", "partially_filled"])
+def test_a_cancel_is_written_down_wherever_the_order_is_and_shown(
+    people: Callable[[str], Client], held: Position, state: str
+) -> None:
+    order = waiting(held)
+    Order.objects.update(state=state, reason="why")
+    trader = people("trader")
+    page = f"/orders/{order.pk}"
+    assert f"{page}/cancel" in trader.get(page).content.decode()
+    asked = trader.get(f"{page}/cancel").content.decode()
+    assert ("Nobody knows yet whether paper has it" in asked) == (state not in Order.AT_VENUE)
+    shown = trader.post(f"{page}/cancel", follow=True).content.decode()
+    order.refresh_from_db()
+    assert (order.state, order.cancel_reason) == (state, "cancelled by trader")
+    assert order.cancel_requested_at is not None
+    assert "cancel requested" in shown
+    assert "cancelled by trader" in shown
+    assert f"{page}/cancel" not in shown
+    if state in Order.AT_VENUE:
+        assert "cancel requested" in trader.get("/orders").content.decode()
 
 
 def test_cancelling_a_stop_warns_that_it_protects(people: Callable[[str], Client], held: Position) -> None:

@@ -166,11 +166,11 @@ def test_a_ring_is_noticed() -> None:
 
 
 def test_commits_are_waited_for_in_one_place() -> None:
-    """`announce` and `nudge_after_commit` are always robust; a bare `on_commit` easily is not."""
+    """`announce`, `nudge_after_commit` and `after_commit` are always robust; a bare `on_commit` easily is not."""
     waiting = [
         module
         for module in modules()
         for node in ast.walk(tree(module))
         if isinstance(node, ast.Attribute) and node.attr == "on_commit"
     ]
-    assert waiting == ["algotrendy.events"] * 2
+    assert waiting == ["algotrendy.events"] * 3

@@ -4,9 +4,11 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
 
 from brokers import services
-from brokers.models import Order, Position
+from brokers.models import Connection, Order
+from brokers.orders.states import OPEN
 from brokers.selectors import open_orders, open_positions
 from market.models import Instrument
 from market.selectors import resolve_symbol
@@ -21,31 +23,34 @@ class Command(BaseCommand):
         """Read what to close."""
         parser.add_argument("symbols", nargs="*", metavar="SYMBOL")
         parser.add_argument("--all", action="store_true", help="Close every open position.")
+        parser.add_argument("--allow-exits", action="store_true", help="Set a halted desk to exits only first.")
 
     def handle(self, *args: object, **options: Any) -> None:
         """Close, wait, report. Exits with 1 if anything is still open."""
         if bool(options["symbols"]) == options["all"]:
             raise CommandError("Name the symbols to close, or say --all.")
-        instruments = None if options["all"] else [_instrument(symbol) for symbol in options["symbols"]]
-        exits = self._close(instruments)
-        if not exits:
+        accounts = _held() if options["all"] else _accounts([_instrument(symbol) for symbol in options["symbols"]])
+        self.refused = False
+        exits = [order for pair in accounts if (order := self._close(*pair, allow_exits=options["allow_exits"]))]
+        if not exits and not self.refused:
             self.stdout.write("Nothing is open.")
             return
         _wait(exits)
         closed = [self._report(order) for order in exits]
-        if not all(closed):
+        if self.refused or not all(closed):
             raise SystemExit(1)
 
-    def _close(self, instruments: list[Instrument] | None) -> list[Order]:
-        if instruments is None:
-            return services.close_all(by=None)
-        exits = []
-        for instrument in instruments:
-            rows = Position.objects.filter(instrument=instrument).select_related("connection")
-            for held in rows:
-                order = services.close_position(connection=held.connection, instrument=instrument, by=None)
-                exits += [order] if order else []
-        return exits
+    def _close(self, connection: Connection, instrument: Instrument, *, allow_exits: bool) -> Order | None:
+        """Order the way out of one position; say why when it can't leave, and go on with the others."""
+        try:
+            return services.close_position(
+                connection=connection, instrument=instrument, by=None, allow_exits=allow_exits
+            )
+        except services.CannotClose as refusal:
+            hint = "" if allow_exits else " (--allow-exits sets a halted desk to exits only first)"
+            self.stderr.write(f"{instrument.symbol}: not closed: {refusal}{hint}")
+            self.refused = True
+            return None
 
     def _report(self, order: Order) -> bool:
         order.refresh_from_db()
@@ -61,6 +66,19 @@ class Command(BaseCommand):
         why = order.reason or "is the desk running? (./mem up)"
         self.stdout.write(f"{symbol}: {held}; the exit is {order.get_state_display().lower()}: {why}")
         return False
+
+
+def _held() -> list[tuple[Connection, Instrument]]:
+    return [(held.connection, held.instrument) for held in open_positions()]
+
+
+def _accounts(instruments: list[Instrument]) -> list[tuple[Connection, Instrument]]:
+    """Return where the instruments are held or ordered: waiting entries are withdrawn on a flat position too."""
+    pairs = []
+    for instrument in instruments:
+        busy = Q(positions__instrument=instrument) | Q(orders__instrument=instrument, orders__state__in=OPEN)
+        pairs += [(connection, instrument) for connection in Connection.objects.filter(busy).distinct()]
+    return pairs
 
 
 def _instrument(symbol: str) -> Instrument:
