@@ -4,7 +4,7 @@ from django.contrib import admin
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from brokers.forms import ConnectionForm
-from brokers.models import Connection, Desk, EquityMark, Fill, Order, Position, Trade
+from brokers.models import Comparison, Connection, Desk, EquityMark, Fill, FillSum, Order, Position, Trade
 
 
 @admin.register(Desk)
@@ -88,3 +88,17 @@ class EquityMarkAdmin(ReadOnlyAdmin, LargeTableAdmin):
     list_display = ("at", "connection", "equity", "unrealised_pnl")
     list_filter = ("connection",)
     list_select_related = ("connection",)
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(ReadOnlyAdmin):
+    list_display = ("connection", "scope", "cursor", "order_id", "external_count", "ended_at", "verified_at")
+    list_filter = ("connection", "scope")
+    list_select_related = ("connection",)
+
+
+@admin.register(FillSum)
+class FillSumAdmin(ReadOnlyAdmin):
+    list_display = ("instrument", "connection", "quantity", "fill_id")
+    list_filter = ("connection",)
+    list_select_related = ("instrument", "connection")

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import RequestFactory
 from django.urls import path
 
-from brokers.ledger import equity
+from brokers.ledger import equity, reconcile
 from brokers.models import Connection, Desk
 from tests.support.brokers import enter, make_connection, make_instrument
 
@@ -29,6 +29,7 @@ def test_every_table_is_listed_without_a_query_per_row(model, django_assert_max_
     for symbol in ("BTCUSDT", "ETHUSDT", "XRPUSDT"):
         enter(connection, make_instrument(symbol), stop="95", target="110")
     equity.mark_equity(connection)
+    reconcile.differences(connection)
     page, request = admin.site.get_model_admin(model), request_of_root()
     with django_assert_max_num_queries(8):
         rows = list(results(page.changelist_view(request).context_data["cl"]))
