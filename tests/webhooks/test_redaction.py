@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhooks.door.redaction import REMOVED, redact
-from webhooks.door.secret_names import is_secret
+from webhooks.door.secret_names import BEFORE_TAIL, NOUNS, TAILS, is_secret, may_hold_secrets
 
 VALUE = "Hunter2-x9Q"
 _NAMES = """
@@ -154,3 +155,23 @@ def test_the_longest_messages_take_no_longer_than_their_length(body: bytes) -> N
     began = time.thread_time()
     redact(body)
     assert time.thread_time() - began < 2
+
+
+WORDS = st.sampled_from(sorted([*NOUNS, *TAILS, *BEFORE_TAIL, "key", "keys", "side", "Value"]))
+WRITTEN = st.sampled_from([str, str.upper, str.title, str.capitalize])
+
+
+@given(
+    st.lists(WORDS | st.text("abcdeiKSTsyon_-", max_size=6), max_size=4),
+    st.sampled_from("_-.") | st.just(""),
+    WRITTEN,
+)
+def test_whatever_is_called_like_a_secret_is_looked_at(
+    words: list[str], between: str, write: Callable[[str], str]
+) -> None:
+    name = between.join(write(word) for word in words)
+    assert may_hold_secrets(name.encode()) or not is_secret(name)
+
+
+def test_the_messages_that_most_alerts_are_need_no_second_look() -> None:
+    assert not may_hold_secrets(b'{"symbol": "BTCUSDT", "action": "buy", "side": "long", "price": 1.5}')

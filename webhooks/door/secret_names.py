@@ -60,3 +60,20 @@ def is_secret(name: str) -> bool:
     if last == "keys":
         return before in OPENS
     return last in TAILS and len(words) > 1 and is_secret("_".join(words[:-1]))
+
+
+def _stem_pattern() -> bytes:
+    """Return a pattern that every secret's name in plain letters contains: the words, less what contains one."""
+    words = sorted(word for word in NOUNS | {"key"} | BEFORE_TAIL.keys() | set(ENDINGS) if word.isascii())
+    stems = [word for word in words if not any(other in word and other != word for other in words)]
+    whole = "(?-i:(?![a-z]))"  # it is a word by itself only: "sid" is not in "side"
+    return "|".join(stem + (whole if sum(stem in word for word in words) == 1 else "") for stem in stems).encode()
+
+
+_STEM = re.compile(_stem_pattern(), re.I)
+_WRITTEN_OTHERWISE = re.compile(rb"[^\x01-\x7f]|[\\%]")
+
+
+def may_hold_secrets(body: bytes) -> bool:
+    """Return False if nothing in a message can be the name of a secret, however it is read. Most messages."""
+    return bool(_STEM.search(body) or _WRITTEN_OTHERWISE.search(body))
