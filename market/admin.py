@@ -10,6 +10,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
+from market.freshness import is_speed
 from market.models import Candle, Feed, Gap, Instrument, Quote
 from market.services import FeedBusy, announce_feed, assign_feed, require_switchable
 
@@ -19,6 +20,15 @@ SAME_MARKET = ("speed", "loop")
 
 class FeedForm(ModelForm[Feed]):
     """A feed. Its market can't become another one under a position or an order that is not finished."""
+
+    def clean_settings(self) -> dict[str, Any]:
+        """Refuse settings that the feed could not use."""
+        settings = self.cleaned_data["settings"] or {}
+        if not isinstance(settings, dict):
+            raise ValidationError('Write names with values, such as {} or {"speed": 300}.')
+        if "speed" in settings and not is_speed(settings["speed"]):
+            raise ValidationError('"speed" is a number above 0.')
+        return settings
 
     def clean(self) -> dict[str, Any] | None:
         """Say in the words of FeedBusy why the market may not change now."""

@@ -1,8 +1,9 @@
 """How old the last candle of a feed may be, and a text about it. Pure: a feed's row is read, never queried."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     from market.models import Feed, MarketKind
@@ -24,10 +25,27 @@ class FeedFreshness:
     text: str
 
 
+def replay_speed(settings: object) -> float:
+    """Return how many times as fast as the clock a feed with these settings replays.
+
+    The default where they say nothing that is a speed: a page or an alert must not fail because of them.
+    """
+    wanted = settings.get("speed") if isinstance(settings, dict) else None
+    return float(wanted) if is_speed(wanted) else DEFAULT_REPLAY_SPEED
+
+
+def is_speed(value: object) -> TypeGuard[float | str]:
+    """Return whether a value of a setting can be a speed: a number above 0, as one or as text."""
+    try:
+        return isinstance(value, int | float | str) and 0 < float(value) < math.inf
+    except ValueError:
+        return False
+
+
 def expected_seconds(feed: "Feed") -> float:
     """Return the wall time between two candles of a healthy feed."""
     if feed.is_replay:
-        return feed.timeframe / float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
+        return feed.timeframe / replay_speed(feed.settings)
     return float(feed.timeframe)
 
 

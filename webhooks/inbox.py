@@ -24,7 +24,7 @@ from algotrendy.events import announce
 from algotrendy.isolation.rows import RowName, clean, clear, describe, write_failure
 from algotrendy.locks import try_session_lock
 from market import selectors as market
-from market.freshness import DEFAULT_REPLAY_SPEED
+from market.freshness import replay_speed
 from market.models import Feed, Instrument, MarketKind
 from memory.intents import Action, Intent
 from memory.services import decide
@@ -250,7 +250,7 @@ def _market_clock(instrument: Instrument) -> list[Clock]:
     if quote is None or quote.kind != MarketKind.REPLAY:
         return []
     feed = Feed.objects.filter(instruments=instrument).only("settings").first()
-    speed = float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED) if feed else 1.0
+    speed = replay_speed(feed.settings) if feed else 1.0
     return [Clock(quote.market_time, speed, timedelta(seconds=quote.timeframe))]
 
 

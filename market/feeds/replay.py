@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import Max, Min, QuerySet
 
 from market.feeds.base import Tick
-from market.freshness import DEFAULT_REPLAY_SPEED
+from market.freshness import replay_speed
 from market.models import Candle, Feed, Instrument, MarketKind
 from market.services import FeedBusy, NewQuote, require_switchable
 
@@ -24,7 +24,7 @@ class ReplayDriver:
     """
 
     def __init__(self, feed: Feed) -> None:
-        wanted = float(feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
+        wanted = replay_speed(feed.settings)
         self.speed = min(max(wanted, 0.001), float(MOST_CANDLES * feed.timeframe))
         # Market time reached, in seconds since 1970; 0 while nobody has said where to begin.
         self.at = _seconds(feed.progress.get("at") or feed.settings.get("start"))

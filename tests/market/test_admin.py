@@ -10,6 +10,7 @@ from django.test import RequestFactory
 
 from algotrendy.admin import NoCountPaginator
 from market import services
+from market.freshness import replay_speed
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
 from market.services import NewCandle
 from tests.support.market import set_quote
@@ -64,3 +65,23 @@ def test_nobody_edits_candles_by_hand(staff: User) -> None:
     assert not page.has_change_permission(request)
     assert not page.has_delete_permission(request)
     assert page.show_full_result_count is False
+
+
+@pytest.mark.parametrize(
+    "settings", ['{"speed": "fast"}', '{"speed": 0}', '{"speed": "nan"}', '{"speed": [1]}', "[1]"]
+)
+def test_settings_that_a_feed_cannot_use_are_refused_in_words(client, staff: User, settings: str) -> None:
+    feed = Feed.objects.create(name="replay", driver="replay", settings={"speed": 60})
+    client.force_login(staff)
+    values = {"name": "replay", "driver": "replay", "enabled": "on", "timeframe": 300, "settings": settings}
+    page = client.post(f"/admin/market/feed/{feed.pk}/change/", values)
+    assert page.status_code == 200
+    assert page.context["adminform"].form.errors["settings"]
+    assert Feed.objects.get().settings == {"speed": 60}
+
+
+@pytest.mark.parametrize(
+    ("settings", "speed"), [({"speed": "60"}, 60), ({"speed": "fast"}, 300), ({}, 300), ([], 300)]
+)
+def test_what_cannot_be_a_speed_replays_at_the_usual_one(settings: object, speed: float) -> None:
+    assert replay_speed(settings) == speed

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from market.bars import parse_timeframe
 from market.feed_control import NothingToReplay, ReplayRuns, Started, start_replay, stop_replay
-from market.freshness import DEFAULT_REPLAY_SPEED, duration
+from market.freshness import DEFAULT_REPLAY_SPEED, duration, replay_speed
 from market.services import FeedBusy
 
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _report_started(self, started: Started) -> None:
-        speed = float(started.feed.settings.get("speed") or DEFAULT_REPLAY_SPEED)
+        speed = replay_speed(started.feed.settings)
         symbols = ", ".join(instrument.symbol for instrument in started.instruments)
         takes = duration((started.end - started.start).total_seconds() / speed)
         self.stdout.write(
