@@ -33,11 +33,12 @@ def confirm(page: Page) -> None:
         page.get_by_role("button", name="Confirm").click()
 
 
-def make_source(page: Page, name: str) -> str:
+def make_source(page: Page, name: str, policy: str = "shadow") -> str:
     """Connect a source through the pages and return its address."""
     page.get_by_role("link", name="Connect a source").first.click()
     confirm(page)
     page.fill("input[name=name]", name)
+    page.select_option("select[name=policy]", policy)
     page.get_by_role("button", name="Make the source").click()
     return page.locator("#webhook-url").inner_text()
 
@@ -61,7 +62,7 @@ def test_the_set_up_page_shows_the_first_alert_live(visit: Visit) -> None:
 
 def test_the_permalink_draws_what_was_known_and_moves_on_live(visit: Visit) -> None:
     page = visit.open("/sources")
-    alert = visit.alert(make_source(page, "Permalink"), symbol="ETHUSDT", action="buy")
+    alert = visit.alert(make_source(page, "Permalink", policy="follow"), symbol="ETHUSDT", action="buy")
     page.goto(f"{visit.bench.desk.url}/alerts/{alert}")
     page.locator("a[href^='/decisions/']").first.click()
     page.evaluate("window.sameDocument = true")
