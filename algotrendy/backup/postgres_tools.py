@@ -44,7 +44,8 @@ def connect(parameters: Parameters) -> Connection:
 @contextlib.contextmanager
 def snapshot(connection: Connection) -> Iterator[str]:
     """Hold one state of the whole database until the block ends; yield the name that others see it by."""
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
     try:
         yield str(connection.execute("SELECT pg_export_snapshot()").fetchone()[0])  # type: ignore[index]
     finally:

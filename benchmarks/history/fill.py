@@ -36,18 +36,19 @@ FROM generate_series(1, {n}) AS i JOIN market m ON m.place = ((i + 1) / 2) % 4;
 
 ORDERS = """
 INSERT INTO brokers_order (id, client_order_id, venue_order_id, role, side, type, quantity, reference_price,
-    reduce_only, state, reason, market, filled_quantity, average_price, fees, lookups, created_at, submitted_at,
+    reduce_only, state, reason, cancel_reason, market, filled_quantity, average_price, fees, lookups, created_at, submitted_at,
     accepted_at, closed_at, updated_at, connection_id, instrument_id)
 SELECT i, 'b' || i, 'v' || i, CASE WHEN entry THEN 'entry' ELSE 'exit' END, CASE WHEN entry THEN 'buy' ELSE
     'sell' END,
     'market', 1, price, NOT entry, CASE WHEN i % 97 = 0 THEN 'rejected' ELSE 'filled' END,
-    CASE WHEN i % 97 = 0 THEN 'refused' ELSE '' END, 'simulated', CASE WHEN i % 97 = 0 THEN 0 ELSE 1 END,
+    CASE WHEN i % 97 = 0 THEN 'refused' ELSE '' END, '', 'simulated', CASE WHEN i % 97 = 0 THEN 0 ELSE 1 END,
     price, 0.05,
     0, at, at, at, at, at, connection_id, instrument_id FROM history;
 INSERT INTO brokers_order (client_order_id, venue_order_id, role, side, type, quantity, stop_price,
     reduce_only, state,
-    reason, market, filled_quantity, fees, lookups, created_at, updated_at, connection_id, instrument_id)
-SELECT 'open' || place, 'open' || place, 'stop', 'sell', 'stop', 1, 90, true, 'accepted', '', 'simulated', 0,
+    reason, cancel_reason, market, filled_quantity, fees, lookups, created_at, updated_at, connection_id,
+    instrument_id)
+SELECT 'open' || place, 'open' || place, 'stop', 'sell', 'stop', 1, 90, true, 'accepted', '', '', 'simulated', 0,
     0, 0,
     now(), now(), (SELECT min(id) FROM brokers_connection), instrument_id FROM market;
 """

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SYMBOLS = ("BNBUSDT", "BTCUSDT", "ETHUSDT", "XRPUSDT")
 #: What a task with nothing new to do asks at most: each for its own parts, never for its history.
-MOST_QUERIES = 25
+MOST_QUERIES = 30
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
 
 

@@ -140,7 +140,6 @@ def test_a_crash_within_a_batch_of_updates_keeps_the_cursor(monkeypatch):
 def test_a_crash_while_a_person_settles_an_order_settles_nothing(monkeypatch):
     connection, instrument = make_connection(), make_instrument()
     entry, stop = plan(connection, instrument, stop="95")
-    ann = User.objects.create(username="ann")
     Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="?")
     ann = User.objects.create(username="ann")
     with monkeypatch.context() as patch:
