@@ -36,8 +36,8 @@ FROM generate_series(1, {n}) AS i JOIN market m ON m.place = ((i + 1) / 2) % 4;
 
 ORDERS = """
 INSERT INTO brokers_order (id, client_order_id, venue_order_id, role, side, type, quantity, reference_price,
-    reduce_only, state, reason, cancel_reason, market, filled_quantity, average_price, fees, lookups, created_at, submitted_at,
-    accepted_at, closed_at, updated_at, connection_id, instrument_id)
+    reduce_only, state, reason, cancel_reason, market, filled_quantity, average_price, fees, lookups, created_at,
+    submitted_at, accepted_at, closed_at, updated_at, connection_id, instrument_id)
 SELECT i, 'b' || i, 'v' || i, CASE WHEN entry THEN 'entry' ELSE 'exit' END, CASE WHEN entry THEN 'buy' ELSE
     'sell' END,
     'market', 1, price, NOT entry, CASE WHEN i % 97 = 0 THEN 'rejected' ELSE 'filled' END,

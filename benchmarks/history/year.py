@@ -36,11 +36,11 @@ FROM generate_series(1, {orders}) AS k JOIN market m ON m.place = ((k + 1) / 2) 
 
 ORDERS = """
 INSERT INTO brokers_order (id, client_order_id, venue_order_id, role, side, type, quantity, reference_price,
-    reduce_only, state, reason, cancel_reason, market, filled_quantity, average_price, fees, lookups, created_at, submitted_at,
-    accepted_at, closed_at, updated_at, connection_id, instrument_id)
+    reduce_only, state, reason, cancel_reason, market, filled_quantity, average_price, fees, lookups, created_at,
+    submitted_at, accepted_at, closed_at, updated_at, connection_id, instrument_id)
 SELECT k, 'b' || k, k::text, CASE WHEN entry THEN 'entry' ELSE 'exit' END,
-    CASE WHEN entry THEN 'buy' ELSE 'sell' END, 'market', 1, price, NOT entry, 'filled', '', '', 'simulated', 1, price,
-    0.05, 0, at, at, at, at, at, connection_id, instrument_id FROM orders;
+    CASE WHEN entry THEN 'buy' ELSE 'sell' END, 'market', 1, price, NOT entry, 'filled', '', '', 'simulated', 1,
+    price, 0.05, 0, at, at, at, at, at, connection_id, instrument_id FROM orders;
 INSERT INTO brokers_trade (id, side, state, market, quantity, entry_price, exit_quantity, exit_price, gross_pnl,
     fees, pnl, opened_at, closed_at, recorded_at, connection_id, instrument_id)
 SELECT pair, 'long', 'closed', 'simulated', 1, price, 1, price, 0, 0.1, -0.1, at, at + interval '60 s', at,
