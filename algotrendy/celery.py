@@ -3,7 +3,7 @@
 import os
 
 from celery import Celery, Task
-from celery.signals import setup_logging, task_failure, task_prerun, task_success
+from celery.signals import setup_logging, task_failure, task_prerun, task_success, worker_shutdown
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -26,6 +26,14 @@ def _drop_dead_connections(**_: object) -> None:
     from django.db import close_old_connections
 
     close_old_connections()
+
+
+@worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _forget_ended_pool(**_: object) -> None:
+    """Keep the exit from ending the worker's pool once more: it would write to processes that have ended."""
+    from multiprocessing import util
+
+    util._finalizer_registry.clear()  # type: ignore[attr-defined]
 
 
 @task_success.connect  # type: ignore[untyped-decorator]

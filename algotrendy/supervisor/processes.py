@@ -14,7 +14,7 @@ QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--logle
 TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 50 MB each
 # What several of the desk's processes use; the others' pages cost nothing as long as nobody writes to them.
 SHARED = (
-    "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",
+    "algotrendy.asgi", "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",
     "market.feeds.runner", "webhooks.tasks", "skops.io", "sklearn.ensemble", "uvicorn",
 )  # fmt: skip
 # An alert is answered within TradingView's 3 s whatever else is worked on; a training can wait for all others.
