@@ -26,6 +26,14 @@ client = Client()
 client.force_login(User.objects.filter(is_superuser=True).first())
 print(client.cookies["sessionid"].value)
 """
+WATCHERS = """
+from django.contrib.auth.models import User
+from django.test import Client
+for number in range({count}):
+    client = Client()
+    client.force_login(User.objects.create_superuser(f"watcher-{{number}}"))
+    print("cookie", client.cookies["sessionid"].value)
+"""
 
 
 @dataclass
@@ -72,6 +80,11 @@ class Bench:
     def session(self) -> str:
         """Return the session cookie of the first administrator, signed in."""
         return self.desk.manage("shell", "-v", "0", "-c", SIGN_IN).split()[-1]
+
+    def watchers(self, count: int) -> list[str]:
+        """Return the session cookies of `count` new people, signed in: one person's sockets are limited."""
+        output = self.desk.manage("shell", "-v", "0", "-c", WATCHERS.format(count=count))
+        return [line.removeprefix("cookie ") for line in output.splitlines() if line.startswith("cookie ")]
 
     def wait_for_prices(self, seconds: float = 60) -> None:
         """Return once every instrument has a price and enough closed candles to tell its volatility."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SOCKETS = 99  # and the browser's own
+WATCHERS = 9  # people who have them open
 RATE, SECONDS = 2.0, 40.0
 P95_MS = 250
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -45,7 +46,7 @@ def to_browser(bench: Bench) -> Iterator[Figure]:
     Counted from `received_at`, which the door writes down just before the commit: a little more than was asked.
     """
     url, cookie = bench.source("bench live"), bench.session()
-    with open_sockets(bench, cookie) as received, page(bench, cookie) as browser_page:
+    with open_sockets(bench, bench.watchers(WATCHERS)) as received, page(bench, cookie) as browser_page:
         browser_page.evaluate(WATCH)
         known = set(browser_page.evaluate("Object.keys(window.seen)"))
         result = generate(Plan(url, alternating_bodies("d"), "paced", 4, seconds=SECONDS, rate=RATE))
@@ -80,11 +81,11 @@ def _wait_for_frames(opened: "Page", frames: list[str | bytes]) -> None:
 
 
 @contextlib.contextmanager
-def open_sockets(bench: Bench, cookie: str) -> Iterator[Received]:
-    """Keep `SOCKETS` sockets open that watch the alerts; afterwards the yielded dict has what they got."""
+def open_sockets(bench: Bench, cookies: list[str]) -> Iterator[Received]:
+    """Keep `SOCKETS` sockets of these people open that watch the alerts; afterwards the dict has what they got."""
     url = f"ws://{urlsplit(bench.desk.url).netloc}/ws/desk/?topics=alerts,status"
     received: Received = {}
-    with process(bench, "-m", "benchmarks._sockets", url, cookie, str(SOCKETS), pipes=True) as client:
+    with process(bench, "-m", "benchmarks._sockets", url, str(SOCKETS), *cookies, pipes=True) as client:
         assert client.stdin is not None
         assert client.stdout is not None
         if client.stdout.readline().strip() != "ready":

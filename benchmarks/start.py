@@ -22,7 +22,8 @@ from benchmarks._desk import Bench
 LIVED_SECONDS = 60.0  # before memory is measured
 MEGABYTE = 1_000_000
 MOST_MEGABYTES = 600
-MODEL_SECONDS = 600.0  # for the first training and its first prediction
+MODEL_CANDLES = "17280"  # of each instrument, as a new desk of the simulated market has them
+MODEL_SECONDS = 300.0  # for the first training and its first prediction
 MOST_SECONDS = 20
 
 
@@ -44,14 +45,15 @@ def started(data: Path) -> Iterator[tuple[Desk, float]]:
     """Run `./mem up` and yield the desk and how long it took to answer `/readyz` (seconds)."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = free_port()
+    environment = desk_environment(data, port) | {"ALGOTRENDY_SIMULATED_HISTORY": MODEL_CANDLES}
     began = time.perf_counter()
     with (data / "up.out").open("wb") as out:
         supervisor = subprocess.Popen(
             [str(paths.BASE_DIR / "mem"), "up", "--port", str(port)],
-            env=desk_environment(data, port), stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+            env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip
-    desk = Desk(f"http://127.0.0.1:{port}", port, data, desk_environment(data, port), supervisor)
+    desk = Desk(f"http://127.0.0.1:{port}", port, data, environment, supervisor)
     try:
         wait_until(lambda: desk.is_ready() or supervisor.poll() is not None, 300, "the desk to start")
         if supervisor.poll() is not None:
