@@ -93,7 +93,7 @@ SELECT i, 'key' || i, convert_to('{"symbol": "BTCUSDT", "action": "buy", "id": "
 
 SERIES = """
 INSERT INTO brokers_equitymark (at, equity, unrealised_pnl, connection_id)
-SELECT now() - make_interval(secs => 10 * i), 100000 + (i * 7919 % 1000) / 10.0, 0,
+SELECT now() - make_interval(secs => 10 * i), 100000 + (i % 1000 * 7919 % 1000) / 10.0, 0,
     (SELECT min(id) FROM brokers_connection) FROM generate_series(1, {marks}) AS i;
 INSERT INTO market_candle (timeframe, open_time, open, high, low, close, volume, kind, revision, instrument_id)
 SELECT 5, date_bin('5 s', now(), 'epoch'::timestamptz) - make_interval(secs => 5 * i), 100 + (i * 31 % 17) / 10.0,
