@@ -75,10 +75,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 @pytest.fixture
 def scheduler(clock: Clock) -> Recording:
     """Beat, after everything was sent once."""
-    made = Recording()
+    schedule = Recording()
     clock.wait(7200)
-    made.send_due()
-    return made
+    schedule.send_due()
+    return schedule
 
 
 @pytest.mark.parametrize("back", [timedelta(seconds=90), timedelta(hours=1), timedelta(days=400)])

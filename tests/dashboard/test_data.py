@@ -184,8 +184,8 @@ def test_a_chart_moves_with_the_price_while_its_candle_forms(viewer: Client, ins
     assert last is not None
     forming = last.open_time + timedelta(seconds=5)
     Quote.objects.update(price=Decimal("101.25"), market_time=forming + timedelta(seconds=2))
-    for found in (read(viewer, "/data/candles?symbol=BTCUSDT"), live(instrument)):
-        assert (found["price"], found["forming"]) == (101.25, int(forming.timestamp()))
+    for chart_data in (read(viewer, "/data/candles?symbol=BTCUSDT"), live(instrument)):
+        assert (chart_data["price"], chart_data["forming"]) == (101.25, int(forming.timestamp()))
     Quote.objects.update(market_time=forming)
     assert live(instrument)["forming"] is None
     until = int(forming.timestamp())
