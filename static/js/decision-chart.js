@@ -8,7 +8,7 @@ import { colours, onThemeChange } from "./theme.js";
 const REFRESH_MS = 5000;
 const box = document.getElementById("decision-chart");
 
-const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
+const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}aa` : colour);
 
 function bar([time, open, high, low, close], known, ink) {
   if (open === undefined) return { time };
