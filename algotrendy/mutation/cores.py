@@ -94,14 +94,14 @@ def _changes(path: Path, names: list[str]) -> Iterator[tuple[str, str]]:
     if not names:
         return
     source = path.read_text()
+    lines = source.split("\n")  # once: every change of every function is in it, thousands of lines
     functions = {
-        node.name: (ast.get_source_segment(source, node) or "").splitlines()
+        node.name: lines[node.lineno : node.end_lineno]
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and "__mutmut_" in node.name
     }
     for name in names:
-        before = functions[name.partition("__mutmut_")[0] + ORIGINAL]
-        yield _difference(before[1:], functions[name][1:])
+        yield _difference(functions[name.partition("__mutmut_")[0] + ORIGINAL], functions[name])
 
 
 def _difference(before: list[str], after: list[str]) -> tuple[str, str]:

@@ -129,10 +129,9 @@ def thresholds(close: Floats, rule: LabelRule) -> Floats:
         return np.full(len(close), rule.threshold)
     if len(close) <= rule.look_back:
         return np.full(len(close), np.nan)
-    returns = np.empty_like(close)
-    returns[0] = 0.0
+    returns = np.zeros_like(close)  # the first one is made up
     np.log(close[1:] / close[:-1], out=returns[1:])
     spread = talib.STDDEV(returns, rule.look_back)
-    spread[: rule.look_back] = np.nan  # the first return is made up
+    spread[: rule.look_back] = np.nan
     spread[spread <= 0] = np.nan
     return np.asarray(rule.threshold * np.sqrt(rule.window) * spread)

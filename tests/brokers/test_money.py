@@ -3,7 +3,7 @@
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 
 import pytest
 
@@ -53,6 +53,14 @@ def test_the_ledger_holds_ten_places_and_rounds_halves_to_even() -> None:
     assert str(to_places(Decimal(1) / 3)) == "0.3333333333"
     assert to_places(Decimal("0.00000000005")) == 0
     assert to_places(Decimal("0.00000000015")) == Decimal("0.0000000002")
+
+
+def test_amounts_are_rounded_the_same_way_whatever_the_thread_rounds_by() -> None:
+    with localcontext(rounding=ROUND_UP):
+        assert to_tick(Decimal("10.1"), TICK) == 10
+        assert to_places(Decimal("0.00000000001")) == 0
+        assert against(Decimal("10.1"), TICK, "sell") == 10
+        assert to_step(Decimal("1.9"), TICK) == Decimal("1.5")
 
 
 def test_an_order_id_is_the_same_for_ever() -> None:

@@ -148,6 +148,13 @@ def test_a_closed_trade_is_proceeds_less_cost_without_rounding_between():
     assert (numbers.entry_price, numbers.exit_price, numbers.gross_pnl) == (Decimal("1.6666666667"), 3, 4)
 
 
+def test_a_closed_trade_of_many_digits_is_proceeds_less_cost_to_the_last_place():
+    quantity, price = Decimal("976554.3"), Decimal("93258.8338932565")
+    numbers = pnl.figures("long", [Deal("buy", quantity, price), Deal("sell", quantity, Decimal(100_000))])
+    # Exactly …392205: half of the last place goes to the even one. By way of an average it would be …39221.
+    assert numbers.gross_pnl == Decimal("6583114748.5546239220")
+
+
 def test_a_deal_that_crosses_zero_shares_its_fee_by_quantity():
     deal = Deal("sell", Decimal(5), Decimal(90), Decimal("1.00"))
     closing, opening = pnl.split(Decimal(2), deal)

@@ -231,3 +231,10 @@ def test_the_limits_of_a_desk_are_its_rows():
         max_order_pct=Decimal(1), max_position_pct=Decimal(2), max_open_positions=3, max_daily_loss_pct=Decimal(4)
     )
     assert Limits.of(desk) == Limits(Decimal(1), Decimal(2), 3, Decimal(4))
+
+
+def test_a_position_and_a_limit_below_one_unit_of_money_count_as_well() -> None:
+    assert failed(check(open_positions=8, position_value=Decimal("0.5"))) == []
+    small = check(equity=Decimal(10), order_value=Decimal("0.4"), quantity=Decimal(1), min_notional=Decimal(0))
+    assert (failed(small), small.quantity_allowed) == ([], 1)
+    assert named(small, "order_size").limit == 0.5

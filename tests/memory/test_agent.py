@@ -1,61 +1,18 @@
 """What the agent makes of a signal in a situation: no database, no clock."""
 
 import math
-from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.models import Connection, Desk
+from brokers.models import Desk
 from brokers.risk import Limits
-from market.models import Instrument
-from memory.agent import DecisionContext, make_plan
 from memory.confidence import Level
-from memory.trade_signal import TradeSignal
+from tests.support.agent import plan_for
 
-SIGNAL = TradeSignal(
-    key="alert-1",
-    source="ema",
-    policy="follow",
-    connection=Connection(name="paper"),
-    instrument=Instrument(symbol="BTCUSDT"),
-    intent="long",
-    price=Decimal(100),
-    quantity=None,
-    sizing="risk",
-    risk_pct=Decimal(1),
-    notional=None,
-    allow_short=True,
-    stale=False,
-    stale_reason="",
-    good_until=None,
-    received_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
-
-
-LIMITS = Limits(Decimal(5), Decimal(25), 8, Decimal(5))
-SITUATION = DecisionContext(
-    price=Decimal(100),
-    sigma=0.001,
-    cost=0.0014,
-    position=Decimal(0),
-    average_price=Decimal(0),
-    desk_state="active",
-    desk_reason="",
-    limits=LIMITS,
-    equity=Decimal(100_000),
-    day_pnl=Decimal(0),
-    open_positions=0,
-    levels=(Level("desk", 0, 0), Level("source", 0, 0), Level("instrument and side", 0, 0)),
-)
 LONG, SHORT = Decimal(10), Decimal(-10)
-
-
-def plan_for(signal=None, **situation):
-    return make_plan(replace(SIGNAL, **(signal or {})), replace(SITUATION, **situation))
 
 
 def test_a_long_signal_from_flat_buys_within_the_order_limit() -> None:

@@ -1,62 +1,26 @@
 """What is in a plan to the last number: its side, its stops, its size by each sizing, and what it says."""
 
 import math
-from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
-from brokers.models import Connection
 from brokers.risk import Limits
-from market.models import Instrument
-from memory.agent import CASES_TO_ACT, DecisionContext, Plan, make_plan
+from memory.agent import CASES_TO_ACT, Plan
 from memory.confidence import Level
 from memory.intents import Action, Intent
-from memory.trade_signal import TradeSignal
+from tests.support import agent
+from tests.support.agent import LIMITS, WIDE
 
-WIDE = Limits(Decimal(100), Decimal(100), 8, Decimal(5))
-SIGNAL = TradeSignal(
-    key="alert-1",
-    source="ema",
-    policy="follow",
-    connection=Connection(name="paper"),
-    instrument=Instrument(
-        symbol="BTCUSDT", tick_size=Decimal("0.01"), step_size=Decimal("0.001"), min_notional=Decimal(5)
-    ),
-    intent="long",
-    price=Decimal(100),
-    quantity=None,
-    sizing="risk",
-    risk_pct=Decimal("0.1"),
-    notional=None,
-    allow_short=True,
-    stale=False,
-    stale_reason="",
-    good_until=None,
-    received_at=datetime(2026, 1, 1, tzinfo=UTC),
-)
-CONTEXT = DecisionContext(
-    price=Decimal(100),
-    sigma=0.001,
-    cost=0.0014,
-    position=Decimal(0),
-    average_price=Decimal(0),
-    desk_state="active",
-    desk_reason="",
-    limits=WIDE,
-    equity=Decimal(100_000),
-    day_pnl=Decimal(0),
-    open_positions=0,
-    levels=(Level("desk", 0, 0),),
-)
 # 1.5 deviations of twelve bars, by hand: 0.52 below 100, and one and a half times that above.
 DISTANCE = Decimal(str(1.5 * 0.001 * math.sqrt(12) * 100)).quantize(Decimal("0.01"))
 STOP, TARGET = Decimal(100) - DISTANCE, Decimal(100) + Decimal("1.5") * DISTANCE
 
 
-def plan_for(signal=None, **context) -> Plan:
-    return make_plan(replace(SIGNAL, **(signal or {})), replace(CONTEXT, **context))
+def plan_for(signal=None, **situation) -> Plan:
+    """A plan that risks little within wide limits, so that nothing is clipped."""
+    changes = {"limits": WIDE, "levels": levels(0, 0)} | situation
+    return agent.plan_for({"risk_pct": Decimal("0.1")} | (signal or {}), **changes)
 
 
 def levels(wins: int, cases: int) -> tuple[Level, ...]:
@@ -229,7 +193,7 @@ def test_a_halted_desk_says_why_and_keeps_what_is_known(reason, says) -> None:
         ({"intent": "short", "allow_short": False}, {}, "this source may not go short"),
         ({"allow_short": False}, {}, "follows the alert"),
         ({}, {"desk_state": "reducing", "desk_reason": "news"}, "the desk only reduces: news"),
-        ({}, {"limits": Limits(Decimal(5), Decimal(25), 8, Decimal(5))}, "follows the alert, size cut by a limit"),
+        ({}, {"limits": LIMITS}, "follows the alert, size cut by a limit"),
         ({"policy": "shadow"}, {}, "would follow the alert: shadow, no order"),
         ({"intent": "short"}, {"position": Decimal(1)}, "closes, then follows the alert"),
         ({"policy": "filter"}, {"levels": levels(90, 100)}, "follows: the evidence supports it"),
@@ -238,7 +202,7 @@ def test_a_halted_desk_says_why_and_keeps_what_is_known(reason, says) -> None:
             {
                 "levels": levels(90, 100),
                 "position": Decimal(1),
-                "limits": Limits(Decimal(5), Decimal(25), 8, Decimal(5)),
+                "limits": LIMITS,
             },
             "closes, then follows: the evidence supports it, size cut by a limit",
         ),
@@ -277,6 +241,6 @@ def test_a_size_of_nothing_is_too_small_to_trade() -> None:
 
 
 def test_what_a_limit_leaves_is_in_whole_steps_as_well() -> None:
-    tight = {"limits": Limits(Decimal(5), Decimal(25), 8, Decimal(5)), "price": Decimal(30)}
+    tight = {"limits": LIMITS, "price": Decimal(30)}
     plan = plan_for({"sizing": "alert", "quantity": Decimal(400)}, **tight)
     assert plan.entry_quantity == Decimal("166.666")  # 5,000 / 30

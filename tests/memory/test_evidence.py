@@ -2,34 +2,33 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 
-from brokers.models import Connection
-from brokers.risk import Check, Limits
-from market.models import Instrument, Quote
-from memory.agent import DecisionContext, Plan
+import pytest
+
+from brokers.risk import Check
+from market.models import Quote
+from memory import prediction_evidence
+from memory.agent import Plan
 from memory.barriers import Barriers
 from memory.confidence import Confidence, Level
 from memory.evidence_builder import build
 from memory.intents import Action, Intent
-from memory.trade_signal import TradeSignal
 from mlmodels.inference.values import LatestPrediction
+from tests.support import agent
+from tests.support.agent import NOON
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SIGNAL = TradeSignal(
-    key="alert-1", source="ema", policy="follow", connection=Connection(name="paper"),
-    instrument=Instrument(symbol="BTCUSDT"), intent="long", price=Decimal("100.50"), quantity=None, sizing="risk",
-    risk_pct=Decimal(1), notional=None, allow_short=True, stale=False, stale_reason="", good_until=None,
-    received_at=NOON, tags={"rsi": 31.5, "comment": "EMA"},
-)  # fmt: skip
-CONTEXT = DecisionContext(
-    price=Decimal("100.00"), sigma=0.001, cost=0.0014, position=Decimal("-1E+1"), average_price=Decimal("99.5"),
-    desk_state="active", desk_reason="", limits=Limits(Decimal(5), Decimal(25), 8, Decimal(5)),
-    equity=Decimal(100_000), day_pnl=Decimal("-12.30"), open_positions=2,
+SIGNAL = replace(agent.SIGNAL, price=Decimal("100.50"), tags={"rsi": 31.5, "comment": "EMA"})
+CONTEXT = replace(
+    agent.SITUATION,
+    price=Decimal("100.00"),
+    position=Decimal("-1E+1"),
+    average_price=Decimal("99.5"),
+    day_pnl=Decimal("-12.30"),
+    open_positions=2,
     levels=(Level("desk", 30, 60), Level("source", 12, 20)),
     prediction=LatestPrediction("reversal-5m-real", "v7", NOON, 0.37, "trough"),
-)  # fmt: skip
+)
 PLAN = Plan(
     action=Action.BUY, reason="follows the alert", side=Intent.LONG, entry_quantity=Decimal("49.90"),
     wanted_quantity=Decimal(50), barriers=Barriers(Decimal(100), Decimal("98.00"), Decimal(103), 0.02, 0.03),
@@ -93,3 +92,61 @@ def test_without_price_and_plan_only_what_is_known_is_stored() -> None:
     assert (evidence["base"]["mean"], evidence["confidence"]) == (0.5, 0.5)
     assert (evidence["low"], evidence["high"]) == (0.0, 1.0)
     assert not {"sizing", "prediction"} & set(evidence)
+
+
+def test_without_price_and_plan_what_is_held_and_the_desk_are_stored_all_the_same() -> None:
+    evidence = build(
+        replace(SIGNAL, price=None), Plan(Action.HOLD, "no price"), replace(CONTEXT, price=None), None
+    )
+    assert evidence["position"] == {"quantity": "-10", "average_price": "99.5"}
+    assert evidence["signal"] == {"rsi": 31.5, "comment": "EMA"}
+    assert (evidence["break_even"], evidence["notes"]) == (None, [])
+
+
+def test_a_base_without_confidence_stands_for_it_with_nothing_known_around_it() -> None:
+    evidence = build(SIGNAL, replace(PLAN, confidence=None), CONTEXT, QUOTE)
+    assert (evidence["base"]["mean"], evidence["confidence"]) == (0.4, 0.4)
+    assert (evidence["low"], evidence["high"], evidence["levels"]) == (0.0, 1.0, [])
+
+
+@pytest.mark.parametrize("gone", [{"sizing": ""}, {"barriers": None}])
+def test_a_size_is_stored_only_with_the_stop_that_it_rests_on(gone) -> None:
+    assert "sizing" not in build(SIGNAL, replace(PLAN, **gone), CONTEXT, QUOTE)
+
+
+def test_the_distance_to_the_stop_is_positive_for_a_short_too() -> None:
+    short = Barriers(Decimal(100), Decimal("102.00"), Decimal(97), 0.02, 0.03)
+    evidence = build(SIGNAL, replace(PLAN, side=Intent.SHORT, barriers=short), CONTEXT, QUOTE)
+    assert evidence["sizing"]["stop_distance"] == "2.00"
+    assert evidence["prediction"]["stance"] == "opposes"
+
+
+@pytest.mark.parametrize(
+    ("predicted", "side", "stance", "text"),
+    [
+        ("peak", "long", "opposes", "a peak with 37%: opposes long"),
+        ("peak", "short", "supports", "a peak with 37%: supports short"),
+        ("trough", "long", "supports", "a trough with 37%: supports long"),
+        ("trough", "short", "opposes", "a trough with 37%: opposes short"),
+        ("peak", "flat", "silent", "a peak with 37%"),
+        ("none", "long", "silent", "no move that could be reversed"),
+    ],
+)
+def test_a_prediction_supports_opposes_or_is_silent_about_a_side(predicted, side, stance, text) -> None:
+    evidence = prediction_evidence.evidence(LatestPrediction("f", "v7", NOON, 0.37, predicted), side)
+    assert evidence == {
+        "version": "v7",
+        "family": "f",
+        "probability": 0.37,
+        "side": predicted,
+        "candidate": predicted != "none",
+        "stance": stance,
+        "open_time": "2026-01-01T12:00:00+00:00",
+        "text": text,
+    }
+
+
+def test_no_prediction_has_its_reason_and_no_number() -> None:
+    silent = prediction_evidence.evidence(LatestPrediction("f", inactive_reason="no model yet"), "long")
+    assert (silent["probability"], silent["open_time"], silent["text"]) == (None, None, "no model yet")
+    assert (silent["version"], silent["candidate"], silent["stance"]) == ("", False, "silent")

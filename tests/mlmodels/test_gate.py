@@ -279,3 +279,11 @@ def test_the_printed_report_says_what_the_figures_of_a_promotion_are(outcome: st
     verdict = {"attempt": 1, "alpha": 0.03, "outcome": outcome, "checks": []}
     cells = [str(cell) for column in report_text._checks(verdict).columns for cell in column.cells]
     assert any("flatter" in cell for cell in cells) == (outcome == PROMOTE)
+
+
+@pytest.mark.parametrize(("worse", "ok"), [(0.0, True), (0.008, True), (0.0099, True), (0.0101, False)])
+def test_a_calibration_may_be_a_hundredth_worse(monkeypatch: pytest.MonkeyPatch, worse: float, ok: bool) -> None:
+    base = trial()
+    errors = {id(base.challenger): 0.1 + worse, id(base.champion): 0.1}
+    monkeypatch.setattr(metrics, "calibration_error", lambda outcome, forecast: errors[id(forecast)])
+    assert ("ece" not in failed(judge(base))) is ok

@@ -121,12 +121,73 @@ def test_candles_out_of_order_are_refused() -> None:
         label(Bars(bars.open_time[::-1].copy(), *(bars.close,) * 5), FIVE, PROFILES["inventory"])
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"kind": "odd"}, {"threshold": 0.0}, {"threshold": -1.0}, {"window": 1}, {"look_back": 10}]
-)
+@pytest.mark.parametrize("wrong", [{"kind": "odd"}, {"threshold": 0.0}, {"threshold": -1.0}])
 def test_a_rule_that_means_nothing_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="a label"):
+    with pytest.raises(
+        ValueError, match=r"^a label needs a kind \(fixed, scaled\) and a threshold above 0, not L"
+    ):
         LabelRule(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"window": 1}, {"window": 501}, {"look_back": 19}, {"look_back": 5001}])
+def test_a_rule_with_too_short_or_too_long_a_look_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"^a label's window is 2 to 500 bars, its look-back 20 to 5,000$"):
+        LabelRule(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("right", [{"window": 2}, {"window": 500}, {"look_back": 20}, {"look_back": 5000}])
+def test_a_rule_may_look_as_near_and_as_far_as_it_says(right: dict[str, int]) -> None:
+    rule = LabelRule(**right)  # type: ignore[arg-type]
+    assert rule.as_json() == {"kind": "scaled", "threshold": 1.0, "window": 5, "look_back": 288, **right}
+
+
+# Prices whose moves are fractions of two: a move of just the threshold is one to the last bit.
+@pytest.mark.parametrize(
+    ("closes", "threshold", "side", "reversal"),
+    [
+        ([100, 100, 125, 80, 80], 0.25, labels.NONE, labels.NOTHING),
+        ([80, 80, 125, 100, 100], 0.25, labels.PEAK, labels.NOTHING),
+        ([80, 80, 125, 99, 100], 0.25, labels.PEAK, labels.REVERSAL),
+        ([100, 100, 75, 125, 125], 0.25, labels.NONE, labels.NOTHING),
+        ([125, 125, 75, 100, 100], 0.25, labels.TROUGH, labels.NOTHING),
+        ([125, 125, 75, 101, 100], 0.25, labels.TROUGH, labels.REVERSAL),
+        # As far above the lowest as below the highest: a peak.
+        ([100, 60, 75, 75, 75], 0.2, labels.PEAK, labels.NOTHING),
+    ],
+)
+def test_a_move_of_just_the_threshold_is_not_above_it(
+    closes: list[float], threshold: float, side: int, reversal: int
+) -> None:
+    labelled = label(of_closes(np.array(closes, float)), FIVE, LabelRule("fixed", threshold, 2))
+    assert (labelled.side[2], labelled.reversal[2]) == (side, reversal)
+
+
+def test_the_first_series_that_is_long_enough_has_one_label() -> None:
+    labelled = label(of_closes(np.linspace(1, 2, 11)), FIVE, PROFILES["inventory"])
+    assert np.flatnonzero(labelled.reversal != labels.UNKNOWN).tolist() == [5]
+
+
+def test_the_side_alone_is_the_side_and_the_excess_of_the_labels() -> None:
+    bars = simulate(["BTCUSDT"], seed=5, count=900)["BTCUSDT"]
+    labelled = label(bars, FIVE, PROFILES["half-percent"])
+    side, excess = left_side(bars, FIVE, PROFILES["half-percent"])
+    assert set(side.tolist()) == {labels.PEAK, labels.NONE, labels.TROUGH}
+    assert np.array_equal(side, labelled.side)
+    assert np.array_equal(excess, labelled.excess, equal_nan=True)
+
+
+def test_labels_take_a_byte_each() -> None:
+    labelled = label(of_closes(np.linspace(1, 2, 30)), FIVE, PROFILES["inventory"])
+    assert (labelled.reversal.dtype, labelled.side.dtype) == (np.int8, np.int8)
+
+
+def test_a_short_stretch_behind_a_gap_is_unknown() -> None:
+    bars = of_closes(np.linspace(1, 2, 25))
+    holed = Bars(*(np.delete(getattr(bars, name), 20) for name in Bars.__dataclass_fields__))
+    labelled = label(holed, FIVE, PROFILES["inventory"])
+    assert (labelled.reversal[20:] == labels.UNKNOWN).all()
+    assert np.isnan(labelled.excess[20:]).all()
+    assert not labelled.side[20:].any()
 
 
 def test_a_rule_says_what_it_is() -> None:

@@ -93,6 +93,7 @@ def test_a_resample_is_whole_blocks_of_twelve_bars_around_the_clock() -> None:
     assert metrics.BLOCK_BARS == 12
     for number in range(30):
         weights = boot.weights(number)
+        assert weights.dtype == float
         expected = np.zeros(48)
         for start in boot.starts[number]:
             for step in range(12):
@@ -255,6 +256,18 @@ def test_the_best_threshold_by_hand_and_without_a_positive() -> None:
     outcome, forecast = np.array([0, 1, 1, 0], np.int8), np.array([0.9, 0.7, 0.6, 0.2])
     assert metrics.best_threshold(outcome, forecast) == 0.6
     assert metrics.best_threshold(np.zeros(3, np.int8), np.array([0.1, 0.2, 0.3])) == 0.5
+
+
+def test_the_best_threshold_may_be_the_highest_forecast_alone() -> None:
+    assert metrics.best_threshold(np.array([0, 0, 1], np.int8), np.array([0.1, 0.2, 0.9])) == 0.9
+
+
+def test_the_best_threshold_is_found_where_precision_and_recall_are_low() -> None:
+    # F1 by hand: 4/17 with the first group alone, 18/100 with two of them, 20/110 with all.
+    forecast = np.repeat([0.9, 0.5, 0.1], [7, 83, 10])
+    outcome = np.zeros(100, np.int8)
+    outcome[[0, 1, 10, 11, 12, 13, 14, 15, 16, 99]] = 1
+    assert metrics.best_threshold(outcome, forecast) == 0.9
 
 
 def test_a_forecast_of_nothing_right_has_a_threshold_all_the_same() -> None:

@@ -92,8 +92,24 @@ def test_a_history_that_is_too_short_says_how_much_is_needed(series: dict[str, B
     data = gathered({"BTCUSDT": series["BTCUSDT"]})
     first = int(data.time[0])
     assert plan(data.between(first, first + need), RECIPE)
-    with pytest.raises(NotEnough, match=rf"days of candles are too few: {need / 288:.1f} are needed, 2 of them"):
+    with pytest.raises(NotEnough) as caught:
         plan(data.between(first, first + need - 1), RECIPE)
+    assert str(caught.value) == "9.9 days of candles are too few: 9.9 are needed, 2 of them for the gate alone"
+
+
+@pytest.mark.parametrize(
+    ("folds", "bars"),
+    [
+        # 500 bars and the purge of 5 + 288 are .4 of the development: 1,982.5 of it; then the purge and two days.
+        (2, 1_983 + 293 + 576),
+        (6, 1_983 + 293 + 576),
+        # Seven folds of a day are longer.
+        (7, 7 * 288 + 293 + 576),
+        (20, 20 * 288 + 293 + 576),
+    ],
+)
+def test_a_history_has_room_for_the_first_training_every_fold_and_the_gate(folds: int, bars: int) -> None:
+    assert least_bars(replace(RECIPE, folds=folds)) == bars
 
 
 def test_no_row_at_all_says_how_long_a_stretch_must_be(series: dict[str, Bars]) -> None:

@@ -565,6 +565,24 @@ def test_a_market_that_is_shown_again_has_its_own_clock_and_speed() -> None:
     assert ahead == AHEAD.format("2026-01-01 12:02:00 UTC", "2 min", " and 2025-01-01 12:00:00 UTC in the market")
 
 
+def test_a_market_that_is_ahead_is_as_patient_with_times_ahead_of_it_as_it_is_fast() -> None:
+    market = Clock(NOW + timedelta(days=30), speed=10.0, step=5 * MINUTE)
+    second = timedelta(seconds=1)
+    assert aged(timenow=market.now + 15 * MINUTE, clocks=[market]) == ""
+    assert "lies 30 days ahead" in aged(timenow=market.now + 15 * MINUTE + second, clocks=[market])
+
+
+def test_each_market_with_a_clock_of_its_own_is_named() -> None:
+    days = [timedelta(days=365), timedelta(0), timedelta(days=1)]
+    ahead = aged(timenow=NOW + 2 * MINUTE, clocks=[Clock(NOW - back) for back in days])
+    markets = " and 2025-01-01 12:00:00 UTC in the market and 2025-12-31 12:00:00 UTC in the market"
+    assert ahead == AHEAD.format("2026-01-01 12:02:00 UTC", "2 min", markets)
+
+
+def test_the_limit_is_the_limit_at_the_speed_of_the_wall() -> None:
+    assert "the alert is from" in aged(timenow=NOW - 5 * MINUTE - timedelta(seconds=1))
+
+
 def test_a_slow_clock_is_as_patient_as_the_wall() -> None:
     slow = Clock(NOW - timedelta(days=365), speed=0.1)
     assert aged(timenow=slow.now - 5 * MINUTE, clocks=[slow]) == ""

@@ -21,7 +21,7 @@ cookie set-cookie session_id sessionid sessionKey session_token credentials db_p
 passcode pin_code otp totp totp_secret signature hmac license_key licence signing_key encryption_key
 access_key secret_access_key telegramBotToken discord_token mnemonic seed_phrase auth authentication
 userPassword password2 token_1 secret_value password_hash_key webhookSecret alert.secret strategy.order.token
-clientsecret privatekey secretkey authtoken senha passwort
+clientsecret privatekey secretkey authtoken senha passwort contraseña CONTRASEÑA пароль 密码 token_base64
 """
 NAMES = _NAMES.split()
 _READABLE = """
@@ -35,6 +35,10 @@ READABLE = _READABLE.split()
 
 def unicode_escaped(name: str) -> str:
     return f"\\u{ord(name[0]):04x}" + name[1:]
+
+
+def percented(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
 
 
 FORMS = {
@@ -63,7 +67,7 @@ FORMS = {
     "lines": lambda name: f"symbol: BTCUSDT\n{name}: {VALUE}\naction: buy",
     "arrow": lambda name: f"symbol => BTCUSDT, {name} => {VALUE}",
     "form": lambda name: f"symbol=BTCUSDT&{name}={VALUE}&action=buy",
-    "percent name": lambda name: f"symbol=BTCUSDT&%{ord(name[0]):02x}{name[1:]}={VALUE}",
+    "percent name": lambda name: f"symbol=BTCUSDT&{percented(name[0])}{name[1:]}={VALUE}",
     "form with json": lambda name: "symbol=BTCUSDT&payload=" + quote_plus(json.dumps({name: VALUE})),
     "percent json": lambda name: quote(json.dumps({"symbol": "BTCUSDT", name: VALUE})),
     "address": lambda name: f"BTCUSDT buy https://desk.example/hook?{name}={VALUE}&x=1",

@@ -15,13 +15,13 @@ from webhooks.door.secret_names import is_secret, may_hold_secrets
 REMOVED = "[removed]"
 DEPTH = 4  # messages within messages
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[{}\[\],:]|[^\s"{}\[\],:]++', re.S)
-_PAIR = re.compile(rb"(?<![\w%.\-\\])([\w%.\-\\]{1,200}+)[\"']?+\\*+\s*+(?:=>?+|:)\s*+\\*+")
+_PAIR = re.compile(rb"(?<![\w%.\-\\\x80-\xff])([\w%.\-\\\x80-\xff]{1,200}+)[\"']?+\\*+\s*+(?:=>?+|:)\s*+\\*+")
 _BARE = rb"(?:(?:bearer|basic|digest|token) ++)?+[^\s,;&|\"'{}\[\]\\<]++"
 _VALUE = re.compile(rb"\"(?:[^\"\\]|\\.)*+(?:\"|\\?\Z)|'[^']*+(?:'|\Z)|%b" % _BARE, re.I | re.S)
 _VALUE_ESCAPED = re.compile(rb"\"[^\"\\]*+(?:\\?\"|\\?\Z|(?=\\))|'[^']*+(?:'|\Z)|%b" % _BARE, re.I | re.S)
 _BRACKET = re.compile(rb"[{}\[\]]")
 _FORM_VALUE = re.compile(rb"[^\s\"'{}<>]++")
-_ELEMENT = re.compile(rb"<([\w:.\-]{1,200}+)(?:\s[^<>]*+)?>([^<]++)")
+_ELEMENT = re.compile(rb"<([\w:.\-\x80-\xff]{1,200}+)(?:\s[^<>]*+)?>([^<]++)")
 _DECODER = json.JSONDecoder(strict=False)
 _NAMING, _CARRYING = ("name", "key", "field", "header"), "value"
 
@@ -130,7 +130,7 @@ def _in_text(body: bytes, secrets: set[str]) -> Iterator[Patch]:
     """Find values behind `name=` and `name:`, with or without quotes."""
     at = 0
     for pair in _PAIR.finditer(body):
-        if pair.start() < at or not is_secret(pair[1].decode("latin-1")):
+        if pair.start() < at or not is_secret(pair[1].decode("utf-8", "replace")):
             continue
         start = pair.end()
         value = body[start : _end_of_text(body, start, escaped=b"\\" in pair[0])]
@@ -160,7 +160,7 @@ def _end_of_text(body: bytes, start: int, *, escaped: bool) -> int:
 def _in_xml(body: bytes, secrets: set[str]) -> Iterator[Patch]:
     """Find the text of elements that are called like a secret."""
     for element in _ELEMENT.finditer(body):
-        if is_secret(element[1].decode("latin-1")) and element[2].strip() not in (b"", REMOVED.encode()):
+        if is_secret(element[1].decode("utf-8", "replace")) and element[2].strip() not in (b"", REMOVED.encode()):
             secrets.add(_text(element[2].strip()))
             yield element.start(2), element.end(2), REMOVED.encode()
 

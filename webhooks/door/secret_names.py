@@ -7,6 +7,7 @@ a thing is called comes last. A `…_key` is one unless the word before says wha
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -35,7 +36,8 @@ ENDINGS = (
     "accesskey", "licensekey", "licencekey", "authkey", "signingkey", "sessionid", "sessionkey", "cookie",
     "credentials", "authorization",
 )  # fmt: skip
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
+_SMALL = "a-zß-öø-ÿ"
+_WORD = re.compile(rf"[Bb]ase64|[A-Z]+(?![{_SMALL}])|[A-Z]?[{_SMALL}]+|[^\W\d_A-Z{_SMALL}]+")
 _ESCAPE = re.compile(r"\\+u([0-9a-fA-F]{4})")
 LONGEST = 200  # characters
 
@@ -49,7 +51,11 @@ def plain_name(name: str) -> str:
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Return whether what is called `name` is a secret."""
-    words = [word.lower() for word in _WORD.findall(plain_name(name[:LONGEST]))]
+    plain = unicodedata.normalize("NFKC", plain_name(name[:LONGEST]))
+    return _says_secret([word.lower() for word in _WORD.findall(plain.lower() if plain.isupper() else plain)])
+
+
+def _says_secret(words: list[str]) -> bool:
     if not words:
         return False
     last, before = words[-1], words[-2] if len(words) > 1 else ""
@@ -59,7 +65,7 @@ def is_secret(name: str) -> bool:
         return before not in TELLS_APART
     if last == "keys":
         return before in OPENS
-    return last in TAILS and len(words) > 1 and is_secret("_".join(words[:-1]))
+    return last in TAILS and _says_secret(words[:-1])
 
 
 def _stem_pattern() -> bytes:

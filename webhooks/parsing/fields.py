@@ -161,7 +161,7 @@ def _quoted(text: str) -> str:
         inner = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return printable(inner.strip(), MAX_TEXT + 1) if isinstance(inner, str) and inner.strip() else text
+    return printable(inner.strip(), len(inner)) if isinstance(inner, str) and inner.strip() else text
 
 
 def _from_json(value: Json) -> Fields:
