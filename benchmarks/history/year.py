@@ -142,12 +142,12 @@ def statements(days: int) -> Iterator[str]:
     counts = sizes(days)
     yield "SET session_replication_role = replica"  # foreign keys hold by construction: no row is looked up
     yield PREPARE.format(**counts)
-    for table in TABLES:
-        yield f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {2 * counts['alerts']})"
     yield "ANALYZE alerts; ANALYZE orders"
     yield ORDERS
     yield VENUE
     yield DECISIONS
     yield SERIES.format(**counts)
+    for table in TABLES:
+        yield f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))"
     yield "DROP TABLE alerts; DROP TABLE orders; DROP TABLE market"
     yield "VACUUM ANALYZE"

@@ -215,3 +215,27 @@ print([connection for connection in connections.all(initialized_only=True) if co
         [sys.executable, "-c", code, *processes.SHARED], env=env, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines() == ["1 []", "[]", "[]"], done.stderr
+
+
+def test_pages_of_files_that_nobody_else_uses_are_given_back(tmp_path: Path) -> None:
+    """A library that importing has read: no fork would share its pages. What it holds can be read again."""
+    code = """
+import mmap, os, re, sys
+from pathlib import Path
+from algotrendy.supervisor import preloader
+
+def of_files():
+    return sum(map(int, re.findall(r"Private_Clean: +([0-9]+)", Path("/proc/self/smaps").read_text())))
+
+fd = os.open(sys.argv[1], os.O_RDONLY)
+library = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+content, before = library[:], of_files()
+preloader.give_back_file_pages()
+print(before >= 4096, before - of_files() >= 4000, library[:] == content)
+"""
+    library = tmp_path / "library.so"
+    with library.open("wb") as file:
+        file.write(os.urandom(4 << 20))
+        os.fsync(file.fileno())
+    done = subprocess.run([sys.executable, "-c", code, str(library)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["True"] * 3, done.stdout + done.stderr

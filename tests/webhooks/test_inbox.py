@@ -83,7 +83,7 @@ def test_an_alert_becomes_one_decision_with_orders(take: Take, btc: Instrument) 
 
 def test_the_same_alert_is_not_decided_again(take: Take) -> None:
     alert = take()
-    assert [inbox.drain(), inbox.drain()] == [1, 0]
+    assert [inbox.drain(), inbox.drain()] == [1, 1]
     assert Decision.objects.filter(signal_key=f"alert-{alert.pk}").count() == 1
 
 
@@ -153,7 +153,7 @@ def iso(seconds_ago: float) -> str:
     ("age", "fields", "state"),
     [
         (0, {}, "decided"),
-        (59, {}, "decided"),
+        (45, {}, "decided"),
         (61, {}, "expired"),
         (0, {"timenow": 30}, "decided"),
         (0, {"timenow": 90}, "expired"),
@@ -582,3 +582,18 @@ def test_a_partial_exit_says_that_the_position_stays(take: Take) -> None:
     alert = decided(take(action="sell", market_position="long"))
     assert alert.decision.reason == "a partial exit: the position stays"
     assert decided(take(action="hold")).decision.reason == "the alert asks for nothing"
+
+
+def test_nothing_is_asked_twice_for_a_decision(take: Take, django_assert_max_num_queries) -> None:
+    """From the alert to an entry with its bracket; then what the drain asks before it leaves."""
+    decided(take())
+    take(action="exit")
+    inbox.drain()
+    take()
+    with django_assert_max_num_queries(22) as asked:
+        inbox.drain()
+    texts = [query["sql"] for query in asked.captured_queries]
+    assert [
+        sum(f"FROM {table}" in text.replace('"', "") for text in texts)
+        for table in ("brokers_desk", "market_quote")
+    ] == [1, 1]
