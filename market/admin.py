@@ -1,13 +1,16 @@
 """Admin pages of the market's tables."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from market.freshness import is_speed
@@ -64,6 +67,36 @@ class FeedAdmin(ChangedFieldsAdmin):
             if isinstance(obj, Feed) and isinstance(form, FeedForm) and change and form.changes_market():
                 assign_feed(feed=obj, instruments=obj.instruments.all(), restart=True)
             announce_feed(obj.pk)
+
+    def delete_model(self, request: HttpRequest, obj: Feed) -> None:
+        """Delete a feed and forget its prices. Raises FeedBusy, with nothing deleted."""
+        self.delete_queryset(request, Feed.objects.filter(pk=obj.pk))
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Feed]) -> None:
+        """Delete all of them or none. Raises FeedBusy."""
+        for feed in queryset:
+            assign_feed(feed=None, instruments=feed.instruments.all())
+        super().delete_queryset(request, queryset)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say in the words of FeedBusy why the feed can't go now."""
+        return self._or_busy(
+            request, lambda: super(FeedAdmin, self).delete_view(request, object_id, extra_context)
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Do the same for feeds that were chosen in the list."""
+        return self._or_busy(request, partial(super().changelist_view, request, extra_context))
+
+    def _or_busy(self, request: HttpRequest, view: Callable[[], HttpResponse]) -> HttpResponse:
+        try:
+            return view()
+        except FeedBusy as busy:
+            self.message_user(request, f"Nothing was deleted: {busy}", messages.ERROR)
+            return redirect("admin:market_feed_changelist")
 
 
 @admin.register(Instrument)

@@ -34,7 +34,7 @@ GO = Verdict("go")
 def check_before_submit(order: Order, desk: Desk, now: datetime) -> Verdict:
     """Return what becomes of a pending order at `now` (wall time). First objection wins."""
     rules: tuple[Callable[[Order, Desk, datetime], Verdict], ...] = (_cancel, _connection, _desk_state, _deadline)
-    rules += (_after, _before_an_exit) if order.reduce_only else (_after, _exits, _doubt_and_limits)
+    rules += (_before_an_exit,) if order.reduce_only else (_after, _exits, _doubt_and_limits)
     for rule in rules:
         verdict = rule(order, desk, now)
         if verdict != GO:
@@ -70,17 +70,20 @@ def _deadline(order: Order, desk: Desk, now: datetime) -> Verdict:
 
 
 def _exits(order: Order, desk: Desk, now: datetime) -> Verdict:
-    """End an entry that is older than an exit, and keep one back that is younger than an exit under way.
+    """End an entry that is older than an exit, and keep one back that is younger while the close goes on.
 
     Whoever closed the position did not mean what came before to open it again. (The exit withdrew what it saw;
     this one was in doubt then, or not committed yet.) And one that filled before the exit would take over the
-    bracket of the position that is closed.
+    bracket of the position that is closed. The close goes on while an exit is under way, or an entry from before
+    it, which may fill late. The way out of a late fill follows an exit (`after`) and is no close of its own.
     """
     rows = Order.objects.filter(connection_id=order.connection_id, instrument_id=order.instrument_id)
     exits = rows.filter(role=Order.Role.EXIT)
-    if exits.filter(id__gt=order.pk).exists():
+    if exits.filter(id__gt=order.pk, after=None).exists():
         return Verdict("canceled", "the position was closed before it left")
-    return Verdict("wait") if exits.filter(state__in=states.OPEN).exists() else GO
+    last = exits.filter(id__lt=order.pk).order_by("id").last()
+    closed = rows.filter(role=Order.Role.ENTRY, state__in=states.IN_FLIGHT, id__lt=last.pk if last else 0)
+    return Verdict("wait") if exits.filter(state__in=states.OPEN).exists() or closed.exists() else GO
 
 
 def _after(order: Order, desk: Desk, now: datetime) -> Verdict:

@@ -18,7 +18,7 @@ from brokers.ledger.pnl import Deal
 from brokers.ledger.posting import deals_of, lock_position, post_execution, save_position
 from brokers.models import Connection, Fill, Order, Position
 from brokers.money import ZERO
-from brokers.orders import states
+from brokers.orders import late_fills, states
 from brokers.orders.transitions import OrderValues, accept_legs, announce_order, end_legs, transition
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,10 @@ def _apply_report(order: Order, held: Position, report: VenueOrder) -> None:
     if fills and not moved:
         announce_order(order.pk, order.state)
     _propagate(order, went_flat=bool(fills) and held.quantity == 0)
+    if fills and order.role == Order.Role.ENTRY:
+        late_fills.after_entry(order, held, sum((execution.quantity for execution in fills), ZERO))
+    elif moved and order.role == Order.Role.EXIT:
+        late_fills.after_exit(order, held)
 
 
 def _new_executions(order: Order, executions: Sequence[Execution]) -> list[Execution]:

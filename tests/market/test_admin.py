@@ -13,6 +13,7 @@ from market import services
 from market.freshness import replay_speed
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
 from market.services import NewCandle
+from market.signals import feed_switching
 from tests.support.market import set_quote
 
 pytestmark = pytest.mark.django_db
@@ -85,3 +86,25 @@ def test_settings_that_a_feed_cannot_use_are_refused_in_words(client, staff: Use
 )
 def test_what_cannot_be_a_speed_replays_at_the_usual_one(settings: object, speed: float) -> None:
     assert replay_speed(settings) == speed
+
+
+@pytest.mark.parametrize("way", ["page", "list"])
+def test_a_feed_is_not_deleted_under_a_position(client, staff: User, market: Instrument, way: str) -> None:
+    feed, at = Feed.objects.get(), datetime(2025, 3, 1, tzinfo=UTC)
+    set_quote(instrument=market, price=1, timeframe=60, kind=MarketKind.REPLAY, market_time=at)
+
+    def busy(**_: object) -> None:
+        raise services.FeedBusy("BTCUSDT has a position: close it first")
+
+    client.force_login(staff)
+    page = f"/admin/market/feed/{feed.pk}/delete/" if way == "page" else "/admin/market/feed/"
+    form = {"post": "yes", "action": "delete_selected", "_selected_action": [feed.pk]}
+    feed_switching.connect(busy)
+    try:
+        answer = client.post(page, form, follow=True)
+    finally:
+        feed_switching.disconnect(busy)
+    assert "Nothing was deleted: BTCUSDT has a position: close it first" in answer.content.decode()
+    assert (Feed.objects.count(), Quote.objects.count()) == (1, 1)
+    client.post(page, form)
+    assert (Feed.objects.count(), Quote.objects.count()) == (0, 0)  # nothing is decided at a price of no market
