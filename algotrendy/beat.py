@@ -1,6 +1,6 @@
 """Beat's schedule, kept when the wall clock is set: by itself it sends nothing until the clock has caught up.
 
-Celery remembers when each entry ran last and queues the next runs by wall time. Set back by an hour, every sweep
+An entry that can't be read is on the page Health and keeps no other from running. Celery remembers when each entry ran last and queues the next runs by wall time. Set back by an hour, every sweep
 would be an hour away, also after a restart, because the last runs are stored.
 """
 
@@ -9,10 +9,14 @@ import time
 
 from django.db import DatabaseError
 from django.utils import timezone
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+
+from algotrendy.isolation.rows import each
 
 logger = logging.getLogger(__name__)
 
+WORK = "algotrendy.beat"  # what reads the schedule, on the page Health
 STEP_SECONDS = 1.0  # the clock is set, and not only slewed, when it moves this far between two ticks
 
 
@@ -27,6 +31,17 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat 
         """Read the schedule; the clock may have been set while there was no beat."""
         self._forget_future()
         super().setup_schedule()
+
+    def all_as_schedule(self) -> dict[str, ModelEntry]:
+        """Return the entries that are switched on, by name, but those that can't be read or never come due."""
+        rows = self.enabled_models()
+        entries = each(WORK, rows, self._entry, key=lambda row: f"schedule {row.name}", complete=True)
+        return {entry.name: entry for entry in entries}
+
+    def _entry(self, row: PeriodicTask) -> ModelEntry:
+        entry = self.Entry(row, app=self.app)
+        entry.schedule.is_due(entry.last_run_at)  # a 31 February is read well, and looked for in vain
+        return entry
 
     def tick(self, *args: object, **kwargs: object) -> float:
         """Send what is due, one entry a call; return the seconds until the next call."""

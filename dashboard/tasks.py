@@ -14,7 +14,7 @@ from algotrendy.retention import nightly
 from brokers import sync
 from brokers.contract import BrokerError
 from brokers.ledger import reconcile as books
-from brokers.ledger.comparing import Difference
+from brokers.ledger.differences import Difference
 from brokers.models import Connection
 from dashboard import retention
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from django.utils import timezone
 
+from algotrendy.isolation.rows import each
 from market import selectors as market
 from market.indicators import talib
 from market.models import Feed, Instrument, Quote
@@ -26,6 +27,7 @@ __all__ = ["create_demo_source", "post_crosses"]
 
 logger = logging.getLogger(__name__)
 
+WORK, POST = "webhooks.demo", "webhooks.demo_post"  # names on the page Health
 FAST, SLOW = 9, 21  # bars
 BARS = 240  # enough for the averages to forget where they began
 FRESH_BARS = 6  # an older cross is only posted to begin with
@@ -59,13 +61,15 @@ def post_crosses() -> int:
         return 0
     url = addresses.webhook_url(demo_token(), addresses.local_url())
     with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
-        return sum(_post(client, url, cross, prior) for cross, prior in crosses)
+        posted = each(POST, crosses, lambda pair: _post(client, url, *pair), key=lambda pair: pair[0].instrument)
+    return sum(posted)
 
 
 def _unposted(source: Source) -> Iterator[tuple[Cross, str]]:
     """Yield crosses that were not posted yet, each with the strategy's position before."""
     instruments = list(Instrument.objects.filter(feed__driver=Feed.Driver.SIMULATOR).select_related("quote_now"))
-    crosses = [cross for instrument in instruments if (cross := newest_cross(instrument))]
+    newest = each(WORK, instruments, newest_cross, complete=True)
+    crosses = [cross for cross in newest if cross]
     ids = {explicit_key(cross.event_id) for cross in crosses}
     posted = set(source.alerts.filter(idempotency_key__in=ids).values_list("idempotency_key", flat=True))
     for cross in crosses:

@@ -18,13 +18,12 @@ from django.utils import timezone
 from algotrendy.retention.nightly import last_night
 from brokers.contract import Broker, VenueOrder
 from brokers.ledger.comparing import (
-    Difference,
-    OurOrder,
     compare_orders,
     compare_positions,
     compare_sums,
     our_orders,
 )
+from brokers.ledger.differences import Difference, OurOrder
 from brokers.ledger.reported import Reported
 from brokers.models import Comparison, Connection, Order
 from brokers.orders import states

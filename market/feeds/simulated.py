@@ -62,12 +62,12 @@ class SimulatorDriver:
             work, instruments, lambda one: self._stretch(feed, one, known.get(one.symbol), end), lambda one: one
         )
         kept = {one.symbol: known[one.symbol] for one in instruments if one.symbol in known}
-        made = [stretch for stretch in stretches if stretch.candles]
+        stretched = [stretch for stretch in stretches if stretch.candles]
         return Tick(
             due=end + feed.timeframe,
-            candles=[candle for stretch in made for candle in stretch.candles],
-            quotes=[NewQuote(stretch.instrument.id, stretch.candles[-1].close, _time(end)) for stretch in made],
-            closed={stretch.instrument.id: stretch.candles[-1].open_time for stretch in made},
+            candles=[candle for stretch in stretched for candle in stretch.candles],
+            quotes=[NewQuote(one.instrument.id, one.candles[-1].close, _time(end)) for one in stretched],
+            closed={stretch.instrument.id: stretch.candles[-1].open_time for stretch in stretched},
             windows=[stretch.window for stretch in stretches if stretch.window],
             clock=_time(end), progress=_progress(feed, kept, stretches),
             progress_without=lambda failed: _progress(feed, kept, _except(stretches, failed)), problem=problem,

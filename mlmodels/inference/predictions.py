@@ -199,6 +199,7 @@ def score_markets(timeframe: int | None = None) -> int:
 
 def sweep() -> int:
     """Score and label what lost nudges left, in all markets; return how many predictions were made or ended."""
+    families.check_recipes()
     return score_markets() + sum(each(LABEL, families.all_families(), outcomes.sweep, complete=True))
 
 

@@ -6,6 +6,7 @@ from typing import Unpack
 
 from django.db.models import QuerySet
 
+from algotrendy.isolation.rows import each
 from market.bars import timeframe_text
 from market.models import MarketKind, Quote
 from market.selectors import simulated_speed
@@ -15,6 +16,7 @@ from mlmodels.pipeline.config import Recipe, RecipeChanges
 from mlmodels.pipeline.labels import PROFILES, LabelRule
 
 DAY = 86_400
+READ = "mlmodels.families"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def is_simulated(kind: str) -> bool:
 
 
 def of_version(version: ModelVersion) -> FamilyKey:
-    """Return the family of a stored version."""
+    """Return the family of a stored version. Raises an error of any kind where the stored recipe is none."""
     return FamilyKey(version.timeframe, version.simulated, Recipe.from_json(version.recipe).label)
 
 
@@ -63,9 +65,24 @@ def of_market(timeframe: int, kind: str) -> FamilyKey:
 
 
 def all_families() -> list[FamilyKey]:
-    """Return the families of all candles that there are and of all stored versions, by name. Two queries."""
-    keys = {*with_candles(), *(of_version(version) for version in _one_of_each())}
+    """Return the families of all candles that there are and of all stored versions, by name. Two queries.
+
+    A version whose recipe can't be read names no family: `check_recipes` puts it on the page Health.
+    """
+    keys = {*with_candles(), *(key for version in _one_of_each() if (key := _readable(version)))}
     return sorted(keys, key=lambda key: key.slug)
+
+
+def check_recipes() -> None:
+    """Read a version of each family; one that can't be read is on the page Health until it can."""
+    each(READ, _one_of_each(), of_version, complete=True)
+
+
+def _readable(version: ModelVersion) -> FamilyKey | None:
+    try:
+        return of_version(version)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
 
 
 def with_candles() -> list[FamilyKey]:
@@ -76,7 +93,7 @@ def with_candles() -> list[FamilyKey]:
 
 def _one_of_each() -> QuerySet[ModelVersion]:
     rows = ModelVersion.objects.order_by("family", "-id").distinct("family")
-    return rows.only("family", "timeframe", "simulated", "recipe")
+    return rows.only("family", "name", "timeframe", "simulated", "recipe")
 
 
 def series_of(key: FamilyKey) -> list[Series]:

@@ -13,6 +13,7 @@ from django_celery_beat.schedulers import ModelEntry
 
 from algotrendy import beat
 from algotrendy.celery import app
+from algotrendy.isolation.models import RowFailure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,3 +148,21 @@ def test_a_clock_that_only_drifts_changes_nothing(
 
 def test_the_desk_uses_it() -> None:
     assert f"{beat.__name__}:{beat.Scheduler.__name__}" == settings.CELERY_BEAT_SCHEDULER
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"minute": "x"}, {"hour": "99"}, {"day_of_month": "31", "month_of_year": "2"}],
+    ids=str,
+)
+def test_an_entry_that_can_not_be_read_keeps_no_other_from_running(clock: Clock, changes: dict[str, str]) -> None:
+    crontab = CrontabSchedule.objects.create(minute="0", hour="3", timezone="UTC")
+    PeriodicTask.objects.create(name="odd", task="mlmodels.retrain", crontab=crontab)
+    CrontabSchedule.objects.filter(pk=crontab.pk).update(**changes)
+    scheduler = Recording()
+    clock.wait(7200)
+    assert set(scheduler.send_due()) >= SWEEPS
+    assert [failure.name for failure in RowFailure.objects.filter(work=beat.WORK)] == ["schedule odd"]
+    CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="0", hour="3", timezone="UTC", day_of_month="*")
+    Recording()
+    assert not RowFailure.objects.filter(work=beat.WORK).exists()

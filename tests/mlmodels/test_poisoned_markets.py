@@ -133,3 +133,14 @@ def test_what_waits_is_trained_although_no_first_model_can_be_requested(monkeypa
     monkeypatch.setattr(worker, "_child", None)
     assert started == [True]
     assert works() == {worker.WATCH}
+
+
+@pytest.mark.parametrize("recipe", [[1], "text", {"label": 7}, {"label": {"kind": "never"}}], ids=str)
+def test_versions_whose_recipe_can_not_be_read_keep_no_family_from_the_list(recipe) -> None:
+    odd = [make_version(FamilyKey(size, simulated=True), with_model=False) for size in (5, 10)]
+    make_version(OTHER, with_model=False)
+    ModelVersion.objects.filter(pk__in=[version.pk for version in odd]).update(recipe=recipe)
+    assert OTHER in families.all_families()
+    predictions.sweep()
+    shown = RowFailure.objects.filter(work=families.READ).values_list("key", flat=True)
+    assert set(shown) == {str(version.pk) for version in odd}

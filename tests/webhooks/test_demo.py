@@ -7,11 +7,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from algotrendy.isolation.models import RowFailure
 from market.models import Candle, Feed, Instrument, MarketKind
 from market.services import ensure_instrument
 from tests.support.market import set_quote
 from tests.support.webhooks import Gate, committed, open_gate
 from webhooks import addresses, inbox
+from webhooks import demo as strategy
 from webhooks.demo import BARS, FRESH_BARS, crossing, message, newest_cross
 from webhooks.models import Alert
 from webhooks.services import create_demo_source, demo_token
@@ -157,3 +159,27 @@ def test_a_closed_door_is_tried_again(
 def test_the_demos_token_opens_the_door(gate: Gate, market: Instrument) -> None:
     create_demo_source()
     assert gate.post({"symbol": "BTCUSDT", "action": "buy"}, token=demo_token()).status_code == 202
+
+
+@pytest.mark.django_db
+def test_an_instrument_that_can_not_be_looked_at_keeps_no_other_from_trading(
+    instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = ensure_instrument("ETHUSDT")
+    Instrument.objects.filter(pk=odd.pk).update(feed=instrument.feed)
+    candles(instrument, FALL + RISE)
+    create_demo_source()
+    posted: list[str] = []
+
+    def look(row: Instrument) -> strategy.Cross | None:
+        if row.pk == odd.pk:
+            raise ValueError("odd")
+        return newest_cross(row)
+
+    monkeypatch.setattr(strategy, "newest_cross", look)
+    monkeypatch.setattr(
+        strategy, "_post", lambda client, url, cross, prior: posted.append(str(cross.instrument)) or 1
+    )
+    assert strategy.post_crosses() == 1
+    assert posted == ["BTCUSDT"]
+    assert RowFailure.objects.get().key == str(odd.pk)
