@@ -1,7 +1,8 @@
-"""Beat's schedule, kept when the wall clock is set: by itself it sends nothing until the clock has caught up.
+"""Beat's schedule: an entry that can't be read keeps no other from running, and the wall clock may be set.
 
-An entry that can't be read is on the page Health and keeps no other from running. Celery remembers when each entry ran last and queues the next runs by wall time. Set back by an hour, every sweep
-would be an hour away, also after a restart, because the last runs are stored.
+Celery remembers when each entry ran last and queues the next runs by wall time: by itself it would send nothing
+until a clock that was set back has caught up. Set back by an hour, every sweep would be an hour away, also after a
+restart, because the last runs are stored.
 """
 
 import logging

@@ -171,15 +171,17 @@ def test_an_instrument_that_can_not_be_looked_at_keeps_no_other_from_trading(
     create_demo_source()
     posted: list[str] = []
 
+    def post(client: object, url: str, cross: strategy.Cross, prior: str) -> int:
+        posted.append(str(cross.instrument))
+        return 1
+
     def look(row: Instrument) -> strategy.Cross | None:
         if row.pk == odd.pk:
             raise ValueError("odd")
         return newest_cross(row)
 
     monkeypatch.setattr(strategy, "newest_cross", look)
-    monkeypatch.setattr(
-        strategy, "_post", lambda client, url, cross, prior: posted.append(str(cross.instrument)) or 1
-    )
+    monkeypatch.setattr(strategy, "_post", post)
     assert strategy.post_crosses() == 1
     assert posted == ["BTCUSDT"]
     assert RowFailure.objects.get().key == str(odd.pk)
