@@ -2,11 +2,13 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
@@ -27,6 +29,13 @@ from webhooks.signals import alert_changed
 pytestmark = pytest.mark.django_db
 
 Take = Callable[..., Alert]
+
+
+@pytest.fixture(autouse=True)
+def standing_clock() -> Iterator[None]:
+    """Let no time pass by itself: on a busy machine the pause after a failure would be over within the test."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
 
 
 @pytest.fixture
@@ -457,6 +466,21 @@ def test_only_one_agent_works(take: Take) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
         assert cursor.fetchone() == (0,)
+
+
+def test_who_meets_the_agent_at_work_does_not_ask_again(take: Take, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    @contextmanager
+    def taken(name: str) -> Iterator[bool]:
+        asked.append(name)
+        assert len(asked) == 1
+        yield False
+
+    monkeypatch.setattr(inbox, "try_session_lock", taken)
+    take()
+    assert inbox.drain() == 0
+    assert asked == [inbox.LOCK]
 
 
 def test_a_turn_ends_in_time(take: Take) -> None:
