@@ -1,7 +1,9 @@
 """The desk's state under changes at once, and what each change of an order announces."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +12,11 @@ from django.utils import timezone
 
 from algotrendy.history.models import Change
 from brokers import desk_state, services, signals, task_names
-from brokers.contract import VenueUnavailable
+from brokers.contract import Execution, VenueOrder, VenueUnavailable
 from brokers.models import Desk, Order
 from brokers.orders import cancelling, execution, reports
 from brokers.venues.paper.broker import PaperBroker
-from tests.support.brokers import add_candle, let_match, make_connection, make_instrument, plan
+from tests.support.brokers import START, add_candle, let_match, make_connection, make_instrument, plan
 from tests.support.locks import held_elsewhere, until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -242,3 +244,13 @@ def test_a_report_that_changes_nothing_is_left_out_of_a_batch():
     assert reports._would_change(None, known) is False
     entry.state = "partially_filled"
     assert reports._would_change(entry, known) is True
+
+
+def test_a_leg_that_is_filled_with_less_than_we_know_of_is_news():
+    connection, instrument = make_connection(), make_instrument()
+    leg = plan(connection, instrument, stop="95")[1]
+    leg.state, leg.filled_quantity, leg.venue_order_id = "partially_filled", Decimal(4), "v1"
+    part = Execution("x1", leg.client_order_id, "BTCUSDT", leg.side, Decimal(4), Decimal(95), Decimal(0), START)
+    known = VenueOrder(leg.client_order_id, "v1", "partially_filled", executions=(part,))
+    assert reports._would_change(leg, known) is False
+    assert reports._would_change(leg, replace(known, state="filled")) is True

@@ -349,6 +349,18 @@ def test_what_waits_is_nudged_in_the_order_it_was_planned_and_nothing_else_is(nu
     assert nudged == [(task_names.SUBMIT, first.pk), (task_names.SUBMIT, second.pk)]
 
 
+def test_a_cancel_that_was_wanted_on_the_way_is_asked_for_once_the_venue_has_the_order(nudged):
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    execution.claim_order(entry.pk)
+    cancelling.request_cancel(entry.pk, "why")
+    nudged.clear()
+    reports.record_or_review(entry, report_of(entry, "accepted"))
+    assert nudged == [(task_names.CANCEL, entry.pk)]
+    reports.record_or_review(entry, report_of(entry, "accepted"))
+    assert len(nudged) == 1
+
+
 def test_an_order_that_is_not_over_nudges_nobody(nudged):
     connection, instrument = make_connection(), make_instrument()
     [entry], _ = plan(connection, instrument), plan(connection, instrument)

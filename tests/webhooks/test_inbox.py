@@ -606,3 +606,13 @@ def test_a_partial_exit_says_that_the_position_stays(take: Take) -> None:
     alert = decided(take(action="sell", market_position="long"))
     assert alert.decision.reason == "a partial exit: the position stays"
     assert decided(take(action="hold")).decision.reason == "the alert asks for nothing"
+
+
+def test_an_alert_for_an_instrument_without_a_price_is_decided_without_one(take: Take) -> None:
+    alert = decided(take(symbol="ETHUSDT", time=iso(2)))
+    assert (alert.state, alert.decision.action, alert.decision.price) == ("decided", "HOLD", None)
+
+
+def test_only_a_replayed_market_has_a_clock_of_its_own(btc: Instrument) -> None:
+    assert inbox._market_clock(btc) == []
+    assert inbox._market_clock(Instrument.objects.get(symbol="ETHUSDT")) == []
