@@ -83,9 +83,12 @@ def test_a_change_waits_for_another_of_its_family(
     three: list[ModelVersion], change: Callable[[list[ModelVersion]], object]
 ) -> None:
     before = facts()
-    with held_elsewhere(lambda: lock_in_transaction(f"mlmodels.{REAL.slug}")), impatient():
-        with pytest.raises(OperationalError):
-            change(three)
+    with (
+        held_elsewhere(lambda: lock_in_transaction(f"mlmodels.{REAL.slug}")),
+        impatient(),
+        pytest.raises(OperationalError),
+    ):
+        change(three)
     assert facts() == before
 
 

@@ -168,9 +168,9 @@ def test_repeats_of_an_alert_that_is_held_are_counted_later_and_not_waited_for(s
             await connection.execute("SET statement_timeout = '30s'")
             await committer._add_counts(connection, {alert.pk: 1})
 
-    with held_elsewhere(Alert.objects.select_for_update().filter(pk=alert.pk).get):
-        with pytest.raises(LockNotAvailable):
-            asyncio.run(count())
+    hold = Alert.objects.select_for_update().filter(pk=alert.pk).get
+    with held_elsewhere(hold), pytest.raises(LockNotAvailable):
+        asyncio.run(count())
     asyncio.run(count())
     alert.refresh_from_db()
     assert alert.duplicates == 1

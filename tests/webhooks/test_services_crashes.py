@@ -127,9 +127,9 @@ def test_nothing_is_noted_where_nothing_changes() -> None:
 
 def test_an_alert_of_ours_waits_for_the_door_that_adds() -> None:
     source = make_source()
-    with held_elsewhere(lambda: lock_in_transaction(ADD_ALERTS_LOCK)), impatient():
-        with pytest.raises(OperationalError):
-            services.send_test(source=source, symbol="BTCUSDT", action="buy")
+    adding = held_elsewhere(lambda: lock_in_transaction(ADD_ALERTS_LOCK))
+    with adding, impatient(), pytest.raises(OperationalError):
+        services.send_test(source=source, symbol="BTCUSDT", action="buy")
     assert not Alert.objects.exists()
 
 
