@@ -1,6 +1,9 @@
 """Admin pages of the desk, its connections and its ledger. Orders and the ledger are read-only."""
 
 from django.contrib import admin
+from django.urls import reverse_lazy
+from django.utils.functional import lazy
+from django.utils.html import format_html
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
 from brokers.forms import ConnectionForm
@@ -8,12 +11,24 @@ from brokers.models import Comparison, Connection, Desk, EquityMark, Fill, FillS
 
 
 @admin.register(Desk)
-class DeskAdmin(ChangedFieldsAdmin, ReadOnlyAdmin):
-    """Only the limits may be edited: the state has its own button, which writes who, why and until when."""
+class DeskAdmin(ReadOnlyAdmin):
+    """State and limits to look at: each is set where the desk asks twice, and writes down who set it and why."""
 
     list_display = ("state", "reason", "until", "changed_at", "changed_by", "max_order_pct", "max_daily_loss_pct")
-    readonly_fields = ("uid", "state", "reason", "until", "changed_at", "changed_by")
-    has_change_permission = admin.ModelAdmin.has_change_permission
+
+    fieldsets = [
+        (None, {"fields": ("uid", "state", "reason", "until", "changed_at", "changed_by")}),
+        (
+            "Limits",
+            {
+                "fields": ("max_order_pct", "max_position_pct", "max_open_positions", "max_daily_loss_pct"),
+                "description": lazy(format_html, str)(
+                    'They are set on the page <a href="{}">Settings</a>, which asks twice for unusual ones.',
+                    reverse_lazy("settings"),
+                ),
+            },
+        ),
+    ]
 
 
 @admin.register(Connection)

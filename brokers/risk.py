@@ -125,9 +125,9 @@ def refusal_at_claim(
         return f"{others_held} positions are open or being opened, at most {limits.max_open_positions} may be"
     sizes = _sizes(limits, equity, committed_value, order_value, TOLERANCE)
     if sizes.order_exceeds:
-        return f"order of {sizes.order:.2f} is above {limits.max_order_pct:g} % of equity"
+        return f"order of {sizes.order:,.2f} is above {limits.max_order_pct:g} % of equity"
     if sizes.position_exceeds:
-        return f"position would be {sizes.position:.2f}, above {limits.max_position_pct:g} % of equity"
+        return f"position would be {sizes.position:,.2f}, above {limits.max_position_pct:g} % of equity"
     return ""
 
 
@@ -170,7 +170,7 @@ def _daily_loss(limits: Limits, equity: Decimal, day_pnl: Decimal) -> Check:
     start = equity - day_pnl
     loss = max(-day_pnl, ZERO) / start * 100 if start > 0 else Decimal(100)
     ok = loss < limits.max_daily_loss_pct
-    text = f"loss of the day is {loss:.2f} % of {limits.max_daily_loss_pct:g} % allowed"
+    text = f"loss of the day is {loss:,.2f} % of {limits.max_daily_loss_pct:g} % allowed"
     return Check("daily_loss", ok, round(float(loss), 4), float(limits.max_daily_loss_pct), text)
 
 
@@ -182,9 +182,9 @@ def _open_positions(limits: Limits, count: int, position_value: Decimal) -> Chec
 
 def _order_size(limits: Limits, sizes: _Sizes) -> Check:
     value, most = sizes.order, sizes.order_limit
-    text = f"order of {value:.2f} is within {limits.max_order_pct:g} % of equity"
+    text = f"order of {value:,.2f} is within {limits.max_order_pct:g} % of equity"
     if sizes.order_exceeds:
-        text = f"order was clipped from {value:.2f} to {most:.2f}, {limits.max_order_pct:g} % of equity"
+        text = f"order was clipped from {value:,.2f} to {most:,.2f}, {limits.max_order_pct:g} % of equity"
     return Check("order_size", most > 0, round(float(value), 2), round(float(most), 2), text)
 
 
@@ -192,15 +192,15 @@ def _position_size(limits: Limits, sizes: _Sizes) -> Check:
     held, value, most = sizes.held, sizes.position, sizes.position_limit
     # What is left of the order by its own limit: only what exceeds even then was cut by this one.
     left = held + min(sizes.order, sizes.order_limit)
-    text = f"position of {left:.2f} is within {limits.max_position_pct:g} % of equity"
+    text = f"position of {left:,.2f} is within {limits.max_position_pct:g} % of equity"
     if held >= most:
-        text = f"position of {held:.2f} already takes {limits.max_position_pct:g} % of equity ({most:.2f})"
+        text = f"position of {held:,.2f} already takes {limits.max_position_pct:g} % of equity ({most:,.2f})"
     elif left > most:
-        text = f"position was clipped from {left:.2f} to {most:.2f}, {limits.max_position_pct:g} % of equity"
+        text = f"position was clipped from {left:,.2f} to {most:,.2f}, {limits.max_position_pct:g} % of equity"
     return Check("position_size", held < most, round(float(value), 2), round(float(most), 2), text)
 
 
 def _min_notional(value: Decimal, least: Decimal) -> Check:
     ok = value >= least and value > 0
-    text = f"order of {value:.2f} is {'at least' if ok else 'below'} the venue's minimum of {least:.2f}"
+    text = f"order of {value:,.2f} is {'at least' if ok else 'below'} the venue's minimum of {least:,.2f}"
     return Check("min_notional", ok, round(float(value), 2), round(float(least), 2), text)

@@ -53,6 +53,7 @@ def ensure_default_connection() -> Connection:
 
 def plan_entry(
     *,
+    desk: Desk,
     connection: Connection,
     instrument: Instrument,
     reference: str,
@@ -67,15 +68,14 @@ def plan_entry(
 ) -> list[Order]:
     """Write a market entry and its stop and target legs as pending orders, the entry first.
 
-    `price` is the price the plan was made at. The quantity is rounded down to a step, prices to a tick. With
-    `after` the entry leaves only when that order is filled; without, it still follows an exit that is under way,
-    or the bracket of what is closed would be left on what is opened. Raises ValueError when nothing is left to
-    order, IntegrityError when `reference` was planned before.
+    `desk` is the desk as it was read, `price` the price the plan was made at. The quantity is rounded down to a
+    step, prices to a tick. With `after` the entry leaves only when that order is filled; without, it still follows
+    an exit that is under way, or the bracket of what is closed would be left on what is opened. Raises ValueError
+    when nothing is left to order, IntegrityError when `reference` was planned before.
     """
     quantity = to_step(quantity, instrument.step_size)
     if quantity <= 0:
         raise ValueError(f"quantity is below one step of {instrument.step_size.normalize():f} {instrument}")
-    uid = selectors.desk().uid
     entry = Order.objects.create(
         connection=connection,
         instrument=instrument,
@@ -83,16 +83,16 @@ def plan_entry(
         side=side,
         quantity=quantity,
         market=market,
-        client_order_id=client_order_id(uid, reference, "entry"),
+        client_order_id=client_order_id(desk.uid, reference, "entry"),
         reference_price=price,
         good_until=good_until,
         after=after or _exit_under_way(connection, instrument),
     )
     legs = []
     if stop is not None:
-        legs.append(_leg(entry, Order.Role.STOP, client_order_id(uid, reference, "stop"), stop))
+        legs.append(_leg(entry, Order.Role.STOP, client_order_id(desk.uid, reference, "stop"), stop))
     if target is not None:
-        legs.append(_leg(entry, Order.Role.TARGET, client_order_id(uid, reference, "target"), target))
+        legs.append(_leg(entry, Order.Role.TARGET, client_order_id(desk.uid, reference, "target"), target))
     Order.objects.bulk_create(legs)
     announce_order(entry.pk, entry.state)
     return [entry, *legs]
@@ -125,6 +125,7 @@ def _leg(entry: Order, role: Order.Role, client_id: str, price: Decimal) -> Orde
 
 def plan_exit(
     *,
+    desk: Desk,
     connection: Connection,
     instrument: Instrument,
     reference: str,
@@ -135,7 +136,8 @@ def plan_exit(
 ) -> Order:
     """Write a reduce-only market order as pending, and withdraw entries of this instrument that have not left.
 
-    `side` is the order's own: "sell" closes a long. Raises IntegrityError when `reference` was planned before.
+    `desk` is the desk as it was read, `side` the order's own: "sell" closes a long. Raises IntegrityError when
+    `reference` was planned before.
     """
     cancel_entries(connection=connection, instrument=instrument, reason="position was closed before it left")
     order = Order.objects.create(
@@ -147,7 +149,7 @@ def plan_exit(
         reduce_only=True,
         reference_price=price,
         market=market,
-        client_order_id=client_order_id(selectors.desk().uid, reference, "exit"),
+        client_order_id=client_order_id(desk.uid, reference, "exit"),
     )
     announce_order(order.pk, order.state)
     return order
@@ -220,6 +222,7 @@ def close_position(
         exits = Order.objects.filter(connection=connection, instrument=instrument, role=Order.Role.EXIT)
         quote = Quote.objects.filter(instrument=instrument).first()
         order = plan_exit(
+            desk=row,
             connection=connection,
             instrument=instrument,
             reference=f"close-{held.trade_id}-{exits.count()}",

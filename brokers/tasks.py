@@ -18,7 +18,7 @@ from brokers.venues import registry
 @shared_task(name="brokers.submit_order")
 def submit_order(order_id: int) -> None:
     """Send one pending order, if it may leave now."""
-    each(recovery.SUBMIT, [order_id], execution.submit, model=Order)
+    each(recovery.SUBMIT, [order_id], execution.submit, model=Order, swept=True)
 
 
 @shared_task(name="brokers.cancel_order")
@@ -36,7 +36,7 @@ def look_up_order(order_id: int) -> None:
 @shared_task(name="brokers.sync_connection")
 def sync_connection(connection_id: int) -> None:
     """Take in what happened at a venue."""
-    each(recovery.SYNC, [connection_id], sync.sync_connection, model=Connection)
+    each(recovery.SYNC, [connection_id], sync.sync_connection, model=Connection, swept=True)
 
 
 @shared_task(name="brokers.match_paper")  # the name from when there was one local venue: queues still carry it

@@ -117,7 +117,6 @@ def _first_answer(request: HttpRequest, digest: str, token: str) -> HttpResponse
 def _opened(request: HttpRequest, sealed: bytes, token: str) -> HttpResponse:
     kept = json.loads(_seal(token).decrypt(sealed))
     answer = HttpResponse(kept["body"], status=kept["status"], headers=kept["headers"])
-    answer["Cache-Control"] = "no-store"
     if "Location" in kept["headers"]:
         messages.info(request, "The form was sent twice and acted once: this is what it did.")
     return answer

@@ -54,6 +54,7 @@ def _on_order(order_id: int, **_: object) -> None:
         topics.STATUS,
         topics.STREAM,
         topics.BROKERS,
+        topics.MARKS,  # a chart draws stops and targets while they work
     )
 
 

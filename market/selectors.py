@@ -28,6 +28,12 @@ def quote(instrument_id: int) -> Quote | None:
     return Quote.objects.filter(instrument_id=instrument_id).first()
 
 
+def quote_of(instrument: Instrument) -> Quote | None:
+    """Return the price that `instrument` was read with, or the last one, read now; None before the first."""
+    known: Quote | None = getattr(instrument, "quote_now", None)
+    return known
+
+
 def closed_candles(instrument_id: int, timeframe: int, *, until: datetime, count: int) -> Bars:
     """Return the last `count` candles known at market time `until`, oldest first.
 
@@ -62,7 +68,7 @@ def market_now(instrument: Instrument) -> datetime:
     Under replay the table holds candles that the market has not come to yet: there it is the replay's own clock.
     Other markets go with the wall's.
     """
-    known: Quote | None = getattr(instrument, "quote_now", None)
+    known = quote_of(instrument)
     if known is not None:
         replayed = known.kind == MarketKind.REPLAY
         return known.market_time if replayed else max(known.market_time, timezone.now())
@@ -79,9 +85,13 @@ def past_candles(instrument: Instrument, timeframe: int, start: datetime, end: d
 
 
 def resolve_symbol(text: str) -> Instrument | None:
-    """Return the instrument that `text` means ("BINANCE:BTCUSDT", "BTC/USDT", "BTCUSDT.P"), if we have it."""
+    """Return the instrument that `text` means ("BINANCE:BTCUSDT", "BTC/USDT", "BTCUSDT.P"), with its quote.
+
+    None if we don't have it.
+    """
     names = candidates(text)
-    known = {instrument.symbol: instrument for instrument in Instrument.objects.filter(symbol__in=names)}
+    rows = Instrument.objects.filter(symbol__in=names).select_related("quote_now")
+    known = {instrument.symbol: instrument for instrument in rows}
     return next((known[name] for name in names if name in known), None)
 
 

@@ -1,12 +1,14 @@
 """What is known at the moment of a decision: prices, position, desk and record, all as of now."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection
 from django.utils import timezone
 
 from brokers import risk
 from brokers import selectors as brokers
+from brokers.models import Desk
 from brokers.money import ZERO
 from market import selectors as market
 from market.models import MarketKind, Quote
@@ -19,14 +21,22 @@ from mlmodels.inference.latest import latest_prediction
 from mlmodels.inference.values import LatestPrediction
 
 
-def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:
-    """Return the situation of `signal` and the quote it rests on (None if the instrument has no price)."""
+class Situation(NamedTuple):
+    """What the agent decides on, the quote it rests on (None if the instrument has no price), and the desk."""
+
+    context: DecisionContext
+    quote: Quote | None
+    desk: Desk
+
+
+def gather(signal: TradeSignal) -> Situation:
+    """Return the situation of `signal`."""
     quote = market.quote(signal.instrument.pk)
     desk = brokers.desk()
     account = brokers.account(signal.connection)
     equity, held = account.equity, account.held(signal.instrument.pk)
     projected = account.projected(signal.instrument.pk)
-    return DecisionContext(
+    context = DecisionContext(
         price=quote.price if quote else None,
         sigma=_volatility(quote),
         cost=float(brokers.round_trip_cost(signal.connection)),
@@ -40,7 +50,8 @@ def gather(signal: TradeSignal) -> tuple[DecisionContext, Quote | None]:
         open_positions=account.open_positions,
         levels=record(signal.source, signal.instrument.pk, _side(signal, projected > 0)),
         prediction=_prediction(quote),
-    ), quote
+    )
+    return Situation(context, quote, desk)
 
 
 _RECORD = """

@@ -2,7 +2,7 @@
 
 from algotrendy.events import announce
 from brokers import services as brokers
-from brokers.models import Order
+from brokers.models import Desk, Order
 from market.models import Quote
 from memory import agent, decision_context, evidence_builder, outcomes
 from memory.agent import DecisionContext, Plan
@@ -18,10 +18,10 @@ def decide(signal: TradeSignal) -> Decision:
     Idempotent by `signal.key` through a unique constraint: a second call raises IntegrityError. Orders leave only
     after the commit. Nothing later than the quote's market time is looked at.
     """
-    context, quote = decision_context.gather(signal)
+    context, quote, desk = decision_context.gather(signal)
     plan = agent.make_plan(signal, context)
     decision = _record(signal, plan, context, quote)
-    _place_orders(decision, signal, plan)
+    _place_orders(decision, signal, plan, desk)
     outcomes.open_for(decision, plan.side)
     announce(decided, Decision, decision_id=decision.pk)
     return decision
@@ -55,24 +55,25 @@ def _record(signal: TradeSignal, plan: Plan, context: DecisionContext, quote: Qu
     )
 
 
-def _place_orders(decision: Decision, signal: TradeSignal, plan: Plan) -> None:
+def _place_orders(decision: Decision, signal: TradeSignal, plan: Plan, desk: Desk) -> None:
     """Plan exit first, then entry with its bracket; a shadow source orders nothing."""
     if signal.policy == Policy.SHADOW or decision.price is None:
         return
-    orders = _plan_exit(decision, signal, plan)
-    orders += _plan_entry(decision, signal, plan, orders[0] if orders else None)
+    orders = _plan_exit(decision, signal, plan, desk)
+    orders += _plan_entry(decision, signal, plan, desk, after=orders[0] if orders else None)
     DecisionOrder.objects.bulk_create(
         DecisionOrder(decision=decision, order=order, leg=leg) for leg, order in enumerate(orders)
     )
     brokers.send(orders)
 
 
-def _plan_exit(decision: Decision, signal: TradeSignal, plan: Plan) -> list[Order]:
+def _plan_exit(decision: Decision, signal: TradeSignal, plan: Plan, desk: Desk) -> list[Order]:
     if not plan.exit_quantity or decision.price is None:
         return []
     held_long = plan.side == Intent.LONG if decision.intent == Intent.FLAT else decision.intent == Intent.SHORT
     return [
         brokers.plan_exit(
+            desk=desk,
             connection=signal.connection,
             instrument=signal.instrument,
             reference=f"d{decision.pk}",
@@ -84,10 +85,13 @@ def _plan_exit(decision: Decision, signal: TradeSignal, plan: Plan) -> list[Orde
     ]
 
 
-def _plan_entry(decision: Decision, signal: TradeSignal, plan: Plan, after: Order | None) -> list[Order]:
+def _plan_entry(
+    decision: Decision, signal: TradeSignal, plan: Plan, desk: Desk, *, after: Order | None
+) -> list[Order]:
     if not plan.entry_quantity or plan.barriers is None:
         return []
     return brokers.plan_entry(
+        desk=desk,
         connection=signal.connection,
         instrument=signal.instrument,
         reference=f"d{decision.pk}",

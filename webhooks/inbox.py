@@ -99,13 +99,13 @@ def drain(seconds: float = TURN_SECONDS) -> int:
     """
     ends = time.monotonic() + seconds
     settled = 0
-    # A process that finds the lock taken leaves, so its holder checks once more after the release.
-    while waiting() and time.monotonic() < ends:
+    while time.monotonic() < ends:
         with try_session_lock(LOCK) as acquired:
             done = _drain_locked(ends) if acquired else 0
-        if not done:
-            break
         settled += done
+        # A process that finds the lock taken leaves, so its holder checks once more after the release.
+        if not done or not waiting():
+            break
     return settled
 
 
@@ -246,7 +246,7 @@ def _too_old(alert: Alert, parsed: ParsedAlert, instrument: Instrument) -> str:
 
 def _market_clock(instrument: Instrument) -> list[Clock]:
     """Return the clock of a replayed market: it has a time of its own, moving in bars, faster than ours."""
-    quote = market.quote(instrument.pk)
+    quote = market.quote_of(instrument)
     if quote is None or quote.kind != MarketKind.REPLAY:
         return []
     feed = Feed.objects.filter(instruments=instrument).only("settings").first()

@@ -51,19 +51,22 @@ def each(
     key: Callable[[T], object] | None = None,
     savepoint: bool = False,
     complete: bool = False,
+    swept: bool = False,
 ) -> list[R]:
     """Have `handle` do each of `rows` for itself; return what it returned of those that succeeded.
 
     `work` names the sweep or task on the page Health. `model`: rows are its primary keys. `key`: what names a row,
     where it is not the row itself (an instance, a primary key of `model`, or a text). `savepoint`: what a row
     wrote is undone when it fails; without it `handle` has transactions of its own, as it must where it calls a
-    venue. `complete`: these are all the rows that this work has, so a failure of any other is over. Rows that
-    failed before come last: one that takes all of a task's time does so once.
+    venue. `complete`: these are all the rows that this work has, so a failure of any other is over. `swept`:
+    a `complete` sweep of the same work follows within seconds and forgets the failure of a row that is well, so
+    that nothing is asked here. Otherwise rows that failed before come last: one that takes all of a task's time
+    does so once.
 
     Raises what ends the work for all rows: see `ends_the_work`.
     """
     named = [(name_of(key(row) if key else row, model), row) for row in rows]
-    failing = _failing(work) if named or complete else set()
+    failing = _failing(work) if complete or (named and not swept) else set()
     named.sort(key=lambda pair: _key(pair[0]) in failing)
     results = []
     for name, row in named:

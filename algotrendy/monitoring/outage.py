@@ -14,6 +14,7 @@ RETRY_SECONDS = 5
 # Classes of SQLSTATE: connection lost, out of disk, memory or connections, shut down or starting.
 OUTAGES = ("08", "53", "57")
 FULL = "The disk is full"
+BROKEN = "The disk cannot be written to"
 AWAY = "The database does not answer"
 
 
@@ -21,16 +22,25 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Answer a request that raised: 503 during an outage of the database, 500 otherwise."""
     if not is_outage(sys.exc_info()[1]):
         return server_error(request)
-    what = FULL if disk.space(settings.DATA_DIR).full else AWAY
+    what = _what_is_wrong()
     if request.path.startswith("/api/"):
         response: HttpResponse = JsonResponse({"detail": f"{what}. Try again in {RETRY_SECONDS} s."})
     else:
         # Without the request: what the frame of a page shows is asked of the database.
-        response = HttpResponse(render_to_string("503.html", {"what": what, "full": what == FULL}))
+        response = HttpResponse(
+            render_to_string("503.html", {"what": what, "full": what == FULL, "broken": what == BROKEN})
+        )
     response.status_code = 503
     response["Retry-After"] = str(RETRY_SECONDS)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _what_is_wrong() -> str:
+    room = disk.space(settings.DATA_DIR)
+    if room.broken:
+        return BROKEN
+    return FULL if room.full else AWAY
 
 
 def is_outage(error: BaseException | None) -> bool:

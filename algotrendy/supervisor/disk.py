@@ -35,6 +35,11 @@ class Space:
         return self.error != 0 or self.free < FULL_BYTES
 
     @property
+    def broken(self) -> bool:
+        """Whether it is not the room that is missing: no byte can be written, however many are free."""
+        return self.error not in (0, *NO_ROOM)
+
+    @property
     def low(self) -> bool:
         """Whether it will be full soon, or is."""
         return self.full or self.free < LOW_BYTES
@@ -43,7 +48,7 @@ class Space:
     def text(self) -> str:
         """What there is, in words."""
         room = f"{self.free / 1e9:.2f} GB free at {self.place}"
-        if self.error and self.error not in NO_ROOM:
+        if self.broken:
             return f"{self.place} cannot be written to ({os.strerror(self.error)}), {room}"
         if self.error == errno.EDQUOT:
             return f"the disk quota is used up, {room}"
@@ -52,7 +57,7 @@ class Space:
     @property
     def advice(self) -> str:
         """What to do; empty while there is room."""
-        if self.error and self.error not in NO_ROOM:
+        if self.broken:
             return ADVICE_BROKEN
         return ADVICE_FULL if self.full else ADVICE_LOW if self.low else ""
 

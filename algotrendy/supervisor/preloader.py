@@ -86,7 +86,7 @@ def preload(modules: Sequence[str]) -> None:
 
 
 def give_back_file_pages() -> None:
-    """Let the kernel drop the pages of libraries that importing has read: no fork inherits them, each reads its own.
+    """Let the kernel drop the pages of libraries that importing has read: no fork inherits them.
 
     What was written to stays, as does what another process uses too. A page that is wanted again is read again.
     """

@@ -16,9 +16,10 @@ TRADE_PROCESSES = os.environ.get("ALGOTRENDY_TRADE_WORKERS", "2")  # about 50 MB
 SHARED = (
     "algotrendy.asgi", "algotrendy.celery", "celery.bin.celery", "celery.concurrency.prefork",
     "celery.apps.worker", "celery.worker.components", "celery.worker.consumer", "celery.worker.autoscale",
-    "celery.app.amqp", "celery.app.control", "celery.app.log", "celery.backends.base", "celery.contrib.django.task",
-    "kombu.transport.redis", "market.feeds.runner", "brokers.venues.paper.local", "brokers.tasks", "dashboard.tasks",
-    "market.tasks", "memory.tasks", "mlmodels.tasks", "webhooks.tasks", "skops.io", "sklearn.ensemble", "uvicorn",
+    "celery.app.amqp", "celery.app.control", "celery.app.log", "celery.backends.base",
+    "celery.contrib.django.task", "kombu.transport.redis", "market.feeds.runner", "brokers.venues.paper.local",
+    "brokers.tasks", "dashboard.tasks", "market.tasks", "memory.tasks", "mlmodels.tasks", "webhooks.tasks",
+    "skops.io", "sklearn.ensemble", "uvicorn",
 )  # fmt: skip
 # An alert is answered within TradingView's 3 s whatever else is worked on; a training can wait for all others.
 NICENESS = {"trade": 3, "feed": 3, "training": 10}

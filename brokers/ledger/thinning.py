@@ -16,6 +16,8 @@ from brokers import sql
 from brokers.models import Connection, EquityMark
 
 DAY = timedelta(days=1)
+#: Longer than a mark, due every ten seconds, is late on a busy machine or while the desk is restarted.
+UNTHINNED = timedelta(minutes=1)
 
 
 class Stage(NamedTuple):
@@ -53,6 +55,13 @@ def stages() -> tuple[Stage, ...]:
         Stage("five minutes", settings.KEEP_EQUITY_MARKS, timedelta(minutes=5)),
         Stage("an hour", settings.KEEP_FIVE_MINUTE_EQUITY, timedelta(hours=1)),
     )
+
+
+def usual_spacing(at: datetime, now: datetime) -> float:
+    """Return the seconds that two marks around `at` lie apart at most while the desk runs, seen from `now`."""
+    # Of each stretch its last mark is kept, so two may be nearly two stretches apart.
+    reached = [2 * stage.width for stage in stages() if stage.days and at < now - timedelta(days=stage.days)]
+    return max([UNTHINNED, *reached]).total_seconds()
 
 
 def thin_next_day(progress: Progress) -> int | None:

@@ -83,7 +83,7 @@ def submit_waiting() -> None:
     overdue = timezone.now() - NUDGE_LOST_AFTER
     rows = Order.objects.filter(state=Order.State.PENDING, parent=None, updated_at__lte=overdue)
     ids = list(rows.order_by("id").values_list("id", flat=True)[:BATCH])
-    each(SUBMIT, ids, execution.submit, model=Order)
+    each(SUBMIT, ids, execution.submit, model=Order, complete=len(ids) < BATCH)
 
 
 #: What one sweep does, in this order.

@@ -3,6 +3,7 @@
 A plot is `PLOT_WIDTH` × `PLOT_HEIGHT` with room for its labels at the left and below; it is scaled as a whole.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -207,10 +208,14 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """Skill week by week around the zero line: above, it beats the constant forecast."""
+    """Skill week by week around the zero line: above, it beats the constant forecast.
+
+    `lines` are the pieces between the weeks whose skill is not known; `unknown` counts those.
+    """
 
     weeks: tuple[Week, ...]
-    line: str
+    lines: tuple[str, ...]
+    unknown: int
     zero_y: float
     y_ticks: tuple[Tick, ...]
     promised_y: float | None
@@ -219,7 +224,10 @@ class Skill:
 def skill(
     weeks: Sequence[tuple[str, str, float | None, float | None, float | None]], promised: float | None
 ) -> Skill | None:
-    """Lay out (label, text, skill, low, high) of each week, oldest first; `promised` is the held-out skill."""
+    """Lay out (label, text, skill, low, high) of each week, oldest first, those without a skill too.
+
+    `promised` is the held-out skill.
+    """
     values = [value for week in weeks for value in week[2:] if value is not None]
     if not values:
         return None
@@ -241,8 +249,14 @@ def skill(
         Tick(y_at(value) or 0.0, f"{value:+.0%}".replace("-", "−") if value else "0")
         for value in skill_steps(low, high)
     )
-    line = " ".join(f"{week.x:g},{week.y:g}" for week in drawn if week.y is not None)
-    return Skill(drawn, line, y_at(0.0) or 0.0, ticks, y_at(promised))
+    unknown = sum(week.y is None for week in drawn)
+    return Skill(drawn, _pieces(drawn), unknown, y_at(0.0) or 0.0, ticks, y_at(promised))
+
+
+def _pieces(weeks: Sequence[Week]) -> tuple[str, ...]:
+    """Return the points of the line, a new piece after each week whose skill is not known."""
+    known = itertools.groupby(weeks, key=lambda week: week.y is not None)
+    return tuple(" ".join(f"{week.x:g},{week.y:g}" for week in piece) for is_known, piece in known if is_known)
 
 
 def skill_range(values: Sequence[float]) -> tuple[float, float]:

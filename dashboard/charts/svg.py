@@ -140,11 +140,24 @@ class BarTick:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """A span of bars without a candle, from edge to edge."""
+
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """How the price ran after the decision, between stop and target, up to the horizon."""
+    """How the price ran after the decision, between stop and target, up to the horizon.
+
+    `lines` are the pieces of its path, none across a hole; `missing` counts the bars in the holes.
+    """
 
     bars: tuple[RunBar, ...]
-    line: str
+    lines: tuple[str, ...]
+    holes: tuple[Hole, ...]
+    missing: int
     entry_y: float
     stop_y: float
     target_y: float
@@ -174,35 +187,59 @@ class Run:
 
 
 def run(
-    candles: Sequence[tuple[float, float, float]],
+    candles: Sequence[tuple[int, float, float, float]],
     *,
     entry: float,
     stop: float,
     target: float,
     horizon: int,
 ) -> Run:
-    """Lay out `candles` (high, low, close), oldest first, against the barriers; the x axis ends at the horizon."""
-    prices = [entry, stop, target, *(price for candle in candles for price in candle[:2])]
+    """Lay out `candles` (bar, high, low, close), oldest first, against the barriers.
+
+    `bar` counts from 0, the first bar after the decision: a candle stands at its time, also after a hole. The x
+    axis ends at the horizon.
+    """
+    numbers = [candle[0] for candle in candles]
+    prices = [entry, stop, target, *(price for candle in candles for price in candle[1:3])]
     margin = (max(prices) - min(prices)) * 0.08 or 1.0
     axis = Axis(max(prices) + margin, min(prices) - margin, PATH_HEIGHT)
-    step = WIDTH / max(horizon, len(candles), 1)
-    bars = tuple(
-        RunBar(round((index + 0.5) * step, 1), axis.at(high), axis.at(low), axis.at(close))
-        for index, (high, low, close) in enumerate(candles)
-    )
-    points = [(0.0, axis.at(entry)), *((bar.x, bar.close) for bar in bars)]
-    line = " ".join(f"{x:g},{y:g}" for x, y in points)
+    end = max(horizon, max(numbers, default=0) + 1, 1)
+    step = WIDTH / end
+    bars = [
+        RunBar(round((bar + 0.5) * step, 1), axis.at(high), axis.at(low), axis.at(close))
+        for bar, high, low, close in candles
+    ]
+    gaps = _gaps(numbers)
     levels = {"target": axis.at(target), "entry": axis.at(entry), "stop": axis.at(stop)}
     return Run(
-        bars,
-        line,
+        tuple(bars),
+        _pieces(bars, numbers, axis.at(entry)),
+        tuple(Hole(round(first * step, 1), round(count * step, 1)) for first, count in gaps),
+        sum(count for _, count in gaps),
         levels["entry"],
         levels["stop"],
         levels["target"],
-        round(len(candles) * step, 1),
-        bar_ticks(max(horizon, len(candles), 1)),
+        round((max(numbers, default=-1) + 1) * step, 1),
+        bar_ticks(end),
         price_labels(levels),
     )
+
+
+def _gaps(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (first, count) of the bars that are missing before the last of `numbers`."""
+    before = [-1, *numbers]
+    return [(last + 1, bar - last - 1) for last, bar in zip(before, numbers, strict=False) if bar > last + 1]
+
+
+def _pieces(bars: Sequence[RunBar], numbers: Sequence[int], entry_y: float) -> tuple[str, ...]:
+    """Return the points of the path from the entry on, a new piece after each hole."""
+    pieces, last = [[(0.0, entry_y)]], -1
+    for bar, number in zip(bars, numbers, strict=True):
+        if number > last + 1:
+            pieces.append([])
+        pieces[-1].append((bar.x, bar.close))
+        last = number
+    return tuple(" ".join(f"{x:g},{y:g}" for x, y in piece) for piece in pieces)
 
 
 def bar_ticks(bars: int) -> tuple[BarTick, ...]:

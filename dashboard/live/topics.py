@@ -97,7 +97,7 @@ CHART = _declare("chart", "the newest candles and marks of an instrument", "name
 PREDICTIONS = _declare("predictions", "the newest predictions on a chart, by VERSION.SYMBOL", "name")
 
 # What is only sent: it concerns every page of a keyed topic (`dashboard.live.dependencies`).
-MARKS = _declare("marks", "decisions and fills that charts mark")
+MARKS = _declare("marks", "decisions, fills, stops and targets that charts draw")
 REGISTRY = _declare("registry", "the states of models")
 PREDICTED = _declare("predicted", "predictions of any version")
 

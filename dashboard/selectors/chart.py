@@ -1,11 +1,15 @@
 """What the charts draw. Every answer is bounded, whatever lies in the tables."""
 
+import itertools
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from django.db import connection as database
+from django.utils import timezone
 
+from brokers.ledger.thinning import usual_spacing
 from brokers.models import Connection, Fill, Order, Position
 from dashboard.formatting import price, quantity
 from market.bars import bar_start
@@ -223,8 +227,19 @@ def live_chart(instrument: Instrument) -> dict[str, object]:
     }
 
 
-def equity_points(account: Connection, *, start: datetime, end: datetime) -> list[tuple[float, float]]:
-    """Return at most 401 marks of equity between two wall times as (UTC seconds, equity), oldest first.
+class EquityCurve(NamedTuple):
+    """Marks of equity as (UTC seconds, equity), oldest first, and the stretches without any as (from, to).
+
+    `spacing`: the seconds between two points on which the curve has a hole.
+    """
+
+    points: list[tuple[float, float]]
+    holes: list[tuple[float, float]]
+    spacing: float
+
+
+def equity_curve(account: Connection, *, start: datetime, end: datetime) -> EquityCurve:
+    """Return at most 401 marks of equity between two wall times.
 
     They are spread evenly from the first mark in the window on: a young desk shows all it has.
     """
@@ -239,4 +254,16 @@ def equity_points(account: Connection, *, start: datetime, end: datetime) -> lis
     with database.cursor() as cursor:
         cursor.execute(_EQUITY, values)
         rows: list[tuple[float, float]] = cursor.fetchall()
-    return rows
+    step = (end - start).total_seconds() / EQUITY_POINTS
+    now = timezone.now()
+    return EquityCurve(rows, _equity_holes(rows, step, now), step + usual_spacing(now, now))
+
+
+def _equity_holes(rows: Sequence[tuple[float, float]], step: float, now: datetime) -> list[tuple[float, float]]:
+    """Return the pairs of points between which marks are missing: further apart than points and marks are."""
+    times = [row[0] for row in rows]
+    return [
+        (before, after)
+        for before, after in itertools.pairwise(times)
+        if after - before > step + usual_spacing(datetime.fromtimestamp(before, UTC), now)
+    ]

@@ -45,13 +45,12 @@ def _history(decision: Decision, order: Order) -> OrderHistory:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRun:
-    """How an outcome ran so far. `pnl` is the real one, net of fees, where there was a trade."""
+    """How an outcome ran so far: `bars` counts to the last candle, those that are missing before it too."""
 
     outcome: Outcome
     run: svg.Run | None
     bars: int
     removed: bool
-    share: int
     learned: str
     record: Tally | None
 
@@ -65,9 +64,8 @@ def outcome_run(decision: Decision) -> OutcomeRun | None:
     return OutcomeRun(
         outcome=outcome,
         run=_drawn(outcome, candles, decision.horizon_bars),
-        bars=len(candles),
-        removed=not candles and candles_removed(decision),
-        share=round(100 * min(len(candles) / decision.horizon_bars, 1)),
+        bars=_number(outcome, candles[-1]) + 1 if candles else 0,
+        removed=_is_incomplete(outcome, candles) and candles_removed(decision),
         learned=learned(decision, outcome),
         record=_record(decision, outcome),
     )
@@ -90,12 +88,24 @@ def _drawn(outcome: Outcome, candles: Sequence[Candle], horizon: int) -> svg.Run
     if outcome.entry is None or outcome.stop is None or outcome.target is None or not candles:
         return None
     return svg.run(
-        [(float(candle.high), float(candle.low), float(candle.close)) for candle in candles],
+        [
+            (_number(outcome, candle), float(candle.high), float(candle.low), float(candle.close))
+            for candle in candles
+        ],
         entry=float(outcome.entry),
         stop=float(outcome.stop),
         target=float(outcome.target),
         horizon=horizon,
     )
+
+
+def _is_incomplete(outcome: Outcome, candles: Sequence[Candle]) -> bool:
+    return not candles or _number(outcome, candles[-1]) + 1 > len(candles)
+
+
+def _number(outcome: Outcome, candle: Candle) -> int:
+    """Return which bar of the outcome a candle is, from 0."""
+    return (candle.open_time - outcome.starts_at) // timedelta(seconds=outcome.timeframe)
 
 
 def learned(decision: Decision, outcome: Outcome) -> str:
@@ -133,12 +143,14 @@ def chart(decision: Decision) -> dict[str, object]:
     known = market.closed_candles(decision.instrument_id, step, until=until, count=BARS_BEFORE)
     if candles_removed(decision):
         known = known.part(known.open_time >= decision.as_of.timestamp() - 2 * BARS_BEFORE * step)
-    boundary = int(known.open_time[-1]) + step if len(known) else int(decision.as_of.timestamp())
+    decided_in = int(bar_start(decision.as_of, step).timestamp())
+    last_known = int(known.open_time[-1]) if len(known) else 0
     first = decision.as_of - timedelta(seconds=step - 1)
     end = _chart_end(decision)
     later = market.past_candles(decision.instrument, step, first, end)
     return {
-        "cut": boundary,
+        # Where candles are missing before the decision, it still stands at its own time.
+        "decided_in": max(decided_in, last_known + step),
         "symbol": decision.instrument.symbol,
         "timeframe": step,
         "tick": float(decision.instrument.tick_size),
@@ -146,7 +158,7 @@ def chart(decision: Decision) -> dict[str, object]:
             _point(row)
             for row in zip(known.open_time, known.open, known.high, known.low, known.close, strict=True)
         ],
-        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() >= boundary],
+        "after": [_candle(candle) for candle in later if candle.open_time.timestamp() > last_known],
         "levels": _levels(decision),
         "fills": _fills(decision),
         "open": behind(decision) is not None or _runs(decision),

@@ -30,7 +30,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "brokers.order": "Nothing is sent twice and other orders go on. Its page says where it stands.",
     "django_celery_beat.periodictask": "The rest of the schedule goes on. Set its arguments and times right.",
     "market.feed": "Other feeds go on. Set its settings right in the admin; prices of its instruments stay old.",
-    "market.instrument": "Other instruments go on. Look at its steps and its newest candles.",
+    "market.instrument": "Other instruments go on. Look at its steps, its newest candles and its feed's settings.",
     "memory.outcome": "Other outcomes are resolved. This one counts nowhere until it is.",
     "mlmodels.modelversion": "Decisions go on without it. Train a new model under Models.",
     "webhooks.alert": "Later alerts are decided meanwhile. It is tried again, with growing pauses.",

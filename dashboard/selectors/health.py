@@ -175,7 +175,7 @@ def removed_text() -> str:
 
 def disk_part(room: Space) -> Part:
     """The room on the disk of the data folder."""
-    value = "Full" if room.full else "Low" if room.low else "Has room"
+    value = "Broken" if room.broken else "Full" if room.full else "Low" if room.low else "Has room"
     return Part("Disk", "bad" if room.full else "warn" if room.low else "ok", value, room.text, room.advice)
 
 

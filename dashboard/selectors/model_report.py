@@ -238,6 +238,7 @@ def _plain(value: object) -> str:
 def live(version: ModelVersion) -> Row:
     """Return how a version does since its promotion: weekly skill, calibration and drift."""
     weeks = monitoring.weekly(version.pk)
+    drawn = monitoring.each_week(version, weeks)
     holdout = cast(Report, version.report).get("holdout") if version.report else None
     promised = holdout["model"]["skill"] if holdout else None
     return {
@@ -245,7 +246,7 @@ def live(version: ModelVersion) -> Row:
         "skill": plots.skill(
             [
                 (label, _week_words(row), row.skill, row.low, row.high)
-                for label, row in zip(labels([row.week for row in weeks], version.simulated), weeks, strict=True)
+                for label, row in zip(labels([row.week for row in drawn], version.simulated), drawn, strict=True)
             ],
             promised["value"] if promised else None,
         ),

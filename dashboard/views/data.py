@@ -105,12 +105,12 @@ def equity(request: HttpRequest) -> dict[str, object]:
     if account is None:
         raise LookupError("there is no such connection")
     end = timezone.now()
-    points = chart.equity_points(account, start=end - timedelta(hours=hours), end=end)
+    curve = chart.equity_curve(account, start=end - timedelta(hours=hours), end=end)
     return {
         "connection": account.name,
         "currency": account.currency,
         "starting_equity": float(account.starting_equity),
-        "points": points,
+        **curve._asdict(),
     }
 
 

@@ -1,6 +1,6 @@
 """What every driver gives to the feed process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -24,7 +24,8 @@ class Tick:
     """What one step of a driver brought; the feed process writes it in one transaction.
 
     `due` is the wall time (seconds since 1970) at which the driver wants its next step. `closed` names the newest
-    candle that became known for each instrument. `progress` None leaves the feed's as it is.
+    candle that became known for each instrument. `progress` None leaves the feed's as it is. `progress_without`
+    returns the progress for when some instruments (ids) could not be stored, where that makes a difference.
     """
 
     due: float
@@ -34,6 +35,7 @@ class Tick:
     windows: Sequence[Window] = ()
     clock: datetime | None = None
     progress: dict[str, object] | None = None
+    progress_without: Callable[[Collection[int]], dict[str, object]] | None = None
     revise: bool = False
     problem: str = ""
     ended: str = ""

@@ -59,12 +59,17 @@ class Venue:
         start = since * 1000
         for _ in range(MOST_PAGES):
             page = self.exchange.fetch_ohlcv(market, timeframe_text(timeframe), since=start, limit=PAGE)
-            fresh = [row for row in page if row[0] >= start]
+            fresh = [row for row in page if _has_time(row) and row[0] >= start]
             rows += fresh
             if not fresh or fresh[-1][0] + timeframe * 1000 > until * 1000:
                 return [row for row in rows if row[0] <= until * 1000], True
             start = fresh[-1][0] + timeframe * 1000
         return rows, False
+
+
+def _has_time(row: Row) -> bool:
+    """Return whether a row says when it opened; one that does not must not cost the others."""
+    return bool(row) and isinstance(row[0], int | float)
 
 
 def _make(name: str, url: str) -> Exchange:

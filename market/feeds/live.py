@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import NamedTuple
 
 from market.bars import bar_start
 from market.feeds.base import Tick, Window
 from market.feeds.ccxt_client import Row, Venue
-from market.models import Candle, Feed, Gap, Instrument, MarketKind
+from market.feeds.isolating import MAKE, READ, each_instrument, work_of
+from market.models import TOO_LARGE, TOO_LARGE_VOLUME, Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ OVERLAP = 2  # candles fetched again, to notice revisions
 REFILL_DAYS = 30  # older gaps are left alone
 REFILLS_AT_ONCE = 5
 REFILL_EVERY = 900.0
+SMALLEST = Decimal("1e-10")  # of a price: less is stored as 0
 LOOK_AGAIN = 0.2  # seconds between looks at a running fetch
 
 
@@ -31,7 +33,7 @@ class Job(NamedTuple):
     `last` is the newest candle that is stored already.
     """
 
-    instrument_id: int
+    instrument: Instrument
     market: str
     since: datetime
     until: datetime | None = None
@@ -40,11 +42,12 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a venue answered: rows oldest first, and whether it had no more to give."""
+    """What a venue answered: rows oldest first, and whether it had no more to give; or why it gave none."""
 
     job: Job
     rows: list[Row]
     complete: bool
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Parsed:
     @property
     def instrument_id(self) -> int:
         """The instrument that was fetched."""
-        return self.answer.job.instrument_id
+        return self.answer.job.instrument.id
 
     @property
     def is_current(self) -> bool:
@@ -81,8 +84,16 @@ class Fetched:
     """Everything that one round brought. `server_time` is the venue's, in seconds since 1970."""
 
     answers: list[Answer]
-    problems: list[str]
     server_time: float
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong, a sentence for each job."""
+        return [answer.problem for answer in self.answers if answer.problem]
+
+    def of(self, *, refills: bool) -> list[Answer]:
+        """Return the answers to jobs that fill gaps, or those to all others: one of each instrument."""
+        return [answer for answer in self.answers if (answer.job.until is not None) == refills]
 
 
 class LiveDriver:
@@ -102,6 +113,7 @@ class LiveDriver:
         self.pool = ThreadPoolExecutor(1, thread_name_prefix=f"live-{feed.name}")
         self.future: Future[Fetched] | None = None
         self.checked: set[int] = set()
+        self.problem = ""  # of instruments that could not even be asked for
         self.refilled_at = float("-inf")
 
     def close(self) -> None:
@@ -119,36 +131,39 @@ class LiveDriver:
         return self._tick(feed, future.result(), now)
 
     def _start(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> None:
-        new = {instrument.id for instrument in instruments} - self.checked
-        require_one_market(instrument_ids=new, timeframe=feed.timeframe, kind=MarketKind.LIVE)
-        self.checked |= new
-        jobs = [self._job(feed, instrument, now) for instrument in instruments]
+        work = work_of(MAKE, feed)
+        jobs, self.problem = each_instrument(
+            work, instruments, lambda one: self._job(feed, one, now), lambda one: one
+        )
         if now - self.refilled_at >= REFILL_EVERY:
             self.refilled_at = now
-            jobs += self._refills(feed, instruments, now)
+            jobs = jobs + self._refills(feed, jobs, now)
         self.future = self.pool.submit(fetch, self.venue, jobs, feed.timeframe)
         self.future.add_done_callback(lambda _: self.wake())
 
     def _job(self, feed: Feed, instrument: Instrument, now: float) -> Job:
         """Ask from the last bars we have on, or for a history if we have none."""
+        if instrument.id not in self.checked:
+            require_one_market(instrument_ids=[instrument.id], timeframe=feed.timeframe, kind=MarketKind.LIVE)
+            self.checked.add(instrument.id)
         size = timedelta(seconds=feed.timeframe)
         series = Candle.objects.filter(instrument=instrument, timeframe=feed.timeframe)
         last = series.order_by("-open_time").values_list("open_time", flat=True).first()
         forming = bar_start(_time(now), feed.timeframe)
         since = last - OVERLAP * size if last else forming - self.backfill * size
-        return Job(instrument.id, self._market(instrument), since, last=last)
+        return Job(instrument, self._market(instrument), since, last=last)
 
-    def _refills(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> list[Job]:
-        markets = {instrument.id: self._market(instrument) for instrument in instruments}
+    def _refills(self, feed: Feed, jobs: Sequence[Job], now: float) -> list[Job]:
+        asked = {job.instrument.id: job for job in jobs}
         gaps = Gap.objects.filter(
-            instrument_id__in=markets,
+            instrument_id__in=asked,
             timeframe=feed.timeframe,
             state=Gap.State.OPEN,
             first_missing__gte=_time(now) - timedelta(days=REFILL_DAYS),
         )
         size = timedelta(seconds=feed.timeframe)
         return [
-            Job(gap.instrument_id, markets[gap.instrument_id], gap.first_missing - size, gap.next_present)
+            asked[gap.instrument_id]._replace(since=gap.first_missing - size, until=gap.next_present, last=None)
             for gap in gaps.order_by("-first_missing")[:REFILLS_AT_ONCE]
         ]
 
@@ -162,17 +177,21 @@ class LiveDriver:
         return f"{instrument.base}/{instrument.quote}"
 
     def _tick(self, feed: Feed, fetched: Fetched, now: float) -> Tick:
-        if not fetched.answers:
+        if len(fetched.problems) == len(fetched.answers):
             raise OSError("; ".join(fetched.problems) or "the venue answered nothing")
         forming = bar_start(_time(fetched.server_time), feed.timeframe)
-        parsed = [_parse(answer, forming) for answer in fetched.answers]
+        work, asked = work_of(READ, feed), fetched.of(refills=False)
+        read, _ = each_instrument(
+            work, asked, lambda answer: _parse(answer, forming), lambda answer: answer.job.instrument
+        )
+        parsed = read + [_parse(answer, forming) for answer in fetched.of(refills=True) if not answer.problem]
         current = [part for part in parsed if part.is_current]
         closed = {part.instrument_id: part.closed[-1].open_time for part in current if part.has_news}
         behind = any(part.is_behind(forming - timedelta(seconds=feed.timeframe)) for part in current)
         return Tick(
             due=self._due(feed, behind, now), candles=_each_once(parsed), quotes=_quotes(current, _time(now)),
             closed=closed, windows=_windows(parsed), clock=forming if closed else None, revise=True,
-            problem="; ".join(fetched.problems),
+            problem="; ".join(filter(None, [self.problem, *fetched.problems])),
         )  # fmt: skip
 
     def _due(self, feed: Feed, behind: bool, now: float) -> float:
@@ -189,21 +208,27 @@ class LiveDriver:
 def fetch(venue: Venue, jobs: Sequence[Job], timeframe: int) -> Fetched:
     """Ask the venue for every job; one that fails costs only itself. Runs without the database."""
     server_time = venue.server_time()
-    answers, problems = [], []
+    answers = []
     for job in jobs:
         try:
             until = job.until.timestamp() if job.until else server_time
             rows, complete = venue.candles(job.market, timeframe, int(job.since.timestamp()), int(until))
         except Exception as error:
-            problems.append(f"{job.market}: {type(error).__name__}: {str(error)[:200]}")
-            continue
-        answers.append(Answer(job, rows, complete))
-    return Fetched(answers, problems, server_time)
+            problem = f"{job.market}: {type(error).__name__}: {str(error)[:200]}"
+            answers.append(Answer(job, [], False, problem))
+        else:
+            answers.append(Answer(job, rows, complete))
+    return Fetched(answers, server_time)
 
 
 def _parse(answer: Answer, forming: datetime) -> Parsed:
-    """Return the candles of `answer`; those that opened before the bar `forming` are closed."""
-    candles = [candle for row in answer.rows if (candle := _candle(answer.job.instrument_id, row))]
+    """Return the candles of `answer`; those that opened before the bar `forming` are closed.
+
+    Raises OSError when the venue answered nothing that can be read.
+    """
+    if answer.problem:
+        raise OSError(answer.problem)
+    candles = [candle for row in answer.rows if (candle := _candle(answer.job.instrument.id, row))]
     return Parsed(answer, candles, [candle for candle in candles if candle.open_time < forming])
 
 
@@ -224,24 +249,27 @@ def _windows(parsed: Sequence[Parsed]) -> list[Window]:
 def _candle(instrument_id: int, row: Row) -> NewCandle | None:
     """Return a row as a candle, or None (logged) if it is none: venues do send such rows."""
     try:
+        opened_at = _time(int(row[0]) / 1000)
         values = [Decimal(str(value)) for value in row[1:6]]
-    except InvalidOperation:
+    except (ArithmeticError, TypeError, ValueError, OSError):
         values = []
     # NaN compares unequal to all and would raise on ordering.
     if len(values) != 5 or not all(value.is_finite() for value in values) or not _is_candle(*values):
         logger.warning("a venue's row is no candle: %s", row)
         return None
-    return NewCandle(instrument_id, _time(int(row[0]) / 1000), *values)
+    return NewCandle(instrument_id, opened_at, *values)
 
 
 def _is_candle(opened: Decimal, high: Decimal, low: Decimal, close: Decimal, volume: Decimal) -> bool:
-    return 0 < low <= min(opened, close) and max(opened, close) <= high and volume >= 0
+    """Return whether the table of candles can hold these values: one that it can't would fail its instrument."""
+    possible = SMALLEST <= low <= min(opened, close) and max(opened, close) <= high < TOO_LARGE
+    return possible and 0 <= volume < TOO_LARGE_VOLUME
 
 
 def _window(answer: Answer, whole: Sequence[NewCandle]) -> Window:
     """Return the stretch in which a hole is now known: the venue's own, if it gave all it has."""
     state = Gap.State.EXCHANGE if answer.complete else Gap.State.OPEN
-    return Window(answer.job.instrument_id, min(answer.job.since, whole[0].open_time), whole[-1].open_time, state)
+    return Window(answer.job.instrument.id, min(answer.job.since, whole[0].open_time), whole[-1].open_time, state)
 
 
 def _time(seconds: float) -> datetime:

@@ -10,12 +10,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 
+from algotrendy.isolation.rows import describe, each
 from algotrendy.locks import try_hold
 from market.feeds.base import Driver, Tick
+from market.feeds.isolating import forget_others
 from market.feeds.replay import ReplayDriver
 from market.feeds.simulated import SimulatorDriver
 from market.feeds.storage import write_tick
@@ -154,8 +158,10 @@ class Runner:
             return
         try:
             driver = make_driver(feed, self._wake.set)
-        except (ValueError, TypeError, ImportError) as error:
-            self._record_error(feed, f"the settings can't be used: {error}")
+        except LOST:
+            raise
+        except Exception as error:
+            self._record_error(feed, f"the settings can't be used: {describe(error)}")
             return
         self.running[feed.id] = Running(feed, instruments, driver, seen=identity(feed))
 
@@ -209,12 +215,15 @@ class Runner:
         """Write the heartbeat, and mark feeds that have gone stale."""
         now = timezone.now()
         Feed.objects.filter(id__in=feed_ids).update(heartbeat_at=now)
-        for running in self.running.values():
-            feed = running.feed
-            if feed.state == Feed.State.RUNNING and freshness(feed, now).stale:
-                with transaction.atomic():
-                    Feed.objects.filter(id=feed.id, state=Feed.State.RUNNING).update(state=Feed.State.STALE)
-                    announce_feed(feed.id)
+        running = list(self.running.values())
+        forget_others({one.feed.name: [instrument.id for instrument in one.instruments] for one in running})
+        each("market.freshness", [one.feed for one in running], partial(self._mark_stale, now), complete=True)
+
+    def _mark_stale(self, now: datetime, feed: Feed) -> None:
+        if feed.state == Feed.State.RUNNING and freshness(feed, now).stale:
+            with transaction.atomic():
+                Feed.objects.filter(id=feed.id, state=Feed.State.RUNNING).update(state=Feed.State.STALE)
+                announce_feed(feed.id)
 
     def _leave(self) -> None:
         """Mark the feeds stopped, as well as that is possible."""

@@ -1,20 +1,32 @@
 """The simulator as a feed: real time, short candles, a history from the start."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from market.bars import Bars
 from market.feeds import simulator
 from market.feeds.base import Tick, Window
+from market.feeds.isolating import MAKE, each_instrument, work_of
 from market.feeds.simulator import Floats, State
+from market.freshness import is_speed
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
 BACKFILL = 2_000  # candles: what a new instrument begins with, and how far a pause is caught up
+MOST_HISTORY = 200_000  # candles, all of them in memory at once
 DEFAULT_SPEED = 60.0  # a 5-second candle moves like five minutes of a real market
+
+
+class Stretch(NamedTuple):
+    """The bars of one instrument that closed since the last step, and the state to go on from."""
+
+    instrument: Instrument
+    candles: list[NewCandle]
+    state: dict[str, object]
+    window: Window | None
 
 
 class SimulatorDriver:
@@ -28,41 +40,53 @@ class SimulatorDriver:
     def __init__(self, feed: Feed) -> None:
         settings = feed.settings
         self.seed = int(settings.get("seed", 1))
-        self.bar_seconds = feed.timeframe * float(settings.get("speed", DEFAULT_SPEED))
+        speed = settings.get("speed", DEFAULT_SPEED)
+        if not is_speed(speed):
+            raise ValueError(f"speed is {speed!r}, and must be a number above 0")
+        self.bar_seconds = feed.timeframe * float(speed)
         self.regimes = bool(settings.get("regimes", True))
         self.history = max(1, int(settings.get("history", BACKFILL)))
+        if self.history > MOST_HISTORY:
+            raise ValueError(f"history is {self.history}, and at most {MOST_HISTORY} candles are made at once")
         self.checked: set[int] = set()
 
     def close(self) -> None:
         """Nothing is held."""
 
     def step(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> Tick:
-        """Return the bars that closed since the last step."""
-        self._check(feed, instruments)
+        """Return the bars that closed since the last step; an instrument that fails keeps its state."""
         end = int(now) // feed.timeframe * feed.timeframe  # the open time of the forming bar
         known = feed.progress.get("assets", {}) if feed.progress.get("timeframe") == feed.timeframe else {}
-        candles: list[NewCandle] = []
-        windows, quotes, closed, assets = [], [], {}, {}
-        for instrument in instruments:
-            state, begin, jumped = self._resume(feed, instrument, known.get(instrument.symbol), end)
-            if begin < end:
-                bars, state = self._make(feed, instrument, state, begin, end)
-                candles += bars
-                quotes.append(NewQuote(instrument.id, bars[-1].close, _time(end)))
-                closed[instrument.id] = bars[-1].open_time
-            if jumped:
-                windows.append(Window(instrument.id, _time(begin), _time(begin), Gap.State.EXCHANGE, True))
-            assets[instrument.symbol] = {**asdict(state), "next": max(begin, end)}
+        work = work_of(MAKE, feed)
+        stretches, problem = each_instrument(
+            work, instruments, lambda one: self._stretch(feed, one, known.get(one.symbol), end), lambda one: one
+        )
+        kept = {one.symbol: known[one.symbol] for one in instruments if one.symbol in known}
+        made = [stretch for stretch in stretches if stretch.candles]
         return Tick(
-            due=end + feed.timeframe, candles=candles, quotes=quotes, closed=closed, windows=windows,
-            clock=_time(end), progress={"timeframe": feed.timeframe, "assets": assets},
+            due=end + feed.timeframe,
+            candles=[candle for stretch in made for candle in stretch.candles],
+            quotes=[NewQuote(stretch.instrument.id, stretch.candles[-1].close, _time(end)) for stretch in made],
+            closed={stretch.instrument.id: stretch.candles[-1].open_time for stretch in made},
+            windows=[stretch.window for stretch in stretches if stretch.window],
+            clock=_time(end), progress=_progress(feed, kept, stretches),
+            progress_without=lambda failed: _progress(feed, kept, _except(stretches, failed)), problem=problem,
         )  # fmt: skip
 
-    def _check(self, feed: Feed, instruments: Iterable[Instrument]) -> None:
-        new = {instrument.id for instrument in instruments} - self.checked
-        if new:
-            require_one_market(instrument_ids=new, timeframe=feed.timeframe, kind=MarketKind.SIMULATED)
-            self.checked |= new
+    def _stretch(self, feed: Feed, instrument: Instrument, known: Mapping[str, Any] | None, end: int) -> "Stretch":
+        self._check(feed, instrument)
+        state, begin, jumped = self._resume(feed, instrument, known, end)
+        candles: list[NewCandle] = []
+        if begin < end:
+            candles, state = self._make(feed, instrument, state, begin, end)
+        window = Window(instrument.id, _time(begin), _time(begin), Gap.State.EXCHANGE, True) if jumped else None
+        return Stretch(instrument, candles, {**asdict(state), "next": max(begin, end)}, window)
+
+    def _check(self, feed: Feed, instrument: Instrument) -> None:
+        if instrument.id not in self.checked:
+            kind = MarketKind.SIMULATED
+            require_one_market(instrument_ids=[instrument.id], timeframe=feed.timeframe, kind=kind)
+            self.checked.add(instrument.id)
 
     def _resume(
         self, feed: Feed, instrument: Instrument, known: Mapping[str, Any] | None, end: int
@@ -92,6 +116,16 @@ class SimulatorDriver:
             count=(end - begin) // feed.timeframe, state=state, bar_seconds=self.bar_seconds, regimes=self.regimes,
         )  # fmt: skip
         return rounded(instrument, walk, begin, feed.timeframe), state
+
+
+def _except(stretches: Sequence[Stretch], failed: Collection[int]) -> list[Stretch]:
+    return [stretch for stretch in stretches if stretch.instrument.id not in failed]
+
+
+def _progress(feed: Feed, kept: Mapping[str, Any], stretches: Sequence[Stretch]) -> dict[str, object]:
+    """Return what is kept of the feed: new states, and for instruments without one those of before."""
+    new = {stretch.instrument.symbol: stretch.state for stretch in stretches}
+    return {"timeframe": feed.timeframe, "assets": {**kept, **new}}
 
 
 def rounded(instrument: Instrument, bars: simulator.Walk | Bars, begin: int, timeframe: int) -> list[NewCandle]:

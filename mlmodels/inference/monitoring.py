@@ -5,6 +5,7 @@ number of weeks or rows.
 """
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,16 @@ def weekly(version_id: int, weeks: int = WEEKS) -> list[WeekSkill]:
     return skills
 
 
+def each_week(version: ModelVersion, weeks: Sequence[WeekSkill]) -> list[WeekSkill]:
+    """Return `weeks` with those between them in which nothing was predicted: a week is drawn at its time."""
+    if not weeks:
+        return []
+    known, length = {row.week: row for row in weeks}, timedelta(seconds=week_seconds(version))
+    count = (weeks[-1].week - weeks[0].week) // length + 1
+    starts = [weeks[0].week + length * n for n in range(count)]
+    return [known.get(start) or _unmeasured(start) for start in starts]
+
+
 def week_seconds(version: ModelVersion) -> int:
     """Return the length of a week of the version's market in seconds."""
     return round(7 * Recipe.from_json(version.recipe).bars_per_day) * version.timeframe
@@ -128,7 +139,7 @@ def _by_bar(version_id: int, since: datetime) -> _Bars:
 def _week(start: datetime, bars: _Bars, timeframe: int, rate: float | None, complete: bool) -> WeekSkill:
     n, candidates, positives = (int(column.sum()) for column in (bars.n, bars.candidates, bars.positives))
     if rate is None or candidates < LEAST_CANDIDATES or positives < LEAST_POSITIVES:
-        return WeekSkill(start, n, candidates, positives, None, None, None, None, None, complete)
+        return _unmeasured(start, n, candidates, positives, complete)
     constant = -(bars.positives * math.log(rate) + (bars.candidates - bars.positives) * math.log(1 - rate))
     boot = Bootstrap(bars.time // timeframe, seed=0, resamples=RESAMPLES)
     floor = np.maximum(boot.means(constant), metrics.SMALLEST)  # a resample may hold no candidate at all
@@ -138,6 +149,12 @@ def _week(start: datetime, bars: _Bars, timeframe: int, rate: float | None, comp
         start, n, candidates, positives, float(bars.loss.sum()) / candidates, float(constant.sum()) / candidates,
         value, interval["low"], interval["high"], complete,
     )  # fmt: skip
+
+
+def _unmeasured(
+    start: datetime, n: int = 0, candidates: int = 0, positives: int = 0, complete: bool = True
+) -> WeekSkill:
+    return WeekSkill(start, n, candidates, positives, None, None, None, None, None, complete)
 
 
 def reliability_live(version_id: int) -> list[ReliabilityBin]:

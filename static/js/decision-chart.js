@@ -8,7 +8,7 @@ import { colours, onThemeChange } from "./theme.js";
 const REFRESH_MS = 5000;
 const box = document.getElementById("decision-chart");
 
-const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}66` : colour);
+const pale = (colour) => (/^#[0-9a-f]{6}$/i.test(colour) ? `${colour}aa` : colour);
 
 function bar([time, open, high, low, close], known, ink) {
   if (open === undefined) return { time };
@@ -53,13 +53,14 @@ class DecisionChart {
   show(data) {
     this.data = data;
     const rows = [...data.known, ...data.after];
+    const lastKnown = data.known.at(-1)?.[0] ?? -Infinity;
     const { drawn, missing } = withHoles(rows, data.timeframe);
-    const candles = drawn.map((row) => bar(row, row[0] < data.cut, this.ink));
+    const candles = drawn.map((row) => bar(row, row[0] <= lastKnown, this.ink));
     this.times = rows.map(([time]) => time);
     this.note(candles.length ? "" : "No candles of this time are stored.");
     this.series.applyOptions({ priceFormat: precision(data.tick) });
     this.series.setData(candles);
-    this.knownBars = drawn.filter(([time]) => time < data.cut).length;
+    this.knownBars = drawn.filter(([time]) => time < data.decided_in).length;
     this.drawLevels(data.levels);
     const ticks = this.fillTicks();
     this.ticks.set(ticks, this.ink.panel);
@@ -105,7 +106,7 @@ class DecisionChart {
   }
 
   placeCut() {
-    // Half-way between the last candle that was known and the first that was not.
+    // Half-way between the last bar before the decision and the one that it fell into.
     const scale = this.chart.timeScale();
     const [known, next] = [this.knownBars - 1, this.knownBars].map((bar) => scale.logicalToCoordinate(bar));
     this.cut.hidden = !this.knownBars || known === null || next === null || next < 0;

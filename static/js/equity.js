@@ -1,6 +1,7 @@
 // The equity curve. Wall time, UTC.
 import uPlot from "../uplot/uPlot.esm.js";
 import { onReturn } from "./live.js";
+import { gapsText, withGaps } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 import { now } from "./times.js";
 
@@ -22,14 +23,21 @@ class EquityCurve {
       return;
     }
     this.currency = data.currency;
-    this.times = data.points.map((point) => point[0]);
-    this.values = data.points.map((point) => point[1]);
+    this.spacing = data.spacing;
+    [this.times, this.values] = withGaps(data.points, data.holes);
+    this.holes = data.holes;
+    this.say(this.holes);
     if (this.times.length < 2) {
       this.note("The curve begins with the second mark of equity, a few seconds after the desk starts.");
       setTimeout(() => this.load(), 10_000);
       return;
     }
     this.draw();
+  }
+
+  say(holes) {
+    const note = document.getElementById("equity-holes");
+    if (note) note.textContent = gapsText(holes);
   }
 
   note(text) {
@@ -73,7 +81,14 @@ class EquityCurve {
 
   hover(plot, write) {
     const index = plot.cursor.idx;
-    this.element.title = index == null ? "" : `${write(plot.data[1][index])} ${this.currency}, ${new Date(plot.data[0][index] * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+    this.element.title = index == null || plot.data[1][index] === null ? "" : `${write(plot.data[1][index])} ${this.currency}, ${new Date(plot.data[0][index] * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  }
+
+  leaveOpen(from, to) {
+    this.holes.push([from, to]);
+    this.times.push((from + to) / 2);
+    this.values.push(null);
+    this.say(this.holes);
   }
 
   add(equity) {
@@ -81,8 +96,10 @@ class EquityCurve {
     const seconds = now() / 1000;
     // The last point moves along until it is a quarter of a percent of the curve away from the one before it.
     const last = this.times.length - 1;
+    const late = seconds - this.times[last] > this.spacing;
+    if (late) this.leaveOpen(this.times[last], seconds);
     const apart = Math.max(5, (seconds - this.times[0]) / 400);
-    if (last > 0 && this.times[last] - this.times[last - 1] < apart) {
+    if (!late && last > 0 && this.times[last] - this.times[last - 1] < apart) {
       this.times[last] = seconds;
       this.values[last] = equity;
     } else {
@@ -113,4 +130,7 @@ class EquityCurve {
   }
 }
 
-for (const element of document.querySelectorAll("[data-equity]")) new EquityCurve(element).start();
+for (const element of document.querySelectorAll("[data-equity]")) {
+  element.curve = new EquityCurve(element);
+  element.curve.start();
+}

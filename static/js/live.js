@@ -175,8 +175,7 @@ function onIncoming(event) {
     if (message.epoch !== epoch) versions.clear();
     contents.clear();
     epoch = message.epoch;
-    if (crowded) say("");
-    crowded = false;
+    if (crowded) letIn();
     setClock(message.now);
   } else if (message.type === "state") {
     onState(message);
@@ -239,6 +238,13 @@ async function checkSession() {
 }
 
 let opened = false;
+
+function letIn() {
+  crowded = false;
+  opened = true;
+  say("");
+  document.dispatchEvent(new CustomEvent("desk:reconnected"));
+}
 
 function onOpen() {
   failures = 0;

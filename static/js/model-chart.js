@@ -4,7 +4,7 @@ import { CandlestickSeries, createChart, createSeriesMarkers } from "../lightwei
 import { onReturn } from "./live.js";
 import { Card } from "./marks.js";
 import { candleOptions, chartOptions, query, read } from "./price.js";
-import { barOf, isBehind, withHoles } from "./series.js";
+import { barOf, holesText, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const SIDES = {
@@ -79,7 +79,9 @@ class ModelChart {
   show({ candles, predictions }) {
     this.rows = candles;
     this.times = candles.map(([time]) => time);
-    this.candles.setData(withHoles(candles, this.data.timeframe).drawn.map(bar));
+    const { drawn, missing } = withHoles(candles, this.data.timeframe);
+    this.missing = missing;
+    this.candles.setData(drawn.map(bar));
     this.add(predictions);
   }
 
@@ -100,13 +102,22 @@ class ModelChart {
     this.mark();
   }
 
+  sayHoles(text) {
+    const note = document.getElementById("chart-holes");
+    if (note) note.textContent = text;
+  }
+
   mark() {
     const tone = colours();
     const signs = this.said.size <= MOST_SIGNS;
     const drawn = [];
+    let outside = 0;
     for (const [id, { time, probability, side, label }] of this.said) {
       const at = barOf(this.times, time, this.data.timeframe);
-      if (at === undefined) continue;
+      if (at === undefined) {
+        if (time >= this.times[0]) outside += 1;
+        continue;
+      }
       const { position, shape } = SIDES[side];
       drawn.push({
         id, time: at, position, shape, color: tone[ENDS[label].tone], text: signs ? ENDS[label].sign : "",
@@ -114,6 +125,7 @@ class ModelChart {
       });
     }
     this.marks.setMarkers(drawn.sort((one, other) => one.time - other.time));
+    this.sayHoles(holesText(this.missing, outside));
   }
 }
 

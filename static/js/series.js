@@ -47,5 +47,23 @@ export function isBehind(times, rows, timeframe) {
 export function holesText(missing, marks = 0) {
   if (!missing) return "";
   const inside = marks ? ` ${marks} mark${marks === 1 ? "" : "s"} of that time can't be drawn.` : "";
-  return `${missing} candle${missing === 1 ? " is" : "s are"} missing here and left open.${inside}`;
+  const open = missing > MOST_MISSING ? `, of which ${MOST_MISSING} are left open` : " and left open";
+  return `${missing} candle${missing === 1 ? " is" : "s are"} missing here${open}.${inside}`;
+}
+
+// Points `[seconds, value]` as columns, with an empty value inside each hole `[from, to]`: no line crosses it.
+export function withGaps(points, holes) {
+  const after = new Map(holes);
+  const rows = points.flatMap(([time, value]) => (after.has(time) ? [[time, value], [(time + after.get(time)) / 2, null]] : [[time, value]]));
+  return [rows.map(([time]) => time), rows.map(([, value]) => value)];
+}
+
+const MOST_NAMED = 3;
+
+export function gapsText(holes) {
+  if (!holes.length) return "";
+  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+  const named = holes.slice(-MOST_NAMED).map(([from, to]) => `${clock(from)} to ${clock(to)}`).join(", ");
+  const more = holes.length > MOST_NAMED ? `, and ${holes.length - MOST_NAMED} earlier stretches` : "";
+  return `No equity was marked from ${named} UTC${more}: left open.`;
 }

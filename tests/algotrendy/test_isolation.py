@@ -170,3 +170,14 @@ def test_clearing_says_whether_there_was_anything() -> None:
     failure = RowFailure.objects.get()
     assert clear_by_hand(failure.pk)
     assert not clear_by_hand(failure.pk)
+
+
+def test_a_row_that_a_sweep_follows_costs_no_question(django_assert_num_queries) -> None:
+    """Its failure, if it had one, is forgotten by the sweep that has all rows."""
+    fine: list[str] = []
+    write_failure("work", RowName("", "row", "row"), "it failed")
+    with django_assert_num_queries(0):
+        each("work", ["row"], fine.append, swept=True)
+    assert RowFailure.objects.count() == 1
+    each("work", [], fine.append, complete=True)
+    assert (fine, RowFailure.objects.count()) == (["row"], 0)

@@ -1,5 +1,6 @@
 """Pages and the API while the database is away or out of room: 503 with words, never "this page failed"."""
 
+import errno
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ from algotrendy.supervisor.disk import Space
 
 PLENTY = Space(Path("/desk"), 10**11)
 FULL = Space(Path("/desk"), 1_000_000)
+BROKEN = Space(Path("/desk"), 10**12, errno.EIO)
 
 
 @pytest.fixture
@@ -40,7 +42,14 @@ def with_cause(error: Exception, cause: Exception | None) -> Exception:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("room", "what"), [(PLENTY, "The database does not answer"), (FULL, "The disk is full")])
+@pytest.mark.parametrize(
+    ("room", "what"),
+    [
+        (PLENTY, "The database does not answer"),
+        (FULL, "The disk is full"),
+        (BROKEN, "The disk cannot be written to"),
+    ],
+)
 def test_every_page_and_the_api_answer_503_and_when_to_come_back(
     client: Client, path: str, room: Space, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,18 +36,10 @@ def test_every_table_is_listed_without_a_query_per_row(model, django_assert_max_
     assert rows or model is Desk
 
 
-@pytest.mark.parametrize("model", [model for model in MODELS if model not in (Connection, Desk)])
+@pytest.mark.parametrize("model", [model for model in MODELS if model is not Connection])
 def test_the_ledger_can_only_be_looked_at(model):
     page, request = admin.site.get_model_admin(model), request_of_root()
     assert page.has_view_permission(request)
     assert not page.has_add_permission(request)
     assert not page.has_change_permission(request)
     assert not page.has_delete_permission(request)
-
-
-def test_of_the_desk_only_the_limits_can_be_edited():
-    page, request = admin.site.get_model_admin(Desk), request_of_root()
-    assert page.has_change_permission(request)
-    assert not page.has_add_permission(request)
-    fields = set(page.get_fields(request, Desk())) - set(page.get_readonly_fields(request))
-    assert fields == {"max_order_pct", "max_position_pct", "max_open_positions", "max_daily_loss_pct"}

@@ -40,7 +40,7 @@ def test_an_order_within_limits_is_left_alone():
 def test_a_large_order_is_clipped_and_the_check_says_so():
     verdict = check(order_value=Decimal(10_000), quantity=Decimal(100))
     assert (verdict.quantity_allowed, verdict.clipped) == (50, True)
-    assert "clipped from 10000.00 to 5000.00" in next(c.text for c in verdict.checks if c.name == "order_size")
+    assert "clipped from 10,000.00 to 5,000.00" in next(c.text for c in verdict.checks if c.name == "order_size")
 
 
 def test_a_position_near_its_limit_leaves_only_the_rest():
@@ -125,14 +125,14 @@ def test_at_the_claim_every_place_may_be_taken_but_no_more():
 
 def test_at_the_claim_an_order_may_exceed_its_limit_by_the_tolerance_and_no_more():
     assert at_claim(order_value=Decimal(5100)) == ""
-    assert at_claim(order_value=Decimal("5100.01")) == "order of 5100.01 is above 5 % of equity"
+    assert at_claim(order_value=Decimal("5100.01")) == "order of 5,100.01 is above 5 % of equity"
 
 
 def test_at_the_claim_what_is_committed_counts_towards_the_position():
     assert at_claim(committed_value=Decimal(24_500)) == ""
     assert (
         at_claim(committed_value=Decimal(24_500), order_value=Decimal("1000.01"))
-        == "position would be 25500.01, above 25 % of equity"
+        == "position would be 25,500.01, above 25 % of equity"
     )
 
 
@@ -169,9 +169,9 @@ def test_every_check_carries_what_was_measured_and_what_is_allowed():
         "desk is active",
         "loss of the day is 1.00 % of 5 % allowed",
         "0 of 8 positions are open",
-        "order of 1000.00 is within 5 % of equity",
-        "position of 3000.13 is within 25 % of equity",
-        "order of 1000.00 is at least the venue's minimum of 5.00",
+        "order of 1,000.00 is within 5 % of equity",
+        "position of 3,000.13 is within 25 % of equity",
+        "order of 1,000.00 is at least the venue's minimum of 5.00",
     ]
 
 
@@ -186,15 +186,15 @@ def test_the_figures_of_checks_are_rounded_to_what_a_page_shows():
 
 def test_a_check_says_what_was_clipped_and_what_is_full():
     large = check(order_value=Decimal(30_000), quantity=Decimal(300))
-    assert named(large, "order_size").text == "order was clipped from 30000.00 to 5000.00, 5 % of equity"
+    assert named(large, "order_size").text == "order was clipped from 30,000.00 to 5,000.00, 5 % of equity"
     near = check(order_value=Decimal(3000), quantity=Decimal(30), position_value=Decimal(23_000))
-    assert named(near, "position_size").text == "position was clipped from 26000.00 to 25000.00, 25 % of equity"
+    assert named(near, "position_size").text == "position was clipped from 26,000.00 to 25,000.00, 25 % of equity"
     full = check(position_value=Decimal(25_000))
-    assert full.reason == "position of 25000.00 already takes 25 % of equity (25000.00)"
+    assert full.reason == "position of 25,000.00 already takes 25 % of equity (25,000.00)"
     exact = check(order_value=Decimal(5000), quantity=Decimal(50), position_value=Decimal(20_000))
     assert (exact.quantity_allowed, exact.clipped, exact.reason) == (50, False, "")
-    assert named(exact, "order_size").text == "order of 5000.00 is within 5 % of equity"
-    assert named(exact, "position_size").text == "position of 25000.00 is within 25 % of equity"
+    assert named(exact, "order_size").text == "order of 5,000.00 is within 5 % of equity"
+    assert named(exact, "position_size").text == "position of 25,000.00 is within 25 % of equity"
 
 
 def test_an_order_at_the_venues_minimum_is_good_and_nothing_at_all_never_is():

@@ -121,7 +121,7 @@ def test_a_decision_is_made_with_the_costs_of_its_own_venue(
     connection: Connection, instrument: Instrument, django_assert_num_queries
 ) -> None:
     now = timezone.now()
-    context, _ = gather(
+    context, _, _ = gather(
         TradeSignal(
             key="alert-1", source="ema", policy="follow", connection=connection, instrument=instrument,
             intent="long", price=Decimal(100), quantity=None, sizing="risk", risk_pct=Decimal(1), notional=None,

@@ -56,14 +56,13 @@ def edit(root: Client) -> Callable[..., str]:
     return post
 
 
-def test_a_halt_stands_when_limits_are_edited_meanwhile(edit) -> None:
+def test_limits_are_not_set_here_but_where_loose_ones_are_asked_for_twice(root) -> None:
     desk()
-    assert (
-        edit(Desk.objects.get(), lambda: Desk.objects.update(state="halted", reason="fire"), max_order_pct="7")
-        == ""
-    )
-    row = Desk.objects.get()
-    assert (row.state, row.reason, row.max_order_pct) == ("halted", "fire", 7)
+    address = reverse("admin:brokers_desk_change", args=[Desk.objects.get().pk])
+    assert '<a href="/settings">Settings</a>, which asks twice' in root.get(address).content.decode()
+    figures = model_to_dict(Desk.objects.get(), ["max_position_pct", "max_open_positions", "max_daily_loss_pct"])
+    assert root.post(address, figures | {"max_order_pct": "500"}).status_code == 403
+    assert Desk.objects.get().max_order_pct == 5
 
 
 def test_a_revocation_and_a_rotation_stand_when_a_source_is_edited_meanwhile(edit) -> None:

@@ -179,6 +179,37 @@ def test_a_desk_without_a_connection_has_no_equity(viewer: Client) -> None:
     assert viewer.get("/data/equity").status_code == 404
 
 
+def test_the_stretches_without_a_mark_of_equity_are_named(viewer: Client) -> None:
+    account = Connection.objects.create(name="paper")
+    end = timezone.now().replace(microsecond=0)
+    ages = [*range(0, 1200, 10), *range(4800, 7200, 10)]
+    EquityMark.objects.bulk_create(
+        EquityMark(connection=account, at=end - timedelta(seconds=age), equity=100000, unrealised_pnl=0)
+        for age in ages
+    )
+    curve = read(viewer, "/data/equity?hours=2")
+    [(start, stop)] = curve["holes"]
+    assert stop - start == pytest.approx(3600, abs=2 * curve["spacing"])
+    assert {start, stop} <= {point[0] for point in curve["points"]}
+
+
+@pytest.mark.parametrize(("days", "width"), [(20, 300), (200, 3600)])
+def test_marks_that_were_thinned_are_no_holes(viewer: Client, days: int, width: int) -> None:
+    account = Connection.objects.create(name="paper")
+    start = timezone.now() - timedelta(days=days)
+    # The last mark of each stretch is kept: two may be nearly two stretches apart.
+    EquityMark.objects.bulk_create(
+        EquityMark(
+            connection=account,
+            at=start + timedelta(seconds=n * width + (n % 2) * (width - 20)),
+            equity=100000,
+            unrealised_pnl=0,
+        )
+        for n in range(60)
+    )
+    assert chart.equity_curve(account, start=start, end=start + timedelta(seconds=60 * width)).holes == []
+
+
 def test_a_chart_moves_with_the_price_while_its_candle_forms(viewer: Client, instrument: Instrument) -> None:
     last = Candle.objects.order_by("open_time").last()
     assert last is not None

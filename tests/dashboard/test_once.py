@@ -121,6 +121,16 @@ def test_what_failed_may_be_sent_again(trader: Client) -> None:
     assert Alert.objects.filter(replay_of=taken).count() == 1
 
 
+def test_what_was_refused_is_judged_anew(admin: Client) -> None:
+    fields = {
+        "max_order_pct": "5", "max_position_pct": "25", "max_open_positions": "8", "max_daily_loss_pct": "500",
+        "once": token_of(admin, "/settings"),
+    }  # fmt: skip
+    for _ in range(2):
+        assert admin.post("/settings/limits", fields).status_code == 422
+        assert not SentForm.objects.exists()
+
+
 def test_whoever_comes_second_waits_for_the_first_answer(trader: Client) -> None:
     taken = make.alert(make.source())
     address = f"/alerts/{taken.pk}/replay"

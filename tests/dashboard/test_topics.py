@@ -35,6 +35,14 @@ def sent() -> set[str]:
     return hints
 
 
+def test_a_chart_hears_of_whatever_it_draws() -> None:
+    """Its lines are what works at the venue: without a price they would stay as they were."""
+    for receiver in (receivers._on_order, receivers._on_fill, receivers._on_decision):
+        with mock.patch.object(receivers, "send") as send:
+            receiver(order_id=1, fill_id=1, decision_id=1, state="canceled")
+        assert "chart:BTCUSDT" in related(set(send.call_args.args), {"chart:BTCUSDT"}), receiver
+
+
 @pytest.fixture
 def followed(db: None) -> dict[str, set[str]]:
     """What follows from each topic that is sent, on a desk with one of everything and pages of it all."""

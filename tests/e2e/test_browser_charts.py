@@ -1,5 +1,6 @@
 """The charts in a real browser: nothing is lost unseen, a hole is a hole, the price moves between bars."""
 
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from tests.support.browser import Visit, wait_for
 
 pytestmark = pytest.mark.browser
 CHART = "document.querySelector('[data-chart]').chart"
+CURVE = "document.querySelector('[data-equity]').curve"
 # Whether what is drawn has a candle for each five seconds.
 WHOLE = f"{CHART}.times.every((time, n, all) => !n || time - all[n - 1] === 5)"
 
@@ -81,6 +83,43 @@ def test_a_hole_in_the_data_is_left_open_and_said(visit: Visit) -> None:
     page.evaluate(f"{CHART}.setCandles([...{CHART}.rows.slice(0, -9), ...{CHART}.rows.slice(-6)])")
     page.evaluate(f"{CHART}.redrawMarks()")
     expect(page.locator("#chart-holes")).to_contain_text("3 candles are missing here and left open.")
+
+
+def test_more_holes_than_are_drawn_are_not_called_open(visit: Visit) -> None:
+    page = chart_page(visit)
+    assert series(page, "holesText(2001)") == "2001 candles are missing here, of which 2000 are left open."
+
+
+def test_no_line_of_equity_crosses_a_time_without_marks(visit: Visit) -> None:
+    start = time.time() - 8000
+    points = [[start, 100.0], [start + 10, 101.0], [start + 4000, 99.0], [start + 4010, 98.0]]
+    # With such a spacing what comes live leaves no further hole.
+    answer = {"currency": "USDT", "points": points, "holes": [[start + 10, start + 4000]], "spacing": 9000}
+    visit.context.route("**/data/equity*", lambda route: route.fulfill(json=answer))
+    page = visit.open("/")
+    wait_for(page, lambda: page.evaluate(f"Boolean({CURVE}?.plot)"), "the curve")
+    assert page.evaluate(f"{CURVE}.plot.data[1].slice(0, 5)") == [100.0, 101.0, None, 99.0, 98.0]
+    assert page.evaluate(f"{CURVE}.plot.data[0][2]") == start + 2005
+    assert series(page, "gapsText([[0, 4000]])") == (
+        "No equity was marked from 1970-01-01 00:00 to 1970-01-01 01:06 UTC: left open."
+    )
+    expect(page.locator("#equity-holes")).to_contain_text("No equity was marked from")
+
+
+def test_a_mark_that_comes_late_leaves_the_time_before_it_open(visit: Visit) -> None:
+    page = visit.open("/")
+    wait_for(page, lambda: page.evaluate(f"Boolean({CURVE}?.plot)"), "the curve")
+    values = page.evaluate(
+        f"""() => {{
+          const curve = {CURVE};
+          curve.times = curve.times.slice(0, 2).map((time) => time - 1200);
+          curve.values = curve.values.slice(0, 2);
+          curve.add(12345);
+          return curve.plot.data[1];
+        }}"""
+    )
+    assert values[-2:] == [None, 12345]
+    expect(page.locator("#equity-holes")).to_contain_text("No equity was marked from")
 
 
 def test_no_mark_sits_on_a_candle_of_another_time(visit: Visit) -> None:

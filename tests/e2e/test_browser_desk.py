@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 from algotrendy import paths
 from benchmarks._desk import Bench
 from dashboard.live.messages import HINTS_CHANNEL
-from tests.support.browser import WIDE, Complaints, Visit, not_reloaded, wait_for
+from dashboard.live.seats import MAX_SOCKETS
+from tests.support.browser import WIDE, Complaints, Visit, not_reloaded, visiting, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -262,6 +263,37 @@ def test_a_page_outlives_the_database_and_says_so(witness: Visit, webhook: str) 
     witness.bench.desk.kill("postgres")
     witness.bench.desk.wait_until_ready()
     sees_a_new_alert(witness, page, webhook)
+
+
+# Opens `count` sockets in the page and answers when each was let in.
+HOARD = """(count) => {
+  window.hoard = Array.from({ length: count }, () => new WebSocket(`ws://${location.host}/ws/desk/?topics=status`));
+  return Promise.all(window.hoard.map((socket) => new Promise((done) => { socket.onmessage = done; })));
+}"""
+
+
+@pytest.fixture
+def newcomer(bench: Bench, chromium: Browser) -> Iterator[Visit]:
+    """Somebody who holds no socket yet: the pages of other tests may not all have been let go of."""
+    with visiting(bench, chromium, WIDE, cookie=bench.watchers(1)[0]) as visit:
+        yield visit
+
+
+def test_somebody_with_too_many_live_pages_is_told_so_and_let_in_when_one_closes(newcomer: Visit) -> None:
+    visit = newcomer
+    first = visit.open("/alerts")
+    first.evaluate(f"async (count) => {{ await ({HOARD})(count); }}", MAX_SOCKETS - 1)
+    page = visit.open("/orders", live=False)
+    page.evaluate("document.addEventListener('desk:reconnected', () => { window.letIn = true; })")
+    state = page.locator("#connection-state")
+    expect(state).to_contain_text("You have too many live pages open: close some. You see data from")
+    expect(state).to_contain_text("this page tries again")
+    expect(first.locator("#connection-state")).to_be_hidden()
+    first.evaluate("window.hoard.forEach((socket) => socket.close())")
+    expect(state).to_be_hidden()
+    # What it missed meanwhile is read anew.
+    wait_for(page, lambda: page.evaluate("window.letIn === true"), "its charts to hear of it")
+    assert not_reloaded(page)
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ for symbol in ("BTCUSDT", "ETHUSDT"):
     Position.objects.update_or_create(connection=paper, instrument=instrument, defaults=held)
 feed = Feed.objects.create(name="looks", driver="replay", enabled=True, timeframe=60)
 Instrument.objects.create(symbol="PEPEUSDT", base="PEPE", quote="USDT", feed=feed)
+from tests.support import model_pages
+model_pages.version("rejected", name="20250101_000000")
 """
 # Each returns in words what is wrong, at this very moment: the page goes on living.
 HELPERS = """
@@ -47,8 +49,12 @@ FRAME = """() => {
   HELPERS
   const wrong = [];
   const root = document.documentElement;
+  for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
   const sideways = root.scrollWidth - root.clientWidth;
-  if (sideways > 0) wrong.push(`the page scrolls sideways by ${sideways}`);
+  if (sideways > 0) {
+    const far = [...document.querySelectorAll("main *")].filter((part) => box(part).right > root.clientWidth);
+    wrong.push(`the page scrolls sideways by ${sideways}: ${far.slice(-3).map(name)}`);
+  }
   for (const table of document.querySelectorAll(".table-box:has(.stackable)"))
     if (table.scrollWidth > table.clientWidth + 1) wrong.push(`the table ${name(table).slice(0, 40)} is cut`);
   const marks = [...document.querySelectorAll(".statusbar .badge")];
@@ -97,8 +103,8 @@ FIELDS = """() => {
 
 PAGES = (
     "/", "/alerts", "/alerts/{alert}", "/decisions", "/decisions/{decision}", "/trades", "/trades/1", "/orders",
-    "/orders/1", "/models", "/models/train", "/brokers", "/brokers/paper", "/sources", "/sources/{source}",
-    "/health", "/settings", "/desk/state",
+    "/orders/1", "/models", "/models/train", "/models/20250101_000000", "/brokers", "/brokers/paper", "/sources",
+    "/sources/{source}", "/health", "/settings", "/desk/state",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from algotrendy.locks import key
 from benchmarks._desk import Bench
@@ -79,6 +79,24 @@ def test_predictions_are_drawn_on_the_price_and_fit_a_phone(visit: Visit) -> Non
     for path in (f"/models/{NAME}", "/models", "/models/train"):
         page.goto(visit.bench.desk.url + path)
         assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), path
+
+
+def test_the_chart_of_predictions_leaves_holes_open_and_says_so(visit: Visit) -> None:
+    run(visit.bench, CHAMPION, name=f"{NAME}_2", family=f"{FAMILY}-2")
+
+    def with_hole(route: Route) -> None:
+        data = route.fetch().json()
+        times = [row[0] for row in data["candles"]]
+        first, last = times[-12], times[-9]
+        data["candles"] = [row for row in data["candles"] if not first <= row[0] <= last]
+        data["predictions"] = [[first, 0.6, "peak", "open"], [times[-2], 0.6, "peak", "open"]]
+        route.fulfill(json=data)
+
+    visit.context.route("**/data/predictions*", with_hole)
+    page = visit.open(f"/models/{NAME}_2")
+    page.get_by_text("Predictions on the price").click()
+    holes = page.locator("#chart-holes")
+    expect(holes).to_contain_text("4 candles are missing here and left open. 1 mark of that time can't be drawn.")
 
 
 def test_cancelling_asks_in_a_dialog_first(visit: Visit) -> None:

@@ -108,6 +108,16 @@ def test_weeks_come_oldest_first_and_at_most_so_many(version, django_assert_num_
 
 
 @pytest.mark.django_db
+def test_a_week_in_which_nothing_was_predicted_keeps_its_place(version) -> None:
+    for number in (0, 3):
+        week_of(version, number, GOOD)
+    weeks = monitoring.each_week(version, monitoring.weekly(version.pk))
+    assert [week.week for week in weeks] == [START + WEEK * number for number in range(4)]
+    assert [week.skill is None for week in weeks] == [False, True, True, False]
+    assert monitoring.each_week(version, []) == []
+
+
+@pytest.mark.django_db
 def test_a_simulated_week_is_seven_days_of_movement() -> None:
     key = FamilyKey(5, simulated=True)
     fast = make_version(key, with_model=False, recipe=Recipe(bars_per_day=288).as_json())

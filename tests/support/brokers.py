@@ -7,7 +7,7 @@ from itertools import count
 from django.db import transaction
 from django.utils import timezone
 
-from brokers import services, sync
+from brokers import selectors, services, sync
 from brokers.models import Connection, Order
 from brokers.orders import execution
 from brokers.venues.paper import matching
@@ -81,6 +81,7 @@ def plan(
 ) -> list[Order]:
     with transaction.atomic():
         return services.plan_entry(
+            desk=selectors.desk(),
             connection=connection,
             instrument=instrument,
             reference=f"t{next(_numbers)}",
@@ -100,6 +101,7 @@ def plan_exit(
 ) -> Order:
     with transaction.atomic():
         return services.plan_exit(
+            desk=selectors.desk(),
             connection=connection,
             instrument=instrument,
             reference=f"t{next(_numbers)}",

@@ -92,7 +92,7 @@ def test_an_alert_becomes_one_decision_with_orders(take: Take, btc: Instrument) 
 
 def test_the_same_alert_is_not_decided_again(take: Take) -> None:
     alert = take()
-    assert [inbox.drain(), inbox.drain()] == [1, 0]
+    assert [inbox.drain(), inbox.drain()] == [1, 1]
     assert Decision.objects.filter(signal_key=f"alert-{alert.pk}").count() == 1
 
 
@@ -162,7 +162,7 @@ def iso(seconds_ago: float) -> str:
     ("age", "fields", "state"),
     [
         (0, {}, "decided"),
-        (59, {}, "decided"),
+        (45, {}, "decided"),
         (61, {}, "expired"),
         (0, {"timenow": 30}, "decided"),
         (0, {"timenow": 90}, "expired"),
@@ -616,3 +616,18 @@ def test_an_alert_for_an_instrument_without_a_price_is_decided_without_one(take:
 def test_only_a_replayed_market_has_a_clock_of_its_own(btc: Instrument) -> None:
     assert inbox._market_clock(btc) == []
     assert inbox._market_clock(Instrument.objects.get(symbol="ETHUSDT")) == []
+
+
+def test_nothing_is_asked_twice_for_a_decision(take: Take, django_assert_max_num_queries) -> None:
+    """From the alert to an entry with its bracket; then what the drain asks before it leaves."""
+    decided(take())
+    take(action="exit")
+    inbox.drain()
+    take()
+    with django_assert_max_num_queries(22) as asked:
+        inbox.drain()
+    texts = [query["sql"] for query in asked.captured_queries]
+    assert [
+        sum(f"FROM {table}" in text.replace('"', "") for text in texts)
+        for table in ("brokers_desk", "market_quote")
+    ] == [1, 1]

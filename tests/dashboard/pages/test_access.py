@@ -173,8 +173,9 @@ def test_what_is_not_there_is_said_within_the_frame_to_who_is_signed_in() -> Non
     assert "Equity" not in stranger
 
 
-def test_the_admin_pages_refuse_a_viewer_in_words_and_with_a_way_back() -> None:
-    answer = signed_in(person("viewer")).get("/admin/", follow=True)
+@pytest.mark.parametrize("is_staff", [False, True])
+def test_the_admin_pages_refuse_a_viewer_in_words_and_with_a_way_back(is_staff: bool) -> None:
+    answer = signed_in(person("viewer", is_staff=is_staff)).get("/admin/", follow=True)
     assert answer.status_code == 403
     page = answer.content.decode()
     assert "This is not for your role" in page

@@ -161,7 +161,7 @@ def test_the_chart_keeps_apart_what_was_known_and_what_came_later(viewer, btc) -
     assert len(data["known"]) == 100
     assert all(row[0] + 5 <= as_of for row in data["known"])
     assert len(data["after"]) == 12
-    assert all(row[0] >= data["cut"] for row in data["after"])
+    assert all(row[0] >= data["decided_in"] for row in data["after"])
     assert data["levels"]["entry"] == 100.0
     assert data["open"] is True
 
@@ -171,6 +171,28 @@ def test_the_chart_stops_soon_after_the_horizon(viewer, btc) -> None:
     later(decision, 200, Decimal(100))
     data = decision_detail.chart(Decision.objects.select_related("outcome", "instrument").get())
     assert len(data["after"]) == decision.horizon_bars + 6
+
+
+def test_a_hole_in_the_candles_of_an_outcome_is_left_open_and_said(viewer, btc) -> None:
+    decision = decision_of(decided(source(), btc))
+    later(decision, 12, Decimal(100))
+    start = decision.outcome.starts_at
+    Candle.objects.filter(
+        open_time__gte=start + timedelta(seconds=20), open_time__lt=start + timedelta(seconds=35)
+    ).delete()
+    text = page(viewer, f"/decisions/{decision.pk}")
+    assert '12 <span class="unit">of 36</span>' in text
+    assert "3 bars without a candle, left open" in " ".join(text.split())
+    assert text.count('<polyline class="path"') == 2
+
+
+def test_where_candles_are_missing_before_it_a_decision_stands_at_its_own_time(viewer, btc) -> None:
+    decision = decision_of(decided(source(), btc))
+    last = Candle.objects.order_by("-open_time")[10].open_time
+    Candle.objects.filter(open_time__gt=last).delete()
+    data = json.loads(viewer.get(f"/decisions/{decision.pk}/chart.json").content)
+    assert data["known"][-1][0] == last.timestamp()
+    assert data["decided_in"] <= decision.as_of.timestamp() < data["decided_in"] + 5
 
 
 def replay_decision(instrument, bars_ahead: int = 20) -> Decision:
@@ -290,6 +312,6 @@ def test_everything_drawn_stays_inside_the_drawing(break_even) -> None:
     drawn = svg.waterfall(0.99, [("desk", 0, 0, 0.99)], (0.99, 0.0, 1.0), break_even)
     places = [drawn.low_x, drawn.high_x, drawn.confidence_x, drawn.dot_x + 8, drawn.break_even_x or 0]
     assert all(0 <= place <= svg.WIDTH for place in places)
-    ran = svg.run([(120, 80, 90)] * 40, entry=100, stop=95, target=107, horizon=36)
+    ran = svg.run([(bar, 120, 80, 90) for bar in range(40)], entry=100, stop=95, target=107, horizon=36)
     assert all(0 <= bar.x <= svg.WIDTH and bar.top <= bar.close <= bar.bottom for bar in ran.bars)
     assert ran.target_y < ran.entry_y < ran.stop_y

@@ -1,10 +1,14 @@
 """Health: each part with its state and what to do, also while Valkey is down."""
 
+import errno
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from django.utils.html import escape
 
+from algotrendy.supervisor.disk import Space
 from brokers.contract import VenueUnavailable
 from brokers.models import Connection, Order
 from brokers.services import set_desk_state
@@ -15,6 +19,7 @@ from market.models import Feed
 from tests.support.pages import alert, decided, decision_of, market, person, signed_in, source
 
 pytestmark = pytest.mark.django_db
+HOME = Path("/")
 
 
 def part(name: str) -> health.Part:
@@ -64,6 +69,35 @@ def test_a_worker_that_fell_silent_is_told(well) -> None:
     assert part("Trade worker").state == "bad"
     assert part("Trade worker").value == "Silent for 2 min"
     assert part("Training worker").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("room", "state", "value", "text", "todo"),
+    [
+        (Space(HOME, 10**11), "ok", "Has room", "100.00 GB free at /", ""),
+        (Space(HOME, 10**9), "warn", "Low", "1.00 GB free at /", "Make room before it is full"),
+        (Space(HOME, 10**6), "bad", "Full", "the disk is full, 0.00 GB free at /", "alerts are refused with 503"),
+        (Space(HOME, 10**11, errno.ENOSPC), "bad", "Full", "the disk is full", "Free some"),
+        (Space(HOME, 10**11, errno.EDQUOT), "bad", "Full", "the disk quota is used up", "Free some"),
+        (Space(HOME, 10**11, errno.EROFS), "bad", "Broken", "Read-only file system", "not the room on it"),
+    ],
+)
+def test_the_room_on_the_disk_is_told_with_what_to_do(well, monkeypatch, room, state, value, text, todo) -> None:
+    monkeypatch.setattr(health, "space", lambda data: room)
+    disk = part("Disk")
+    assert (disk.state, disk.value) == (state, value)
+    assert text in disk.text
+    assert todo in disk.todo
+    assert bool(disk.todo) == (state != "ok")
+    shown = " ".join(signed_in(person("viewer")).get("/health").content.decode().split())
+    assert escape(disk.text) in shown
+    assert escape(disk.todo) in shown
+    assert health.worst(health.parts()) == state
+
+
+def test_the_room_that_is_told_is_that_of_the_data_folder(well, monkeypatch, settings) -> None:
+    monkeypatch.setattr(health, "space", lambda data: Space(data, 10**11))
+    assert part("Disk").text.endswith(f" at {settings.DATA_DIR}")
 
 
 def test_a_queue_that_does_not_move_is_told_with_its_oldest_alert(well) -> None:
