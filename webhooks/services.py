@@ -224,10 +224,10 @@ def send_test(*, source: Source, symbol: str, action: str, by: User = None) -> A
     return alert
 
 
-@transaction.atomic
 def _store_alert(
     *, source: Source, body: bytes, content_type: str, key: str, replay_of: Alert | None = None
 ) -> Alert:
+    """Store an alert in the caller's transaction."""
     # The same lock as the door's: ids follow the order of commits, so that alerts are decided in that order.
     lock_in_transaction(ADD_ALERTS_LOCK)
     if Source.objects.get(pk=source.pk).revoked_at:

@@ -4,8 +4,9 @@ What is removed is recognised by its form, so a new one is looked at without bei
 
 *lock*: a call of `select_for_update`, `FOR UPDATE`/`FOR SHARE` in the text of a query, an advisory lock.
 *guard*: an `if` without an else that ends in return, continue, break or raise.
-*atomic*: a transaction around a block (`transaction.atomic`, `connection.transaction`).
-*nudge*: a call that announces or nudges, and `on_commit` itself, which is then called at once.
+*atomic*: a transaction around a block (`transaction.atomic`, `connection.transaction`) or a function (`@atomic`).
+*nudge*: a call that announces or nudges, or that does something after the commit.
+*early*: what is to be done after the commit is done at once.
 """
 
 import re
@@ -17,7 +18,15 @@ from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 EXITS = (cst.Return, cst.Continue, cst.Break, cst.Raise)
-NUDGES = {"announce", "announce_order", "nudge", "nudge_after_commit", "nudge_waiting"}
+AFTER_COMMIT = {"on_commit", "after_commit"}
+NUDGES = {
+    "announce",
+    "announce_order",
+    "nudge",
+    "nudge_after_commit",
+    "nudge_waiting",
+    "send_robust",
+} | AFTER_COMMIT
 _ROW_LOCK = re.compile(r"\s+FOR (?:NO KEY UPDATE|KEY SHARE|UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?")
 _ADVISORY = re.compile(r"pg_advisory_(?:xact_)?lock\((%\w)\)")
 _AWAITED_FOR = re.compile(r"\s+FOR $")
@@ -72,6 +81,18 @@ def _without_transaction(node: cst.CSTNode) -> cst.CSTNode | None:
     return node.with_changes(items=[*kept[:-1], kept[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)])
 
 
+def _without_transaction_of_a_function(node: cst.CSTNode) -> cst.CSTNode | None:
+    if not isinstance(node, cst.FunctionDef):
+        return None
+    kept = [each for each in node.decorators if not _names_atomic(each.decorator)]
+    return node.with_changes(decorators=kept) if len(kept) < len(node.decorators) else None
+
+
+def _names_atomic(decorator: cst.BaseExpression) -> bool:
+    called = decorator.func if isinstance(decorator, cst.Call) else decorator
+    return m.matches(called, m.Attribute(attr=m.Name("atomic")) | m.Name("atomic"))
+
+
 def _without_row_lock(node: cst.CSTNode) -> cst.CSTNode | None:
     if isinstance(node, cst.Call) and m.matches(node.func, m.Attribute(attr=m.Name("select_for_update"))):
         manager = cst.ensure_type(node.func, cst.Attribute).value
@@ -105,23 +126,41 @@ def _without_advisory_lock(node: cst.CSTNode) -> cst.CSTNode | None:
 
 
 def _without_nudge(node: cst.CSTNode) -> cst.CSTNode | None:
-    if isinstance(node, cst.SimpleStatementLine) and len(node.body) == 1 and isinstance(node.body[0], cst.Expr):
-        called = node.body[0].value
-        if _is_call_of(called, NUDGES | {"lock_in_transaction"}):
-            return _pass(node.leading_lines)
-        if _is_call_of(called, {"on_commit"}):
-            first = cst.ensure_type(called, cst.Call).args[0].value
-            return node.with_changes(body=[cst.Expr(cst.Call(first))])
+    if isinstance(node, cst.SimpleStatementLine) and _stands_alone(node, NUDGES):
+        return _pass(node.leading_lines)
+    return None
+
+
+def _without_lock_in_transaction(node: cst.CSTNode) -> cst.CSTNode | None:
+    if isinstance(node, cst.SimpleStatementLine) and _stands_alone(node, {"lock_in_transaction"}):
+        return _pass(node.leading_lines)
+    return None
+
+
+def _without_waiting(node: cst.CSTNode) -> cst.CSTNode | None:
+    if isinstance(node, cst.SimpleStatementLine) and (call := _stands_alone(node, AFTER_COMMIT)):
+        return node.with_changes(body=[cst.Expr(cst.Call(call.args[0].value))])
+    return None
+
+
+def _stands_alone(node: cst.SimpleStatementLine, names: set[str]) -> cst.Call | None:
+    """Return the call of one of `names` that is all that the line does."""
+    first = node.body[0]
+    if len(node.body) == 1 and isinstance(first, cst.Expr) and _is_call_of(first.value, names):
+        return cst.ensure_type(first.value, cst.Call)
     return None
 
 
 _KINDS: Sequence[tuple[str, Callable[[cst.CSTNode], cst.CSTNode | None]]] = (
     ("guard", _without_guard),
     ("atomic", _without_transaction),
+    ("atomic", _without_transaction_of_a_function),
     ("lock", _without_row_lock),
     ("lock", _without_lock_in_query),
     ("lock", _without_advisory_lock),
+    ("lock", _without_lock_in_transaction),
     ("nudge", _without_nudge),
+    ("early", _without_waiting),
 )
 
 

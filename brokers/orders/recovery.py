@@ -170,8 +170,7 @@ def _back_to_pending(order: Order) -> None:
 
 
 def _count_lookup(order: Order, reason: str) -> None:
-    if order.state != Order.State.UNKNOWN:
-        return
+    """Count a look that proved nothing; only while the order is still unknown."""
     looks = order.lookups + 1
     if looks >= LOOKUPS:
         transition(order.pk, Order.State.NEEDS_REVIEW, sources=[Order.State.UNKNOWN], reason=reason, lookups=looks)

@@ -59,8 +59,7 @@ def record_or_review(order: Order, report: VenueOrder) -> bool:
             record_order(order, report)
     except LedgerConflict as conflict:
         logger.error("%s", conflict)
-        with transaction.atomic():
-            transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
+        transition(order.pk, Order.State.NEEDS_REVIEW, reason=str(conflict))
         return False
     return True
 

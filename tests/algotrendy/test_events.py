@@ -78,3 +78,22 @@ def test_a_nudge_waits_for_the_commit_and_is_never_sent_for_what_is_rolled_back(
         transaction.set_rollback(True)
     events.nudge_after_commit("brokers.submit_order", 9)  # no transaction: at once
     assert [args for _, args in sent] == [(7,), (9,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_waits_for_the_commit_and_what_it_raises_undoes_nothing() -> None:
+    done: list[int] = []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with transaction.atomic():
+        events.after_commit(fail)
+        events.after_commit(lambda: done.append(1))
+        assert done == []
+    assert done == [1]
+    with transaction.atomic():
+        events.after_commit(lambda: done.append(2))
+        transaction.set_rollback(True)
+    events.after_commit(lambda: done.append(3))  # no transaction: at once
+    assert done == [1, 3]

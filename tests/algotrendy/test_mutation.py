@@ -65,10 +65,25 @@ def test_every_form_of_a_lock_is_left_out(source: str, after: str) -> None:
     assert without(source) == after
 
 
-def test_a_nudge_is_left_out_and_one_after_the_commit_is_sent_at_once() -> None:
+def test_a_nudge_is_left_out() -> None:
     assert without("nudge_after_commit(task, 1)\n") == "pass\n"
     assert without("announce(signal, Order, order_id=1)\n") == "pass\n"
-    assert without("transaction.on_commit(partial(go, 1), robust=True)\n") == "partial(go, 1)()\n"
+
+
+@pytest.mark.parametrize(
+    "called", ["transaction.on_commit(partial(go, 1), robust=True)", "after_commit(partial(go, 1))"]
+)
+def test_what_waits_for_the_commit_is_left_out_and_done_at_once(called: str) -> None:
+    early, nudge = removals(f"{called}\n")
+    assert (early.kind, early.source) == ("early", "partial(go, 1)()\n")
+    assert (nudge.kind, nudge.source) == ("nudge", "pass\n")
+
+
+@pytest.mark.parametrize("decorator", ["@transaction.atomic", "@transaction.atomic(durable=True)", "@atomic"])
+def test_the_transaction_of_a_function_is_left_out_and_named_by_the_function(decorator: str) -> None:
+    source = f"@cached\n{decorator}\ndef f():\n    go()\n"
+    [only] = removals(source)
+    assert (only.kind, only.text, only.source) == ("atomic", "def f():", "@cached\ndef f():\n    go()\n")
 
 
 def test_removals_come_one_at_a_time_in_the_order_of_lines() -> None:

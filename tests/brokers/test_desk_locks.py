@@ -1,7 +1,9 @@
 """The desk's state under changes at once, and what each change of an order announces."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -9,10 +11,12 @@ from django.db import connections
 from django.utils import timezone
 
 from algotrendy.history.models import Change
-from brokers import desk_state, services, signals
+from brokers import desk_state, services, signals, task_names
+from brokers.contract import Execution, VenueOrder, VenueUnavailable
 from brokers.models import Desk, Order
-from brokers.orders import execution, reports
-from tests.support.brokers import add_candle, let_match, make_connection, make_instrument, plan
+from brokers.orders import cancelling, execution, reports
+from brokers.venues.paper.broker import PaperBroker
+from tests.support.brokers import START, add_candle, let_match, make_connection, make_instrument, plan
 from tests.support.locks import held_elsewhere, until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,6 +50,36 @@ def test_the_history_says_from_which_state_a_halt_really_came():
     assert (Desk.objects.get().state, Desk.objects.get().reason) == ("halted", "stop")
     labels = dict(Desk.State.choices)
     assert texts() == [f"{labels['reducing']} → {labels['halted']}: stop"]
+
+
+def test_who_does_not_know_of_a_halt_does_not_end_it():
+    services.set_desk_state(state="halted", by=None, reason="stop")
+    for state in ("active", "reducing"):
+        with pytest.raises(desk_state.DeskHalted):
+            services.set_desk_state(state=state, by=None, reason="news", from_halted=False)
+    assert (Desk.objects.get().state, Desk.objects.get().reason) == ("halted", "stop")
+    services.set_desk_state(state="halted", by=None, reason="again", from_halted=False)
+    assert Desk.objects.get().reason == "again"
+
+
+def test_a_halt_that_is_being_committed_is_not_ended_by_who_does_not_know_of_it():
+    refused: list[bool] = []
+
+    def loosen() -> None:
+        try:
+            services.set_desk_state(state="reducing", by=None, reason="news", from_halted=False)
+        except desk_state.DeskHalted:
+            refused.append(True)
+
+    while_another_changes({"state": "halted", "reason": "stop"}, loosen)
+    assert (refused, Desk.objects.get().state, Desk.objects.get().reason) == ([True], "halted", "stop")
+
+
+def test_the_history_has_changes_of_state_and_no_repetition():
+    for reason in ("stop", "still"):
+        services.set_desk_state(state="halted", by=None, reason=reason)
+    labels = dict(Desk.State.choices)
+    assert texts() == [f"{labels['active']} → {labels['halted']}: stop"]
 
 
 def test_a_state_that_was_prolonged_while_its_end_was_looked_at_does_not_end():
@@ -133,6 +167,48 @@ def test_a_further_part_of_a_fill_is_announced_although_the_state_stays(announce
     assert announced == [("fill", entry.pk), ("order", (entry.pk, "partially_filled"))]
 
 
+def test_a_wanted_cancel_is_announced_and_nudged(announced, monkeypatch):
+    nudged: list[tuple[str, int]] = []
+    monkeypatch.setattr("algotrendy.events.nudge", lambda task, row: nudged.append((task, row)))
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    execution.claim_order(entry.pk)
+    announced.clear()
+    assert cancelling.request_cancel(entry.pk, "why")
+    assert announced == [("order", (entry.pk, "submitting"))]
+    assert nudged == [(task_names.CANCEL, entry.pk)]
+
+
+def test_a_cancel_that_fails_is_announced_when_its_reason_is_new(announced, monkeypatch):
+    monkeypatch.setattr("algotrendy.events.nudge", lambda *_: True)
+    connection, instrument = make_connection(), make_instrument()
+    add_candle(instrument, -1, "100", "100", "100", "100", volume="16")
+    [entry] = plan(connection, instrument)
+    execution.submit(entry.pk)
+    cancelling.request_cancel(entry.pk, "why")
+    reasons = iter(["away", "away", "still away"])
+
+    def fail(*_: object) -> None:
+        raise VenueUnavailable(next(reasons))
+
+    monkeypatch.setattr(PaperBroker, "cancel", fail)
+    announced.clear()
+    for _ in range(3):
+        cancelling.cancel(entry.pk)
+    assert announced == [("order", (entry.pk, "partially_filled"))] * 2
+
+
+def test_cancels_that_take_too_long_are_left_to_the_next_sweep(monkeypatch):
+    asked: list[int] = []
+    monkeypatch.setattr(cancelling, "_wanted", lambda: SimpleNamespace(order_by=lambda _: listed))
+    listed = SimpleNamespace(values_list=lambda *_, **__: [1, 2, 3])
+    monkeypatch.setattr(cancelling, "cancel", asked.append)
+    ticks = iter([0.0, 1.0, 2.1])
+    monkeypatch.setattr(cancelling, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    cancelling.repeat_cancels(seconds=2)
+    assert asked == [1]
+
+
 def test_a_refusal_and_a_denial_are_announced(announced):
     connection, instrument = make_connection(), make_instrument()
     [first], [second] = plan(connection, instrument), plan(connection, instrument)
@@ -168,3 +244,13 @@ def test_a_report_that_changes_nothing_is_left_out_of_a_batch():
     assert reports._would_change(None, known) is False
     entry.state = "partially_filled"
     assert reports._would_change(entry, known) is True
+
+
+def test_a_leg_that_is_filled_with_less_than_we_know_of_is_news():
+    connection, instrument = make_connection(), make_instrument()
+    leg = plan(connection, instrument, stop="95")[1]
+    leg.state, leg.filled_quantity, leg.venue_order_id = "partially_filled", Decimal(4), "v1"
+    part = Execution("x1", leg.client_order_id, "BTCUSDT", leg.side, Decimal(4), Decimal(95), Decimal(0), START)
+    known = VenueOrder(leg.client_order_id, "v1", "partially_filled", executions=(part,))
+    assert reports._would_change(leg, known) is False
+    assert reports._would_change(leg, replace(known, state="filled")) is True

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from algotrendy import events
 from brokers import desk_state, services, sync, task_names
-from brokers.contract import DuplicateClientOrderId, Execution, Updates, VenueOrder
+from brokers.contract import DuplicateClientOrderId, Execution, Updates, VenueOrder, VenueUnavailable
 from brokers.ledger import posting
 from brokers.models import Connection, Desk, Fill, Order, Position, Trade
 from brokers.orders import cancelling, execution, recovery, reports
@@ -349,6 +349,18 @@ def test_what_waits_is_nudged_in_the_order_it_was_planned_and_nothing_else_is(nu
     assert nudged == [(task_names.SUBMIT, first.pk), (task_names.SUBMIT, second.pk)]
 
 
+def test_a_cancel_that_was_wanted_on_the_way_is_asked_for_once_the_venue_has_the_order(nudged):
+    connection, instrument = make_connection(), make_instrument()
+    [entry] = plan(connection, instrument)
+    execution.claim_order(entry.pk)
+    cancelling.request_cancel(entry.pk, "why")
+    nudged.clear()
+    reports.record_or_review(entry, report_of(entry, "accepted"))
+    assert nudged == [(task_names.CANCEL, entry.pk)]
+    reports.record_or_review(entry, report_of(entry, "accepted"))
+    assert len(nudged) == 1
+
+
 def test_an_order_that_is_not_over_nudges_nobody(nudged):
     connection, instrument = make_connection(), make_instrument()
     [entry], _ = plan(connection, instrument), plan(connection, instrument)
@@ -388,6 +400,16 @@ def test_an_order_that_ends_before_it_left_nudges_what_waits(nudged):
     assert nudged == [(task_names.SUBMIT, waiting.pk)]
 
 
+def test_an_order_that_ends_at_the_venue_nudges_what_waits_and_ends_its_legs(nudged):
+    connection, instrument = make_connection(), make_instrument()
+    (entry, stop), [waiting] = plan(connection, instrument, stop="95"), plan(connection, instrument)
+    execution.claim_order(entry.pk)
+    nudged.clear()
+    reports.record_or_review(entry, report_of(entry, "canceled"))
+    assert (state_of(entry), state_of(stop)) == ("canceled", "canceled")
+    assert nudged == [(task_names.SUBMIT, waiting.pk)]
+
+
 def test_an_order_that_a_person_settles_nudges_what_waits(nudged):
     connection, instrument = make_connection(), make_instrument()
     [lost], [waiting] = plan(connection, instrument), plan(connection, instrument)
@@ -419,6 +441,39 @@ def test_an_exit_waits_for_an_entry_of_which_nobody_knows_whether_it_filled():
 
 
 # --- asking the venue
+
+
+def unreachable(*_: object) -> None:
+    raise VenueUnavailable("away")
+
+
+@pytest.mark.parametrize(
+    ("looks", "state"), [(recovery.LOOKUPS - 2, "unknown"), (recovery.LOOKUPS - 1, "needs_review")]
+)
+def test_the_last_look_that_proves_nothing_makes_an_order_a_persons(monkeypatch, looks, state):
+    [entry] = plan(make_connection(), make_instrument())
+    Order.objects.filter(pk=entry.pk).update(state="unknown", reason="time-out", lookups=looks)
+    monkeypatch.setattr(PaperBroker, "lookup", unreachable)
+    assert recovery.look_up(entry.pk) is False
+    [entry] = reload(entry)
+    assert (entry.state, entry.lookups) == (state, looks + 1)
+    assert entry.reason == "the venue could not be asked: away"
+
+
+def test_a_look_counts_only_while_an_order_is_unknown(monkeypatch):
+    [entry] = plan(make_connection(), make_instrument())
+    Order.objects.filter(pk=entry.pk).update(state="needs_review", reason="?", lookups=recovery.LOOKUPS)
+    monkeypatch.setattr(PaperBroker, "lookup", unreachable)
+    assert recovery.look_up(entry.pk) is False
+    [entry] = reload(entry)
+    assert (entry.state, entry.reason, entry.lookups) == ("needs_review", "?", recovery.LOOKUPS)
+
+
+def test_the_venue_is_not_asked_for_an_order_that_is_not_in_doubt(monkeypatch):
+    [entry] = plan(make_connection(), make_instrument())
+    monkeypatch.setattr(PaperBroker, "lookup", kill)
+    assert recovery.look_up(entry.pk) is True
+    assert state_of(entry) == "pending"
 
 
 def test_a_venue_without_news_is_asked_once_and_its_health_not_written_again(monkeypatch):

@@ -158,3 +158,19 @@ def test_an_alert_that_postgresql_refuses_fails_alone(source: Source) -> None:
     assert ([first.alert_id, last.alert_id], len(ids)) == (ids, 2)
     assert isinstance(refused, Unavailable)
     assert stored == ids
+
+
+def test_repeats_of_an_alert_that_is_held_are_counted_later_and_not_waited_for(source: Source) -> None:
+    alert = Alert.objects.create(source_id=source.pk, idempotency_key="k", body=BODY, received_at=NOON)
+
+    async def count() -> None:
+        async with await psycopg.AsyncConnection.connect(**parameters()) as connection:
+            await connection.execute("SET statement_timeout = '30s'")
+            await committer._add_counts(connection, {alert.pk: 1})
+
+    hold = Alert.objects.select_for_update().filter(pk=alert.pk).get
+    with held_elsewhere(hold), pytest.raises(LockNotAvailable):
+        asyncio.run(count())
+    asyncio.run(count())
+    alert.refresh_from_db()
+    assert alert.duplicates == 1

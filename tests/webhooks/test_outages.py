@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,14 +115,20 @@ def test_without_valkey_an_alert_is_taken_at_once_and_decided_later(monkeypatch:
     make_source()
     ensure_instrument("BTCUSDT")
     monkeypatch.setattr(notifier, "app", Celery(broker="redis+socket:///nowhere/valkey.sock"))
+    answered, waited = threading.Event(), []
+    send = Celery.send_task
+
+    def hang(*args: object, **options: object) -> object:
+        waited.append(answered.wait(60))
+        return send(*args, **options)
+
+    monkeypatch.setattr(Celery, "send_task", hang)
     alert_notifier = notifier.Notifier()
     with open_gate(alert_notifier) as gate:
-        gate.post(SIGNAL | {"id": 1})
-        began = time.perf_counter()
-        answer = gate.post(SIGNAL | {"id": 2})
-        took = time.perf_counter() - began
-    assert answer.status_code == 202
-    assert took < 1, "TradingView waits for three seconds"
+        answers = [gate.post(SIGNAL | {"id": number}) for number in (1, 2)]
+        assert not any(waited), "an answer waited for the nudge"
+        answered.set()
+    assert [answer.status_code for answer in answers] == [202, 202]
     assert Alert.objects.filter(state="received").count() == 2
     work_inbox()  # what the sweep does once the queue is back
     assert set(Alert.objects.values_list("state", flat=True)) == {"decided"}
@@ -161,7 +168,7 @@ def test_nudges_go_on_after_valkey_was_away(valkey: redis.Redis, monkeypatch: py
 
 
 def _wait(condition) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
