@@ -86,16 +86,16 @@ def django_db_setup(django_db_setup: None) -> None:
     from django.apps import apps
     from django.db.models.signals import post_migrate
 
+    from tests.support.many_runs import be_patient, delete_instead_of_truncating
+
     roles = import_module("dashboard.migrations.0002_roles")
 
     def make_roles(**_: object) -> None:
         roles.make_groups(apps, None)
 
     post_migrate.connect(make_roles, sender=apps.get_app_config("dashboard"), weak=False)
+    delete_instead_of_truncating()
     if RUNNING:
-        from tests.support.many_runs import be_patient, delete_instead_of_truncating
-
-        delete_instead_of_truncating()
         be_patient()
 
 

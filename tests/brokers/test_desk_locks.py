@@ -254,3 +254,16 @@ def test_a_leg_that_is_filled_with_less_than_we_know_of_is_news():
     known = VenueOrder(leg.client_order_id, "v1", "partially_filled", executions=(part,))
     assert reports._would_change(leg, known) is False
     assert reports._would_change(leg, replace(known, state="filled")) is True
+
+
+def test_entries_are_kept_out_once_the_reduced_state_is_there_to_be_read(monkeypatch):
+    """Before the commit a worker that claims an entry would still read an active desk."""
+    states: list[tuple[bool, str]] = []
+
+    def look() -> None:
+        states.append((connections["default"].in_atomic_block, Desk.objects.get().state))
+
+    monkeypatch.setattr(desk_state, "keep_entries_out", look)
+    Desk.objects.get_or_create(pk=1)
+    assert desk_state.reduce_until_midnight("the day's limit")
+    assert states == [(False, "reducing")]

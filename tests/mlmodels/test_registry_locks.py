@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from algotrendy.history.models import Change
 from algotrendy.locks import lock_in_transaction
@@ -120,3 +121,8 @@ def test_who_is_champion_is_not_promoted_and_who_is_not_is_not_taken_out(three: 
     with pytest.raises(CannotPromote, match="is not champion"):
         versions.retire(version=three[2], by=None, reason="odd")
     assert facts() == before
+
+
+def test_the_count_of_a_family_without_looks_begins_nowhere() -> None:
+    assert versions.count_began(REAL.slug, timezone.now()) is None
+    assert versions.attempts(REAL.slug) == 0

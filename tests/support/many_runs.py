@@ -1,9 +1,9 @@
-"""What makes hundreds of runs of the same tests quick, and sure at a low priority, for `./mem mutants`."""
+"""What makes many tests quick, and hundreds of runs of them sure at a low priority, for `./mem mutants`."""
 
 from django.db import connection
 from django.test import TransactionTestCase
 
-#: What Django makes anew after it has emptied all tables.
+#: What migrations fill, and Django makes anew after it has emptied all tables.
 KEPT = {
     "auth_group",
     "auth_group_permissions",
