@@ -38,7 +38,7 @@ def after_entry(entry: Order, held: Position, filled: Decimal) -> None:
 
 def after_exit(closing: Order, held: Position) -> None:
     """Close what entries from before an exit filled while it was under way, and it did not take along."""
-    if not _has_closed(closing):
+    if not held.quantity or not _has_closed(closing):
         return
     late = Fill.objects.filter(
         connection_id=closing.connection_id,

@@ -22,13 +22,22 @@ from brokers.venues.paper.pricing import Match, market_price
 from market.models import Instrument, Quote
 
 State = PaperOrder.State
+#: One execution with all that it moves, in one statement: order, money, holding, and its event.
 EXECUTE = """
-    INSERT INTO paper_paperexecution
-        (account_id, order_id, trade_id, quantity, price, fee, executed_at, recorded_at)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, now())
-"""
-MOVE_HOLDING = """
-    INSERT INTO paper_paperholding AS held (account_id, instrument_id, quantity) VALUES (%s, %s, %s)
+    WITH execution AS (
+        INSERT INTO paper_paperexecution
+            (account_id, order_id, trade_id, quantity, price, fee, executed_at, recorded_at)
+        VALUES (%(account)s, %(order)s, %(trade)s, %(quantity)s, %(price)s, %(fee)s, %(at)s, now())
+    ), money AS (
+        UPDATE paper_paperaccount SET cash = %(cash)s WHERE id = %(account)s
+    ), executed AS (
+        UPDATE paper_paperorder SET filled_quantity = %(filled)s, state = %(state)s WHERE id = %(order)s
+    ), event AS (
+        INSERT INTO paper_paperevent (account_id, order_id, kind, recorded_at)
+        VALUES (%(account)s, %(order)s, 'executed', now())
+    )
+    INSERT INTO paper_paperholding AS held (account_id, instrument_id, quantity)
+    VALUES (%(account)s, %(instrument)s, %(change)s)
     ON CONFLICT (account_id, instrument_id) DO UPDATE SET quantity = held.quantity + excluded.quantity
     RETURNING quantity
 """
@@ -79,15 +88,24 @@ def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: 
     value = quantity * match.price
     cost = to_places(value * fee)
     number = order.executions.count() + 1 if order.filled_quantity else 1
-    sql.change(EXECUTE, account.pk, order.pk, f"{order.pk}-{number}", quantity, match.price, cost, match.at)
     account.cash += (-value if order.side == "buy" else value) - cost
-    sql.change("UPDATE paper_paperaccount SET cash = %s WHERE id = %s", account.cash, account.pk)
-    holding = _move_holding(order, quantity)
     order.filled_quantity += quantity
     order.state = State.FILLED if order.filled_quantity >= order.quantity else order.state
-    update = "UPDATE paper_paperorder SET filled_quantity = %s, state = %s WHERE id = %s"
-    sql.change(update, order.filled_quantity, str(order.state), order.pk)
-    note([order], "executed")
+    values = {
+        "account": account.pk,
+        "cash": account.cash,
+        "order": order.pk,
+        "filled": order.filled_quantity,
+        "state": str(order.state),
+        "trade": f"{order.pk}-{number}",
+        "quantity": quantity,
+        "price": match.price,
+        "fee": cost,
+        "at": match.at,
+        "instrument": order.instrument_id,
+        "change": quantity if order.side == "buy" else -quantity,
+    }
+    holding: Decimal = sql.named(EXECUTE, values)[0][0]
     if order.parent is not None:
         _settle_bracket(order.parent, order)
     if holding == 0:
@@ -176,14 +194,11 @@ def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
 def _cancel_reducing(account: PaperAccount, instrument: Instrument | None) -> None:
     """Cancel what could only reduce, now that there is nothing left; legs of an entry still filling stay."""
     rows = PaperOrder.objects.filter(account=account, instrument=instrument, reduce_only=True, state=State.WORKING)
-    for order in rows.exclude(parent__state=State.WORKING).order_by("id"):
-        end(order, "the position is flat")
-
-
-def _move_holding(order: PaperOrder, quantity: Decimal) -> Decimal:
-    change = quantity if order.side == "buy" else -quantity
-    held: Decimal = sql.values(MOVE_HOLDING, order.account_id, order.instrument_id, change)[0][0]
-    return held
+    useless = list(rows.exclude(parent__state=State.WORKING).order_by("id"))
+    if useless:
+        update = "UPDATE paper_paperorder SET state = %s, reason = %s WHERE id = ANY(%s)"
+        sql.change(update, State.CANCELED.value, "the position is flat", [order.pk for order in useless])
+        note(useless, "canceled")
 
 
 def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> Decimal | None:
