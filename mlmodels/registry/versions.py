@@ -141,7 +141,7 @@ def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: Mod
 def promote(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
     """Make a version champion by hand, whatever the gate says. Raises CannotPromote."""
     lock_in_transaction(f"mlmodels.{version.family}")
-    version = ModelVersion.objects.select_for_update().get(pk=version.pk)
+    version = ModelVersion.objects.get(pk=version.pk)  # as it is under the family's lock
     if not reason.strip():
         raise CannotPromote("a promotion by hand needs a reason")
     if version.state == State.CHAMPION:

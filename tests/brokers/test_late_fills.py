@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 
 from algotrendy import events
-from brokers import services, sync
+from brokers import services, sync, task_names
 from brokers.models import Connection, Fill, Order, Position
-from brokers.orders import execution, late_fills, recovery, reports
+from brokers.orders import cancelling, execution, late_fills, recovery, reports
 from brokers.venues import registry
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperOrder
@@ -320,3 +320,36 @@ def test_a_report_that_was_recorded_before_closes_nothing_twice() -> None:
     assert report is not None
     reports.record(connection, report)
     assert (held(), followers()) == (0, [])
+
+
+def test_the_way_out_is_sent_at_once(
+    connection: Connection, instrument: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nudged: list[tuple[object, ...]] = []
+    hold(connection, instrument)
+    add = add_in_doubt(connection, instrument)
+    close(connection, instrument)
+    settle(connection)
+    at_venue(connection, add).held_back = False
+    monkeypatch.setattr(events, "nudge", lambda *call: nudged.append(call))
+    settle(connection)
+    out = Order.objects.exclude(after=None).get(role="exit")
+    assert (task_names.SUBMIT, out.pk) in nudged
+
+
+def test_a_close_that_is_called_off_leaves_what_filled_meanwhile(
+    connection: Connection, instrument: Instrument
+) -> None:
+    """Who takes the close back no longer means to be flat."""
+    hold(connection, instrument)
+    add = add_in_doubt(connection, instrument)
+    exit_ = close(connection, instrument)
+    at_venue(connection, exit_).held_back = True
+    at_venue(connection, add).held_back = False
+    settle(connection)
+    assert held() == 20
+    services.cancel_order(order=reload(exit_)[0], by=None)
+    cancelling.cancel(exit_.pk)
+    settle(connection)
+    assert reload(exit_)[0].state == "canceled"
+    assert (held(), followers()) == (20, [])
