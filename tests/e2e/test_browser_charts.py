@@ -92,8 +92,8 @@ def test_more_holes_than_are_drawn_are_not_called_open(visit: Visit) -> None:
 
 def test_no_line_of_equity_crosses_a_time_without_marks(visit: Visit) -> None:
     start = time.time() - 8000
-    points = [[start, 100.0], [start + 10, 101.0], [start + 4000, 99.0], [start + 4010, 98.0]]
-    # With such a spacing what comes live leaves no further hole.
+    # Far enough apart that what comes live does not move the last of them along, and leaves no further hole.
+    points = [[start, 100.0], [start + 10, 101.0], [start + 4000, 99.0], [start + 4100, 98.0]]
     answer = {"currency": "USDT", "points": points, "holes": [[start + 10, start + 4000]], "spacing": 9000}
     visit.context.route("**/data/equity*", lambda route: route.fulfill(json=answer))
     page = visit.open("/")
