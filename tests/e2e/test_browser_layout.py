@@ -70,6 +70,19 @@ FRAME = """() => {
   more.open = false;
   return wrong.filter(Boolean);
 }""".replace("HELPERS", HELPERS)
+# The longest that is usual: a million, a day of five figures, ages of an hour.
+ONE_LINE = """() => {
+  HELPERS
+  const texts = { "st-equity": "1,234,567.89 USDT", "st-today": "−12,345.67 ▼" };
+  for (const [id, text] of Object.entries(texts)) document.getElementById(id).textContent = text;
+  for (const age of document.querySelectorAll(".status time.age")) age.textContent = "59 min";
+  const items = [...document.querySelectorAll(".statusbar .status-item")].filter((item) => item.offsetWidth);
+  const first = box(items[0]);
+  const lower = items.filter((item) => box(item).top >= first.bottom);
+  const below = lower.map((item) => `${name(item)} is on another line`);
+  const { height } = box(document.querySelector(".statusbar"));
+  return height > 60 ? [...below, `the bar is ${height} high`] : below;
+}""".replace("HELPERS", HELPERS)
 POSITIONS = """() => {
   HELPERS
   const rows = [...document.querySelectorAll(".desk-positions tbody tr")];
@@ -150,6 +163,15 @@ def test_no_page_hides_money_or_the_way_out_or_scrolls_sideways(scene: Bench, pa
 def test_profit_and_close_of_every_position_can_be_seen_at_every_width(scene: Bench, page: Page) -> None:
     page.goto(scene.desk.url)
     assert at_every_width(page, POSITIONS, STREAM) == []
+
+
+@pytest.mark.parametrize("width", [1024, 1180, 1440])
+def test_the_status_bar_has_one_line_on_a_screen_that_is_not_a_phones(
+    scene: Bench, page: Page, width: int
+) -> None:
+    page.goto(scene.desk.url + "/orders")
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    assert page.evaluate(ONE_LINE) == []
 
 
 def test_a_focused_field_is_never_under_the_bars(scene: Bench, page: Page) -> None:
