@@ -13,7 +13,9 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = (320, 390, 768, 1024, 1180, 1440)
 HEIGHT = 800
-# Two positions that no price can close, and a second kind of market beside the simulated one.
+LONG = "Wwwwwwwwww-Wwwwwwwwww-Wwwwwwwwww-Wwwwwww"
+# Two positions that no price can close, somebody with a long name who has changed something, an alert that failed,
+# and a second kind of market beside the simulated one.
 SCENE = """
 from brokers.models import Connection, Position
 from market.models import Feed, Instrument
@@ -26,7 +28,16 @@ feed = Feed.objects.create(name="looks", driver="replay", enabled=True, timefram
 Instrument.objects.create(symbol="PEPEUSDT", base="PEPE", quote="USDT", feed=feed)
 from tests.support import model_pages
 model_pages.version("rejected", name="20250101_000000")
-"""
+from django.contrib.auth.models import User
+from algotrendy.history.changes import note
+from webhooks.models import Alert, Source
+long = User.objects.create_user("LONG")
+note(long, long, "changed what takes a good many words to be told on one line of a phone")
+Source.objects.update(name="LONG")
+newest = Alert.objects.latest("pk")
+words = {"state": "failed", "reason": "not understood " * 9, "received_at": newest.received_at}
+Alert.objects.create(source=newest.source, body=b"x", idempotency_key="looks", **words)
+""".replace("LONG", LONG)
 # Each returns in words what is wrong, at this very moment: the page goes on living.
 HELPERS = """
 const box = (element) => element.getBoundingClientRect();
@@ -57,6 +68,8 @@ FRAME = """() => {
   }
   for (const table of document.querySelectorAll(".table-box:has(.stackable)"))
     if (table.scrollWidth > table.clientWidth + 1) wrong.push(`the table ${name(table).slice(0, 40)} is cut`);
+  for (const date of document.querySelectorAll(".stackable time.utc"))
+    if (date.getClientRects().length > 1) wrong.push(`the date ${name(date)} is broken`);
   const marks = [...document.querySelectorAll(".statusbar .badge")];
   const badges = marks.filter((badge) => /MONEY|REPLAY/.test(name(badge)));
   if (badges.length !== 2) wrong.push(`marks of money and market: ${badges.map(name)}`);
@@ -83,6 +96,20 @@ ONE_LINE = """() => {
   const { height } = box(document.querySelector(".statusbar"));
   return height > 60 ? [...below, `the bar is ${height} high`] : below;
 }""".replace("HELPERS", HELPERS)
+CARD = """() => {
+  HELPERS
+  const card = document.querySelector(".door-card");
+  const { right } = box(card);
+  const runsOut = (part) => part.scrollWidth > part.clientWidth + 1 || box(part).right > right;
+  const parts = [...card.querySelectorAll("h1, p, .button")].filter(runsOut);
+  return parts.map((part) => `${name(part)} runs out of the card`);
+}""".replace("HELPERS", HELPERS)
+EMPTIED = """() => {
+  const panel = document.querySelector(".desk-stream");
+  const full = panel.offsetHeight;
+  panel.querySelector(".live-region").innerHTML = '<div class="empty"><p class="title">No decisions yet</p></div>';
+  return [full, panel.offsetHeight];
+}"""
 POSITIONS = """() => {
   HELPERS
   const rows = [...document.querySelectorAll(".desk-positions tbody tr")];
@@ -163,6 +190,23 @@ def test_no_page_hides_money_or_the_way_out_or_scrolls_sideways(scene: Bench, pa
 def test_profit_and_close_of_every_position_can_be_seen_at_every_width(scene: Bench, page: Page) -> None:
     page.goto(scene.desk.url)
     assert at_every_width(page, POSITIONS, STREAM) == []
+
+
+def test_a_long_name_stays_inside_the_card_of_signing_in(scene: Bench, chromium: Browser) -> None:
+    link = scene.desk.manage("sign_in_link", LONG).strip()
+    with visiting(scene, chromium, WIDE) as visit:
+        page = visit.context.new_page()
+        page.goto(link)
+        assert LONG in page.locator("main").inner_text()
+        assert at_every_width(page, CARD) == []
+
+
+def test_an_empty_stream_is_as_high_as_its_words(scene: Bench, page: Page) -> None:
+    page.goto(scene.desk.url)
+    page.set_viewport_size({"width": 1024, "height": HEIGHT})
+    full, empty = page.evaluate(EMPTIED)
+    assert full <= 480
+    assert empty < 240
 
 
 @pytest.mark.parametrize("width", [1024, 1180, 1440])
