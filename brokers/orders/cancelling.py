@@ -13,9 +13,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from algotrendy import sql
 from algotrendy.events import nudge_after_commit
 from algotrendy.isolation.rows import ends_the_work
-from brokers import sql, task_names
+from brokers import task_names
 from brokers.contract import BrokerError
 from brokers.models import Order
 from brokers.orders import reports
