@@ -268,6 +268,19 @@ def test_a_venue_that_was_asked_to_be_away_can_not_be_read_so_often(read):
     calls[read]()
 
 
+def test_news_are_read_with_as_many_questions_for_many_orders_as_for_one(django_assert_max_num_queries):
+    make_instrument()
+    broker = PaperBroker(make_connection())
+    broker.submit(request())
+    broker.updates(0)
+    with django_assert_max_num_queries(10) as one:
+        broker.updates(0)
+    for _ in range(3):
+        broker.submit(request())
+    with django_assert_max_num_queries(len(one)):
+        assert len(broker.updates(0).orders) == 4
+
+
 def test_defaults_are_the_documented_ones():
     options = PaperOptions.of({})
     assert (options.spread_bps, options.slippage_bps, options.fee_bps) == (2, 1, 5)
