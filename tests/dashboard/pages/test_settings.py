@@ -15,7 +15,7 @@ from django.utils.html import strip_tags
 from algotrendy.permissions import Role, role_of
 from brokers.desk_state import end_expired, reduce_until_midnight
 from brokers.models import Desk, Order, Position
-from tests.support.pages import confirmed, market, person, signed_in, source
+from tests.support.pages import confirmed, decided, market, person, signed_in, source
 from webhooks.keys import digest
 from webhooks.models import ApiKey
 from webhooks.services import create_key
@@ -95,6 +95,15 @@ def test_the_history_tells_everything_that_was_done_in_words(admin) -> None:
         " ./mem halt ",
     ):
         assert words in page, words
+
+
+def test_the_history_names_an_alert_as_pages_do(admin) -> None:
+    taken = decided(source(), market())
+    admin.post(f"/alerts/{taken.pk}/replay")
+    admin.post(f"/sources/{taken.source_id}/test", {"symbol": "BTCUSDT", "action": "hold"})
+    text = settings_text(admin)
+    assert f"Alert #{taken.pk}: replayed it as #{taken.pk + 1}" in text
+    assert f"Alert #{taken.pk + 2}: sent it as a test: hold BTCUSDT" in text
 
 
 def test_what_the_desk_does_by_itself_is_in_the_history_too(admin) -> None:
