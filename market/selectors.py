@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from market.bars import Bars
-from market.freshness import FeedFreshness, freshness
+from market.freshness import FeedFreshness, freshness, speed_of
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.symbols import candidates
 
@@ -117,4 +117,4 @@ def simulated_speed(timeframe: int) -> float:
     from market.feeds.simulated import DEFAULT_SPEED
 
     feed = Feed.objects.filter(driver=Feed.Driver.SIMULATOR, timeframe=timeframe).order_by("id").first()
-    return float((feed.settings if feed else {}).get("speed", DEFAULT_SPEED))
+    return speed_of(feed.settings if feed else {}, DEFAULT_SPEED)
