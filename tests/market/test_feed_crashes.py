@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import transaction
 
+from algotrendy.isolation.models import RowFailure
 from market import feed_control, services
 from market.feed_control import ReplayRuns, go_live, start_replay, stop_replay
 from market.feeds import storage
@@ -15,7 +18,7 @@ from market.feeds.runner import identity
 from market.feeds.storage import write_tick
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.services import FeedBusy, NewCandle, NewQuote, assign_feed, ensure_instrument
-from market.signals import feed_changed, feed_switching
+from market.signals import candle_closed, feed_changed, feed_switching, price_moved
 from tests.support.locks import meeting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,6 +128,43 @@ def test_a_switch_that_meets_a_step_forgets_the_price_that_it_brought(
     )
     assert moved == [btc]
     assert not Quote.objects.exists()
+
+
+@pytest.fixture
+def news() -> Iterator[list[tuple[str, int]]]:
+    """What of candles and prices is announced: what it is, and of which instrument."""
+    seen: list[tuple[str, int]] = []
+
+    def close(instrument_id: int, **_: object) -> None:
+        seen.append(("candle", instrument_id))
+
+    def move(instrument_id: int, **_: object) -> None:
+        seen.append(("price", instrument_id))
+
+    candle_closed.connect(close)
+    price_moved.connect(move)
+    yield seen
+    candle_closed.disconnect(close)
+    price_moved.disconnect(move)
+
+
+def test_candles_and_prices_are_announced_once_they_are_committed(
+    home: Feed, btc: Instrument, eth: Instrument, news: list[tuple[str, int]]
+) -> None:
+    quotes = [NewQuote(one.id, HUNDRED, NOW) for one in (btc, eth)]
+    with transaction.atomic():
+        write_tick(home, replace(tick_of(btc), quotes=quotes), identity(home))
+        assert news == []
+    assert news == [("candle", btc.id), ("price", eth.id)]
+
+
+def test_a_price_alone_and_a_candle_alone_are_stored_too(home: Feed, btc: Instrument) -> None:
+    write_tick(home, replace(tick_of(btc), candles=[], progress=None), {})
+    assert (Quote.objects.get().price, Candle.objects.count()) == (HUNDRED, 0)
+    Quote.objects.all().delete()
+    write_tick(home, replace(tick_of(btc), quotes=[], progress=None), {})
+    assert (Quote.objects.count(), Candle.objects.count()) == (0, 1)
+    assert not RowFailure.objects.exists()
 
 
 def test_a_step_without_news_leaves_what_the_page_says_of_a_feed(home: Feed) -> None:

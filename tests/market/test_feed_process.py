@@ -188,6 +188,26 @@ def test_a_venue_that_answers_nothing_of_any_market_fails_the_feed_and_each_is_n
     assert not RowFailure.objects.exists()
 
 
+@pytest.mark.django_db
+def test_a_venue_that_is_late_with_a_bar_is_asked_each_second_for_a_little_while() -> None:
+    driver = LiveDriver(feed := feed_with(driver="live", timeframe=300), lambda: None)
+    closed = NOW - NOW % 300
+    assert driver._due(feed, True, closed + 3) == closed + 4
+    assert driver._due(feed, True, closed + 20) == closed + 35
+    assert driver._due(feed, False, closed + 3) == closed + 18
+    driver.close()
+
+
+@pytest.mark.django_db
+def test_a_market_bears_the_name_that_the_settings_give_it() -> None:
+    driver = LiveDriver(
+        Feed(driver="live", timeframe=300, settings={"symbols": {"GOLD": "XAU/USD"}}), lambda: None
+    )
+    assert driver._market(Instrument(symbol="GOLD")) == "XAU/USD"
+    assert driver._market(Instrument(symbol="BTCUSDT", base="BTC", quote="USDT")) == "BTC/USDT"
+    driver.close()
+
+
 # --- weekly bars -------------------------------------------------------------------------------------------------
 
 WEEK = 604_800
