@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from brokers.contract import OrderRejected
+from brokers.contract import OrderRejected, OutcomeUnknown, VenueUnavailable
 from brokers.venues.paper import matching
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperAccount, PaperExecution, PaperHolding, PaperOrder
@@ -240,6 +240,45 @@ def test_a_kill_during_matching_leaves_the_books_as_they_were(monkeypatch):
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("fault", "arrives"), [("timeout_before", False), ("timeout_after", True)])
+def test_a_time_out_that_was_asked_for_happens_once_and_says_nothing_of_the_order(fault, arrives):
+    make_instrument()
+    broker = PaperBroker(make_connection(faults={fault: 1}))
+    lost, sent = request(), request()
+    with pytest.raises(OutcomeUnknown, match="injected"):
+        broker.submit(lost)
+    assert (broker.lookup(lost.client_order_id) is not None) is arrives
+    assert filled(broker.submit(sent)) == sent.quantity
+
+
+@pytest.mark.parametrize("read", ["lookup", "updates", "positions"])
+def test_a_venue_that_was_asked_to_be_away_can_not_be_read_so_often(read):
+    make_instrument()
+    broker = PaperBroker(make_connection(faults={"unavailable": 2}))
+    calls = {
+        "lookup": lambda: broker.lookup("x"),
+        "updates": lambda: broker.updates(0),
+        "positions": broker.positions,
+    }
+    for _ in range(2):
+        with pytest.raises(VenueUnavailable, match="injected"):
+            calls[read]()
+    calls[read]()
+
+
+def test_news_are_read_with_as_many_questions_for_many_orders_as_for_one(django_assert_max_num_queries):
+    make_instrument()
+    broker = PaperBroker(make_connection())
+    broker.submit(request())
+    broker.updates(0)
+    with django_assert_max_num_queries(10) as one:
+        broker.updates(0)
+    for _ in range(3):
+        broker.submit(request())
+    with django_assert_max_num_queries(len(one)):
+        assert len(broker.updates(0).orders) == 4
 
 
 def test_defaults_are_the_documented_ones():
