@@ -1,6 +1,8 @@
 """The rows of trainings without a training: requested once, claimed once, stopped, and ended once."""
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,12 +138,12 @@ def test_of_two_sentences_at_once_both_are_in_the_log() -> None:
 
 
 def test_one_process_trains_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pytest.fail))
     with held_elsewhere(lambda: try_hold(runs.LOCK)):
         with runs.training_lock() as mine:
             assert not mine
         with runs.training_turn(patience=-1.0) as mine:
             assert not mine
-    monkeypatch.setattr(runs.time, "sleep", pytest.fail)
     with runs.training_turn() as mine:
         assert mine
 
