@@ -55,7 +55,7 @@ def pass_by(desk: Runner, clock: Clock, seconds: int) -> None:
 # --- the process -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_second_process_writes_nothing_until_the_first_has_ended(
     desk: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
