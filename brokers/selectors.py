@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from brokers.account import Account, Equity, Held, OpenOrder
 from brokers.contract import BrokerError, Setting
 from brokers.models import Connection, Desk, Order, Position

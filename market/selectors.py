@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from market.bars import Bars
 from market.freshness import FeedFreshness, freshness, speed_of
 from market.models import Candle, Feed, Instrument, MarketKind, Quote

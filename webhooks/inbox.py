@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import announce
 from algotrendy.isolation.rows import RowName, clean, clear, describe, write_failure
 from algotrendy.locks import try_session_lock

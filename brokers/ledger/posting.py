@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import announce, nudge_after_commit
 from brokers import signals, task_names
 from brokers.contract import Execution

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from django.conf import settings
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.retention import nightly
 from algotrendy.retention.nightly import Progress
 from brokers.models import Connection, EquityMark

@@ -12,7 +12,7 @@ import time
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from algotrendy.isolation.rows import ends_the_work
 from brokers import task_names

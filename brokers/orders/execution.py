@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import sync, task_names
 from brokers.contract import (

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import selectors, task_names
 from brokers.models import Fill, Order, Position

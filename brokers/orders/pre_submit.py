@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import risk, selectors, task_names
 from brokers.account import Account

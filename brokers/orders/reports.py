@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import task_names
 from brokers.contract import Execution, VenueOrder

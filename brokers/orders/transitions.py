@@ -7,7 +7,7 @@ from typing import TypedDict, Unpack
 
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from algotrendy.events import announce
 from brokers import signals
 from brokers.models import Order

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from algotrendy import sql
+from algotrendy.database import sql
 from brokers.contract import OrderRequest
 from brokers.money import ZERO
 from brokers.venues.paper.models import PaperAccount

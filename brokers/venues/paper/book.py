@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from algotrendy import sql
+from algotrendy.database import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
 from brokers.money import ZERO, to_places, to_step, to_tick
