@@ -56,6 +56,8 @@ def test_a_transaction_is_left_out_and_its_block_stays() -> None:
         ('q = "SELECT 1 FOR UPDATE SKIP LOCKED"\n', 'q = "SELECT 1"\n'),
         ('q = f"id = 1 FOR {kind}"\n', 'q = f"id = 1"\n'),
         ('q = "SELECT pg_advisory_xact_lock(%s)"\n', 'q = "SELECT %s::bigint"\n'),
+        ('q = f"LOCK TABLE {names} IN EXCLUSIVE MODE"\n', 'q = "SELECT 1"\n'),
+        ('q = "LOCK TABLE brokers_desk"\n', 'q = "SELECT 1"\n'),
         ("mine = try_hold(name)\n", "mine = True\n"),
         ("lock_in_transaction(name)\n", "pass\n"),
     ],
@@ -84,6 +86,21 @@ def test_the_transaction_of_a_function_is_left_out_and_named_by_the_function(dec
     source = f"@cached\n{decorator}\ndef f():\n    go()\n"
     [only] = removals(source)
     assert (only.kind, only.text, only.source) == ("atomic", "def f():", "@cached\ndef f():\n    go()\n")
+
+
+def test_each_decorator_that_refuses_somebody_is_left_out_by_its_name() -> None:
+    source = "@require_http_methods(M)\n@admin\n@password_again\n@once\ndef revoke(request):\n    go()\n"
+    doors = removals(source)
+    assert [(door.kind, door.text) for door in doors] == [
+        (f"@{name}", "def revoke(request):") for name in ("admin", "once", "password_again")
+    ]
+    assert doors[1].source == "@require_http_methods(M)\n@admin\n@password_again\ndef revoke(request):\n    go()\n"
+
+
+def test_the_scope_that_an_operation_needs_is_left_out() -> None:
+    assert without('@router.post("/desk", auth=trade, response=A)\ndef f():\n    go()\n') == (
+        '@router.post("/desk", response=A)\ndef f():\n    go()\n'
+    )
 
 
 def test_removals_come_one_at_a_time_in_the_order_of_lines() -> None:
