@@ -4,6 +4,8 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -219,6 +221,21 @@ def test_a_removal_is_written_judged_and_put_back(tmp_path: Path) -> None:
         (5, "nudge", "excluded"),
     ]
     assert (tmp_path / "a.py").read_text() == source
+
+
+def test_all_rooms_of_a_run_share_one_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("def f(x):\n    if not x:\n        return\n")
+    opened: list[Path] = []
+
+    @contextmanager
+    def open_once(copy: Path) -> Iterator[guards.Tests]:
+        opened.append(copy)
+        yield Pretended(copy)
+
+    monkeypatch.setattr(guards, "_tests", open_once)
+    rooms = [Room(name, ("a.py",), ()) for name in ("one", "two")]
+    assert [each.outcome for each in guards.run(rooms, tmp_path, frozenset())] == ["noticed", "noticed"]
+    assert opened == [tmp_path]
 
 
 def test_each_room_of_cores_begins_anew(tmp_path: Path) -> None:

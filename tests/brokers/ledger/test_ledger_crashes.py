@@ -4,7 +4,7 @@ import pytest
 
 from brokers import signals
 from brokers.ledger import comparing, equity, erasing, reconcile
-from brokers.models import Comparison, Connection, EquityMark, Fill, FillSum, Order
+from brokers.models import Comparison, Connection, Desk, EquityMark, Fill, FillSum, Order
 from brokers.venues.paper.models import PaperEvent
 from market.models import Instrument
 from tests.support.brokers import enter, make_connection, make_instrument
@@ -23,6 +23,24 @@ def kill(*_: object, **__: object) -> None:
 def round_trip(connection: Connection, instrument: Instrument) -> None:
     enter(connection, instrument)
     enter(connection, instrument, side="sell")
+
+
+def test_a_comparison_comes_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """First of all: without an end of its own it would go on for ever, and so would every other test."""
+    connection = make_connection()
+    round_trip(connection, make_instrument())
+    advance = reconcile.advance
+    calls: list[bool] = []
+
+    def count(*arguments: Connection, full: bool) -> reconcile.Progress:
+        calls.append(full)
+        assert len(calls) < 9, "it does not end"
+        return advance(*arguments, full=full)
+
+    monkeypatch.setattr(reconcile, "advance", count)
+    assert reconcile.differences(connection, full=True) == []
+    assert reconcile.differences(connection) == []
+    assert calls == [True, False]
 
 
 def test_a_crash_while_a_comparison_becomes_the_checkpoint_loses_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +128,4 @@ def test_open_pages_learn_of_a_mark_that_they_can_read(request: pytest.FixtureRe
     request.addfinalizer(lambda: signals.equity_marked.disconnect(receive))
     equity.mark_equity(connection)
     assert seen == [(connection.pk, 1)]
+    assert Desk.objects.get().state == "active"
