@@ -92,9 +92,12 @@ def test_a_clock_that_is_set_back_delays_nothing(scheduler: Recording, clock: Cl
     assert set(scheduler.send_due()) >= SWEEPS
 
 
-def test_a_clock_that_jumps_ahead_sends_everything_once(scheduler: Recording, clock: Clock) -> None:
+def test_a_clock_that_jumps_ahead_sends_everything_once_and_the_log_says_so(
+    scheduler: Recording, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     clock.shift(timedelta(days=30))
     sent = scheduler.send_due()
+    assert "the clock was set by +2592000.0 s" in caplog.text
     assert set(sent) >= SWEEPS
     assert set(sent.values()) == {1}
 

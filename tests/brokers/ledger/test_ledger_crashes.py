@@ -94,9 +94,8 @@ def test_the_second_of_two_comparisons_that_end_at_once_changes_nothing(monkeypa
     become = reconcile._Run._become_checkpoint
 
     def let_another_end_first(run: reconcile._Run) -> None:
-        with monkeypatch.context() as inner:
-            inner.setattr(reconcile._Run, "_become_checkpoint", become)
-            reconcile.compare_all(connection)
+        monkeypatch.setattr(reconcile._Run, "_become_checkpoint", become)
+        reconcile.compare_all(connection)
         round_trip(connection, instrument)
         assert reconcile.differences(connection) == []
         become(run)

@@ -1,8 +1,10 @@
 """Who is refused at the pages of alerts, sources and settings, in a few quick requests (for `./mem mutants`)."""
 
 import pytest
-from django.test import Client
+from django.contrib.auth.models import AnonymousUser, User
+from django.test import Client, RequestFactory
 
+from algotrendy import permissions
 from algotrendy.permissions import ROLES, Role
 from tests.dashboard.pages.test_access import ASKED_AGAIN, PAGES, addresses
 from tests.support.pages import confirmed, person, signed_in
@@ -38,3 +40,31 @@ def test_secrets_and_limits_are_changed_only_after_the_password(addresses: dict[
     browser = signed_in(person("admin"))
     answers = {name: browser.post(addresses[name]).headers.get("Location", "") for name in ASKED_AGAIN}
     assert [name for name in answers if not answers[name].startswith("/accounts/reauthenticate/")] == []
+
+
+def test_a_stranger_is_sent_to_sign_in_and_a_script_is_told_so(addresses: dict[str, str]) -> None:
+    stranger = Client()
+    for name in ("source", "decision", "settings"):
+        assert stranger.get(addresses[name])["Location"].startswith("/accounts/login/?next=/")
+        assert stranger.get(addresses[name], headers={"HX-Request": "true"}).status_code == 401
+
+
+def test_nobody_acts_in_the_name_of_a_stranger() -> None:
+    request = RequestFactory().post("/")
+    request.user = AnonymousUser()
+    with pytest.raises(TypeError, match="nobody is signed in"):
+        permissions.person(request)
+
+
+def test_an_account_that_is_switched_off_has_no_role_and_a_superuser_every_one() -> None:
+    former = person("admin", name="former")
+    former.is_active = False
+    assert permissions.role_of(former) == Role.NONE
+    assert permissions.role_of(AnonymousUser()) == Role.NONE
+    assert permissions.role_of(User.objects.create_superuser("root")) == Role.ADMIN
+
+
+def test_the_admin_pages_refuse_a_trader_in_words() -> None:
+    answer = signed_in(person("trader", is_staff=True)).get("/admin/", follow=True)
+    assert answer.status_code == 403
+    assert "This is not for your role" in answer.content.decode()

@@ -152,6 +152,16 @@ def test_a_key_is_shown_once_and_can_be_revoked(admin) -> None:
     assert admin.get(f"/settings/keys/{made.pk}/revoke").status_code == 404
 
 
+def test_looking_at_a_question_ends_no_key_and_makes_no_link(admin) -> None:
+    key, _ = create_key(name="robot", scope="read")
+    eve = person("viewer", name="eve")
+    entries = LogEntry.objects.count()
+    assert "robot" in admin.get(f"/settings/keys/{key.pk}/revoke").content.decode()
+    assert "/welcome/" not in admin.get(f"/settings/people/{eve.pk}/link").content.decode()
+    assert ApiKey.objects.get().revoked_at is None
+    assert LogEntry.objects.count() == entries
+
+
 def test_a_new_person_gets_a_role_and_a_link_that_works_once(admin) -> None:
     page = admin.post("/settings/people/new", {"username": "eve", "role": "trader"}).content.decode()
     link = re.search(r'id="link">https?://[^/]+(/welcome/[^<]+)<', page).group(1)
