@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from algotrendy.database import sql
 from market.bars import Bars
 from market.freshness import FeedFreshness, freshness
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
@@ -25,7 +26,7 @@ _LAST_CLOSED = """
 
 def quote(instrument_id: int) -> Quote | None:
     """Return the last known price of an instrument; None before the first."""
-    return Quote.objects.filter(instrument_id=instrument_id).first()
+    return sql.first(Quote, "WHERE instrument_id = %s", instrument_id)
 
 
 def quote_of(instrument: Instrument) -> Quote | None:

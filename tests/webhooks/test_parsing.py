@@ -10,21 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
+from tests.support.parsing import problem, read
+from webhooks.parsing.alert import Unreadable, parse
 from webhooks.parsing.values import interval_seconds, number
-
-
-def read(body: Any) -> ParsedAlert:
-    return parse(
-        body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-    )
-
-
-def problem(body: Any) -> str:
-    with pytest.raises(Unreadable) as caught:
-        read(body)
-    return str(caught.value)
-
 
 # The three templates of version 2.5 and its test message, as TradingView renders them.
 BASIC = {
