@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from algotrendy.database import sql
 from market.bars import Bars
-from market.freshness import FeedFreshness, freshness
+from market.freshness import FeedFreshness, freshness, speed_of
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.symbols import candidates
 
@@ -118,4 +118,4 @@ def simulated_speed(timeframe: int) -> float:
     from market.feeds.simulated import DEFAULT_SPEED
 
     feed = Feed.objects.filter(driver=Feed.Driver.SIMULATOR, timeframe=timeframe).order_by("id").first()
-    return float((feed.settings if feed else {}).get("speed", DEFAULT_SPEED))
+    return speed_of(feed.settings if feed else {}, DEFAULT_SPEED)

@@ -60,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._taking: asyncio.TimerHandle | None = None
         self._in_head = True
-        self._begun = self._refused = self._plain = False
+        self._begun = self._refused = self._plain = self._half_closed = False
         self._messages = self._head = self._fields = self._frames = self._body = self._spare = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -79,6 +79,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def give_up(self) -> None:
         """Close a connection that waited too long or is one too many."""
         self.transport.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what is whole, although the other end sends no more; let go of all else."""
+        cycle = self.cycle
+        self._half_closed = cycle is not None and not cycle.response_complete and not cycle.more_body
+        return self._half_closed
 
     # What comes in
 
@@ -99,6 +105,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._count(part)
             if self._in_head and data and self._head >= MAX_HEAD:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def _is_answering(self) -> bool:
+        """Return whether an answer has begun and is not over: what is written now would be a part of it."""
+        return self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
 
     def _is_answered(self) -> bool:
         """Return whether a body goes on coming in after the answer to it."""
@@ -202,9 +212,11 @@ class BoundedProtocol(HttpToolsProtocol):
     # What goes out
 
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Wait for the next request; end a connection on which none can come."""
         self.crowd.wait(self)
         super().on_response_complete()
+        if self._half_closed and self.cycle.response_complete:
+            self._close()
 
     def pause_writing(self) -> None:
         """Give the other end time to take what was sent."""
@@ -235,6 +247,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     # Bounds
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection on which nothing came for long."""
+        self._close()
+
+    def _close(self) -> None:
+        """Close, once what was written is taken; not much later, if it is not."""
+        self.transport.close()
+        self.loop.call_later(TAKING_SECONDS, self.transport.abort)
+
     def _within(self, seconds: float) -> None:
         self._in_time()
         self._timer = self.loop.call_later(seconds, self._out_of_time)
@@ -253,7 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer who began a request; close where nothing came, or where the answer came before the request."""
         self._timer = None
         if not self._begun or (not self._in_head and self.cycle.response_started):
-            self.transport.close()
+            self._close()
         else:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT)
 
@@ -264,14 +285,14 @@ class BoundedProtocol(HttpToolsProtocol):
         text = WORDS[status].encode()
         head = (
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
-            f"content-length: {len(text)}\r\nconnection: close\r\n\r\n"
+            f"content-length: {len(text)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
         )
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+        if not self._is_answering() and not self._is_answered():
             self.transport.write(head.encode() + text)
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.loop.call_later(LINGER_SECONDS, self._close)
 
 
 def bounded(descriptors: int) -> type[BoundedProtocol]:

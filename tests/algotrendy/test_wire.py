@@ -1,5 +1,6 @@
 """What strangers may send and hold open: wire tricks on loopback, each with the answer that it gets."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -8,12 +9,18 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.conf import settings
 
-from algotrendy.serving import crowd, descriptors, protocol
+from algotrendy.serving import crowd, descriptors, protocol, server
 from algotrendy.serving.crowd import Crowd
+from algotrendy.testing import wait_until
 from tests.support.wire import Wire, answer_of, ends, served, status_of
 
 GET = b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n"
@@ -50,7 +57,10 @@ def get(*headers: bytes, url: bytes = b"/") -> bytes:
         (get(b"A: " + b"x" * 20_000), 200),
         (get(b"A: " + b"x" * 40_000), 431),
         (get(*[b"A%d: %b" % (n, b"x" * 1000) for n in range(40)]), 431),
-        (get(*[b"A%d: x" % n for n in range(101)]), 431),
+        (get(*[b"A%d: x" % n for n in range(99)]), 200),
+        (get(*[b"A%d: x" % n for n in range(100)]), 431),
+        (post(b"x" * 2_621_440), 200),
+        (post(b"x" * 2_621_441), 413),
         (get(b"x" * 40_000 + b": a"), 431),
         (get(url=b"/?" + b"x" * 7000), 200),
         (get(url=b"/?" + b"x" * 9000), 414),
@@ -155,22 +165,19 @@ def test_the_time_for_the_next_request_begins_with_its_first_byte(impatient: Wir
 
 def test_whoever_takes_nothing_of_an_answer_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "TAKING_SECONDS", 0.2)
-    over: list[str] = []
+    over: list[int] = []
 
-    async def endless(scope: object, receive: object, send: object) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})  # type: ignore[operator]
+    async def endless(scope: Any, receive: object, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(2000):
-            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})  # type: ignore[operator]
-        over.append("the answer was let go")
+            await send({"type": "http.response.body", "body": b"x" * 100_000, "more_body": True})
+        over.append(scope["client"][1])  # let go: what is sent to nobody does not wait
 
     with served(endless) as wire, wire.open() as client:
         client.sendall(GET)
-        while not over:
-            # Reading nothing of it; each further request shows that the server goes on.
-            with wire.open() as other:
-                other.sendall(GET)
-                assert other.recv(10).startswith(b"HTTP/1.1")
-    assert over
+        wait_until(lambda: client.getsockname()[1] in over, 20, "the answer that nobody takes to be let go")
 
 
 def test_idle_connections_do_not_shut_the_door(caplog: pytest.LogCaptureFixture) -> None:
@@ -262,9 +269,9 @@ def test_requests_one_after_the_other_in_one_packet_are_all_answered(wire: Wire)
 
 
 def test_many_small_chunks_are_a_body(wire: Wire) -> None:
-    chunks = b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+    chunks = b"1\r\nx\r\n" * 60_000 + b"0\r\n\r\n"
     answer = wire.ask(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", chunks)
-    assert body_of(answer)["size"] == 20_000
+    assert body_of(answer)["size"] == 60_000
 
 
 def test_a_body_that_goes_on_after_its_answer_is_ended() -> None:
@@ -311,3 +318,207 @@ def test_a_handshake_that_is_none_is_answered_and_closed(wire: Wire, handshake: 
         client.sendall(handshake)
         assert status_of(answer_of(client)) == status
         assert ends(client)
+
+
+def test_the_bounds_are_those_that_the_threat_model_names() -> None:
+    text = " ".join(Path(settings.BASE_DIR, "docs/THREAT_MODEL.md").read_text().split())
+    for part in (
+        f"{protocol.MAX_HEAD // 1024} KB of headers, {protocol.MAX_URL:,} bytes of address",
+        f"{protocol.MAX_BODY / 1024 / 1024} MB of body",
+        f"{protocol.HEAD_SECONDS:g} s for the headers and {protocol.BODY_SECONDS:g} s for the body",
+        f"{protocol.TAKING_SECONDS:g} s in which something of an answer is taken",
+        f"at most {crowd.MOST:,} connections",
+    ):
+        assert part in text
+
+
+def test_a_connection_between_two_requests_lives_a_little_longer_than_a_proxy_keeps_it() -> None:
+    config = server.server(Mock(), host="127.0.0.1", port=0, limit=100).config
+    assert 60 < config.timeout_keep_alive <= 75
+    assert config.ws_max_size == 65536
+    assert (config.proxy_headers, config.server_header, config.access_log) == (False, False, False)
+
+
+def test_what_is_served_may_have_as_many_descriptors_as_the_system_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
+    monkeypatch.setattr(server, "raise_limit", lambda: 777)
+    monkeypatch.setattr(server, "server", lambda *_, limit, **__: limits.append(limit) or Mock())
+    server.serve(Mock(), host="127.0.0.1", port=0)
+    assert limits == [777]
+
+
+def test_a_hard_limit_that_is_not_given_leaves_the_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (256, 10_000))
+    monkeypatch.setattr(descriptors.resource, "setrlimit", Mock(side_effect=ValueError("not allowed")))
+    assert descriptors.raise_limit() == 256
+
+
+def test_a_body_has_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    head, _, body = post(b"x" * 10).partition(b"\r\n\r\n")
+    with served() as wire, wire.open() as client:
+        client.sendall(head + b"\r\n\r\n")
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):  # the time for a head is over, and nobody complains
+            client.recv(1)
+        client.settimeout(10)
+        client.sendall(body)
+        assert body_of(answer_of(client))["size"] == 10
+
+
+def test_a_trailer_is_no_header() -> None:
+    """Whoever reads the headers after the body must not find what came behind the body."""
+
+    async def headers_after_body(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        while (await receive()).get("more_body"):
+            pass
+        names = json.dumps([name.decode() for name, _ in scope["headers"]]).encode()
+        length = [(b"content-length", str(len(names)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        await send({"type": "http.response.body", "body": names})
+
+    with served(headers_after_body) as wire:
+        answer = wire.ask(
+            b"POST / HTTP/1.1\r\nHost: desk\r\nTransfer-Encoding: chunked\r\nTrailer: X-Forwarded-For\r\n\r\n",
+            b"1\r\na\r\n0\r\nX-Forwarded-For: 52.89.214.238\r\nCookie: sessionid=x\r\n\r\n",
+        )
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == ["host", "transfer-encoding", "trailer"]
+
+
+def test_a_request_is_answered_once_however_its_body_goes_on() -> None:
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        size = 0
+        while size < 2_000_000:
+            size += len((await receive())["body"])
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+    with served(late) as wire, wire.open() as client:
+        client.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 62)
+        data = client.recv(65536)
+        client.sendall(chunk * 25)  # beyond what a body may have, below what is read of one that was refused
+        client.settimeout(3)
+        with contextlib.suppress(ConnectionError):
+            while more := client.recv(65536):
+                data += more
+    assert (data.count(b"HTTP/1.1"), data[9:12]) == (1, b"403")
+
+
+def test_whoever_works_on_a_request_that_is_refused_is_told_that_nobody_waits() -> None:
+    events: list[str] = []
+
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        while (event := await receive())["type"] == "http.request":
+            pass
+        events.append(event["type"])
+
+    with served(reads) as wire:
+        answer = wire.ask(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", b"nonsense\r\n")
+        assert status_of(answer) == 400
+        wait_until(lambda: events, 10, "the application to be told")
+    assert events == ["http.disconnect"]
+
+
+@pytest.mark.parametrize(
+    ("requests", "sizes"), [([post(b"abc")], [3]), ([post(b"a"), post(b"bc"), GET], [1, 2, 0])]
+)
+def test_who_sends_no_more_is_still_answered(wire: Wire, requests: list[bytes], sizes: list[int]) -> None:
+    with wire.open() as client:
+        client.sendall(b"".join(requests))
+        client.shutdown(socket.SHUT_WR)
+        data = b""
+        while chunk := client.recv(65536):
+            data += chunk
+    bodies = [json.loads(part.partition(b"\r\n\r\n")[2]) for part in data.split(b"HTTP/1.1 200 OK")[1:]]
+    assert [body["size"] for body in bodies] == sizes
+
+
+@pytest.mark.parametrize("unfinished", [b"", b"GET / HT", post(b"x" * 10)[:-5]])
+def test_who_sends_no_more_of_something_unfinished_is_let_go_at_once(wire: Wire, unfinished: bytes) -> None:
+    with wire.open() as client:
+        client.sendall(unfinished)
+        client.shutdown(socket.SHUT_WR)
+        assert ends(client)
+
+
+def test_a_refusal_is_kept_by_nobody(wire: Wire) -> None:
+    assert b"cache-control: no-store" in wire.ask(get(url=b"/?" + b"x" * 9000)).lower()
+
+
+def offline(limit: int = 0) -> protocol.BoundedProtocol:
+    """A protocol of a small crowd on a wire that is none."""
+    config = Mock(loaded=True, timeout_keep_alive=5, limit_concurrency=None, root_path="")
+    one = protocol.bounded(limit)(config, Mock(connections=set()), {}, Mock())
+    one.transport, one.flow, one.cycle = Mock(), Mock(), Mock(response_complete=False)
+    return one
+
+
+def test_who_does_not_take_an_answer_waits_and_who_takes_it_is_worked_for() -> None:
+    one = offline()
+    one.pause_writing()
+    assert one in one.crowd._waiting
+    assert one.loop.call_later.call_args.args == (protocol.TAKING_SECONDS, one.give_up)
+    one.resume_writing()
+    assert one not in one.crowd._waiting
+    assert one.loop.call_later.return_value.cancel.called
+
+
+def test_a_connection_is_closed_for_good_though_nobody_takes_what_was_written() -> None:
+    one = offline()
+    one.timeout_keep_alive_handler()
+    assert one.transport.close.called
+    assert one.loop.call_later.call_args.args == (protocol.TAKING_SECONDS, one.transport.abort)
+
+
+def test_a_connection_that_is_gone_is_forgotten() -> None:
+    one = offline()
+    one.crowd.join(one, 1)
+    one.connection_lost(None)
+    assert not one.crowd._waiting
+
+
+def test_who_is_worked_for_stays_when_too_many_come() -> None:
+    """The room for 16 connections is taken by requests in work: those who come later and only wait are let go."""
+    begun: list[int] = []
+    go_on = threading.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        await receive()
+        begun.append(1)
+        while not go_on.is_set():
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    with served(slow, limit=0) as wire, contextlib.ExitStack() as stack:
+        stack.callback(go_on.set)
+        working = [stack.enter_context(wire.open()) for _ in range(16)]
+        for client in working:
+            client.sendall(GET)
+        wait_until(lambda: len(begun) == 16, 10, "all requests to be worked on")
+        assert all(ends(client) for client in [stack.enter_context(wire.open()) for _ in range(8)])
+        go_on.set()
+        assert [status_of(answer_of(client)) for client in working] == [200] * 16
+        # Now they wait, each for a request: the one that waits longest makes room.
+        assert status_of(wire.ask(GET)) == 200
+
+
+def test_an_open_socket_is_never_one_too_many() -> None:
+    with served(limit=0) as wire, contextlib.ExitStack() as stack:
+        live = stack.enter_context(wire.open())
+        live.sendall(HANDSHAKE % (b"/ws", b""))
+        assert b" 101 " in live.recv(4096)
+        idle = [stack.enter_context(wire.open()) for _ in range(20)]
+        assert status_of(wire.ask(GET)) == 200
+        assert ends(idle[0])
+        live.sendall(struct.pack("!BBI", 0x88, 0x80, 0))  # an empty close frame
+        assert live.recv(100)[0] == 0x88

@@ -6,6 +6,7 @@ from unittest.mock import patch
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.html import strip_tags
 
 from algotrendy.history.models import Change
 from brokers.models import Connection, Desk, Order, Position
@@ -50,7 +51,8 @@ def test_a_halt_says_what_stays_and_what_is_withdrawn(people: Callable[[str], Cl
         Order.objects.filter(pk=order.pk).update(role=role, state="accepted")
     text = people("trader").post("/desk/halt", follow=True).content.decode()
     assert "Entries at the venue that are being withdrawn: 1." in text
-    assert "What stays: 1 open positions, and 2 stops, targets and exits at the venue" in text
+    assert "What stays: 1 open position, and stops, targets and exits at the venue" in text
+    assert "which may still fill: 2." in text
 
 
 def test_resuming_says_how_many_orders_leave_now(people: Callable[[str], Client], held: Position) -> None:
@@ -141,6 +143,15 @@ def test_closing_says_what_will_happen(people: Callable[[str], Client], held: Po
     for words in ("Close BTCUSDT at market?", "Sells", "+2.00 ▲", "PAPER"):
         assert words in text
     assert not Order.objects.exists()
+
+
+@pytest.mark.parametrize(("held_quantity", "words"), [(2, "Sells 2 BTCUSDT"), (-2, "Buys back 2 BTCUSDT")])
+def test_the_amount_of_a_close_has_no_sign(
+    people: Callable[[str], Client], held: Position, held_quantity: int, words: str
+) -> None:
+    Position.objects.update(quantity=held_quantity)
+    text = people("trader").get(f"/positions/{held.pk}/close").content.decode()
+    assert words in " ".join(strip_tags(text).split())
 
 
 def test_the_question_comes_without_the_frame_for_a_dialog(

@@ -3,9 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from django.db import connection, connections, transaction
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -51,12 +55,30 @@ def impatient() -> Iterator[None]:
         _run("RESET lock_timeout")
 
 
-def until_somebody_waits() -> None:
-    """Return once a connection to this database waits for a lock."""
+def meeting(uncommitted: Callable[[], object], job: Callable[[], T]) -> T:
+    """Return what `job` returns: it meets `uncommitted`, which is committed once the job waits for a lock."""
+
+    def run() -> T:
+        try:
+            return job()
+        finally:
+            connections.close_all()
+
+    with held_elsewhere(uncommitted) as end, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(run)
+        until_somebody_waits(unless=answer.done)
+        end()
+        return answer.result(60)
+
+
+def until_somebody_waits(unless: Callable[[], bool] = lambda: False) -> None:
+    """Return once a connection to this database waits for a lock; fail at once where that can't come any more."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     for _ in range(3000):
         if _run(query):
             return
+        if unless():
+            break
         time.sleep(0.01)
     raise AssertionError("nobody waits for a lock")
 

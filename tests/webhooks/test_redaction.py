@@ -76,7 +76,9 @@ FORMS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_is_removed_under_every_name_and_in_every_form(form: str, encoding: str) -> None:
     for name in NAMES:
@@ -88,7 +90,7 @@ def test_a_secret_is_removed_under_every_name_and_in_every_form(form: str, encod
         assert any(VALUE in secret for secret in secrets), name
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"header"}))  # whatever is called so, a bearer token is one
 def test_what_is_no_secret_stays_as_it_came(form: str) -> None:
     for name in READABLE:
         body = FORMS[form](name).encode()
