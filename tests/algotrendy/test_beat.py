@@ -168,12 +168,12 @@ def test_the_failure_of_an_entry_that_was_removed_is_over(clock: Clock) -> None:
 def test_an_entry_that_can_not_tell_when_it_is_due_keeps_no_other_from_running(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crontab = CrontabSchedule.objects.create(minute="0", hour="4", timezone="UTC")
+    crontab = CrontabSchedule.objects.create(minute="7", hour="5", timezone="UTC")
     PeriodicTask.objects.create(name="odd", task="mlmodels.retrain", crontab=crontab)
     is_due = TzAwareCrontab.is_due
 
     def fail(schedule: TzAwareCrontab, last_run_at: datetime) -> object:
-        if schedule.hour == {4}:
+        if schedule.minute == {7}:
             raise RuntimeError("no such day")
         return is_due(schedule, last_run_at)
 
