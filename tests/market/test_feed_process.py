@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from algotrendy.isolation.models import RowFailure
-from algotrendy.locks import release, try_hold
+from algotrendy.locks import release
 from market import services
 from market.feed_control import start_replay
 from market.feeds import runner as runner_module
@@ -18,9 +18,10 @@ from market.feeds.live import LiveDriver
 from market.feeds.runner import LOCK, STAND_BY, Runner, make_driver
 from market.models import Candle, Feed, Instrument, MarketKind
 from market.services import NewCandle
-from tests.support.locks import held_elsewhere
+from tests.support.locks import lock_held_elsewhere
 
 NOW = 1_790_000_000.0  # a multiple of 5 s
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 class Clock:
@@ -55,13 +56,13 @@ def pass_by(desk: Runner, clock: Clock, seconds: int) -> None:
 # --- the process -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db
 def test_a_second_process_writes_nothing_until_the_first_has_ended(
     desk: Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="market")
     feed_with("BTCUSDT", history=3)
-    with held_elsewhere(lambda: try_hold(LOCK)):
+    with lock_held_elsewhere(LOCK):
         assert (desk._guarded_pass(), desk._guarded_pass()) == (STAND_BY, STAND_BY)
     assert not Candle.objects.exists()
     try:
@@ -131,6 +132,42 @@ def test_pages_hear_of_a_feed_that_fails_or_goes_stale(
     desk._record_error(feed, "OSError: no answer")
     desk._record_error(feed, "OSError: no answer")
     assert news == [(feed.pk, "stale"), (feed.pk, "error")]
+
+
+@pytest.mark.django_db
+def test_a_step_that_meets_a_change_writes_nothing_and_is_done_again_by_a_new_driver(
+    desk: Runner, clock: Clock
+) -> None:
+    feed = feed_with("BTCUSDT", history=3)
+    desk.one_pass()
+    Feed.objects.update(settings={"history": 3, "seed": 2})
+    clock.now += 5
+    desk._reload_at = clock.now + 1  # the change is not read yet
+    desk.one_pass()
+    assert (desk.running, Candle.objects.count()) == ({}, 3)
+    desk.one_pass()
+    assert (list(desk.running), Candle.objects.count()) == ([feed.id], 4)
+
+
+@pytest.mark.django_db
+def test_a_replay_without_candles_says_what_is_missing(desk: Runner) -> None:
+    feed = feed_with("BTCUSDT", driver="replay", timeframe=300)
+    desk.one_pass()
+    feed.refresh_from_db()
+    assert feed.state == "error"
+    assert feed.last_error == "ValueError: there are no imported candles of 300 s to replay"
+
+
+@pytest.mark.django_db
+def test_a_replay_at_its_end_is_not_asked_again(desk: Runner, clock: Clock) -> None:
+    btc = services.ensure_instrument("BTCUSDT")
+    candle = NewCandle(btc.id, MONDAY, *(Decimal(100),) * 4, Decimal(1))
+    services.store_candles(candles=[candle], timeframe=300, kind=MarketKind.IMPORTED)
+    start_replay(speed=300, start=MONDAY)
+    pass_by(desk, clock, 5)
+    feed = Feed.objects.get(name="replay")
+    assert (feed.enabled, feed.state, desk.running) == (False, "stopped", {})
+    assert feed.progress["note"].startswith("replay ended at")
 
 
 # --- live --------------------------------------------------------------------------------------------------------
@@ -211,7 +248,6 @@ def test_a_market_bears_the_name_that_the_settings_give_it() -> None:
 # --- weekly bars -------------------------------------------------------------------------------------------------
 
 WEEK = 604_800
-MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 @pytest.mark.django_db

@@ -4,17 +4,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TypeVar
 
 from django.db import connection, connections, transaction
+
+from algotrendy.locks import release, try_hold
 
 T = TypeVar("T")
 
 
 @contextmanager
-def held_elsewhere(job: Callable[[], object]) -> Iterator[Callable[[], None]]:
-    """Run `job` in a transaction of another connection and keep it open for the block; yields what ends it."""
+def held_elsewhere(
+    job: Callable[[], object], undo: Callable[[], object] = lambda: None
+) -> Iterator[Callable[[], None]]:
+    """Run `job` in a transaction of another connection and keep it open for the block; yields what ends it.
+
+    `undo` is done after that transaction, on the same connection.
+    """
     ready, over = threading.Event(), threading.Event()
     problems: list[BaseException] = []
 
@@ -24,6 +32,7 @@ def held_elsewhere(job: Callable[[], object]) -> Iterator[Callable[[], None]]:
                 job()
                 ready.set()
                 over.wait(60)
+            undo()
         except BaseException as problem:
             problems.append(problem)
         finally:
@@ -43,6 +52,14 @@ def held_elsewhere(job: Callable[[], object]) -> Iterator[Callable[[], None]]:
         yield end
     finally:
         end()
+
+
+def lock_held_elsewhere(name: str) -> AbstractContextManager[Callable[[], None]]:
+    """Hold the named lock of another session for the block, and give it back before its connection is closed.
+
+    PostgreSQL frees what a closed connection held a moment after the close.
+    """
+    return held_elsewhere(partial(try_hold, name), partial(release, name))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from mlmodels import retention
 from mlmodels.inference import champions
@@ -71,6 +72,27 @@ def test_a_champion_that_is_not_to_speak_is_not_even_opened(champion: ModelVersi
     ModelVersion.objects.update(state="retired")
     assert champions.champion_scorer(KEY) is None
     assert (notes_of(champion), TrainingRun.objects.count()) == ([], 0)
+
+
+def test_a_champion_that_is_too_old_is_not_opened_either(champion: ModelVersion) -> None:
+    spoil(champion)
+    ModelVersion.objects.update(promoted_at=START.replace(year=2020))
+    assert champions.champion_scorer(KEY) is None
+    assert (notes_of(champion), TrainingRun.objects.count()) == ([], 0)
+
+
+def test_a_champion_of_features_that_were_defined_otherwise_is_silent_and_says_so(champion: ModelVersion) -> None:
+    ModelVersion.objects.update(schema_hash="0" * 64)
+    assert champions.champion_scorer(KEY) is None
+    assert "differently" in notes_of(champion)[0]
+
+
+def test_a_note_is_written_once_however_often_nobody_can_load_it(champion: ModelVersion) -> None:
+    spoil(champion)
+    champions.champion_scorer(KEY)
+    TrainingRun.objects.update(state="failed", error="no", finished_at=timezone.now())
+    champions.champion_scorer(KEY)
+    assert (len(notes_of(champion)), TrainingRun.objects.count()) == (1, 1)
 
 
 def test_a_kill_before_the_training_is_requested_leaves_no_note_either(

@@ -9,13 +9,12 @@ from django.test.utils import override_settings
 from django.utils import timezone
 
 from algotrendy.isolation.models import RowFailure
-from algotrendy.locks import try_hold
 from mlmodels import retention, tasks
 from mlmodels.inference import predictions
 from mlmodels.inference.latest import latest_prediction
 from mlmodels.models import Artefact, ModelVersion, Prediction
 from mlmodels.registry import artefacts, versions
-from tests.support.locks import held_elsewhere
+from tests.support.locks import held_elsewhere, lock_held_elsewhere
 from tests.support.ml_models import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +34,7 @@ def _fresh_cache() -> None:
 def test_one_worker_predicts_at_a_time(task: Callable[[], int]) -> None:
     make_version()
     store("BTCUSDT", bars_of(["BTCUSDT"], NEED + 5)["BTCUSDT"])
-    with held_elsewhere(lambda: try_hold("mlmodels.predict")):
+    with lock_held_elsewhere("mlmodels.predict"):
         assert task() == 0
     assert not Prediction.objects.exists()
     assert task() == 1

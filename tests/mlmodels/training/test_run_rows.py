@@ -9,11 +9,10 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from algotrendy import events
-from algotrendy.locks import try_hold
 from mlmodels.models import TrainingRun
 from mlmodels.signals import training_changed
 from mlmodels.training import requirements, runs
-from tests.support.locks import held_elsewhere, meeting
+from tests.support.locks import lock_held_elsewhere, meeting
 from tests.support.threads import after_statement
 from tests.support.training import REAL, waiting_run
 
@@ -139,7 +138,7 @@ def test_of_two_sentences_at_once_both_are_in_the_log() -> None:
 
 def test_one_process_trains_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pytest.fail))
-    with held_elsewhere(lambda: try_hold(runs.LOCK)):
+    with lock_held_elsewhere(runs.LOCK):
         with runs.training_lock() as mine:
             assert not mine
         with runs.training_turn(patience=-1.0) as mine:
@@ -171,7 +170,7 @@ def test_a_killed_run_fails_with_its_step_and_starts_anew(announced: list[int]) 
 
 def test_a_run_whose_process_lives_is_left_to_it() -> None:
     run = running_run()
-    with held_elsewhere(lambda: try_hold(runs.LOCK)):
+    with lock_held_elsewhere(runs.LOCK):
         assert runs.settle_dead() == []
     assert now(run).state == State.RUNNING
 
