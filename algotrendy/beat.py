@@ -41,7 +41,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # django-celery-beat 
 
     def _entry(self, row: PeriodicTask) -> ModelEntry:
         entry = self.Entry(row, app=self.app)
-        entry.schedule.is_due(entry.last_run_at)  # a 31 February is read well, and looked for in vain
+        entry.schedule.is_due(entry.last_run_at)  # one that can't tell is named on the page Health
         return entry
 
     def tick(self, *args: object, **kwargs: object) -> float:

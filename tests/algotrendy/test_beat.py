@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import OperationalError
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
+from django_celery_beat.tzcrontab import TzAwareCrontab
 
 from algotrendy import beat
 from algotrendy.celery import app
@@ -162,6 +163,25 @@ def test_the_failure_of_an_entry_that_was_removed_is_over(clock: Clock) -> None:
     PeriodicTask.objects.filter(pk=odd.pk).delete()
     Recording()
     assert not RowFailure.objects.filter(work=beat.WORK).exists()
+
+
+def test_an_entry_that_can_not_tell_when_it_is_due_keeps_no_other_from_running(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crontab = CrontabSchedule.objects.create(minute="7", hour="5", timezone="UTC")
+    PeriodicTask.objects.create(name="odd", task="mlmodels.retrain", crontab=crontab)
+    is_due = TzAwareCrontab.is_due
+
+    def fail(schedule: TzAwareCrontab, last_run_at: datetime) -> object:
+        if schedule.minute == {7}:
+            raise RuntimeError("no such day")
+        return is_due(schedule, last_run_at)
+
+    monkeypatch.setattr(TzAwareCrontab, "is_due", fail)
+    scheduler = Recording()
+    clock.wait(7200)
+    assert set(scheduler.send_due()) >= SWEEPS
+    assert [failure.name for failure in RowFailure.objects.filter(work=beat.WORK)] == ["schedule odd"]
 
 
 def test_a_clock_that_only_drifts_changes_nothing(
