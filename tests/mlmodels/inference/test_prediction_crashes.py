@@ -48,6 +48,15 @@ def test_a_market_that_is_too_young_to_be_scored_is_no_failure(bars: int) -> Non
     assert not RowFailure.objects.exists()
 
 
+@pytest.mark.parametrize(("later", "speaks"), [(0, True), (1, True), (2, False), (3, False), (NEED + 9, False)])
+def test_the_agent_is_told_nothing_about_a_bar_that_is_older_than_the_last_two(later: int, speaks: bool) -> None:
+    version = make_version()
+    instrument = store("BTCUSDT", bars_of(["BTCUSDT"], NEED + 5)["BTCUSDT"])
+    latest = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 5 + later))
+    answer = (latest.version, latest.inactive_reason)
+    assert answer == ((version.name, "") if speaks else ("", "too few candles up to now"))
+
+
 def test_a_prediction_that_the_database_refuses_leaves_the_agent_its_transaction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
