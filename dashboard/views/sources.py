@@ -224,7 +224,12 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
         return redirect("sources")
     if request.method != "POST":
         return render(request, "dashboard/sources/remove_demo.html", {"footprint": footprint})
-    messages.success(request, _removed(demo.remove(by=person(request))))
+    try:
+        left = demo.remove(by=person(request))
+    except demo.DeskBusy as refusal:
+        messages.error(request, f"Nothing was removed: {refusal}. Try again, or halt the desk before.")
+    else:
+        messages.success(request, _removed(left))
     return redirect("sources")
 
 
