@@ -210,7 +210,7 @@ def replay_alert(*, alert: Alert, by: User = None) -> Alert:
         replay_of=alert,
     )
     clear("webhooks.inbox", name_of(alert))
-    note(by, alert, f"replayed the alert as #{replay.pk}")
+    note(by, alert, f"replayed it as #{replay.pk}", name=f"Alert #{alert.pk}")
     return replay
 
 
@@ -220,7 +220,7 @@ def send_test(*, source: Source, symbol: str, action: str, by: User = None) -> A
     body = json.dumps({"symbol": symbol, "action": action, "comment": "test alert"}).encode()
     key = f"test:{secrets.token_hex(12)}"
     alert = _store_alert(source=source, body=body, content_type="application/json", key=key)
-    note(by, alert, f"sent a test alert: {action} {symbol}")
+    note(by, alert, f"sent it as a test: {action} {symbol}", name=f"Alert #{alert.pk}")
     return alert
 
 

@@ -4,6 +4,7 @@ from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
@@ -25,6 +26,9 @@ from webhooks import services as webhooks
 from webhooks.models import ApiKey
 
 READ_AND_POST = ["GET", "HEAD", "POST"]
+# However many were revoked, those that work are on the page: only there they can be ended.
+LIVE_FIRST = F("revoked_at").desc(nulls_first=True)
+MOST_KEYS = 100
 
 
 @require_safe
@@ -39,7 +43,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         "factors": list(Authenticator.objects.filter(user=request.user).values_list("type", flat=True)),
         "is_admin": is_admin,
         "people": people.people() if is_admin else [],
-        "keys": ApiKey.objects.order_by("revoked_at", "name")[:100] if is_admin else [],
+        "keys": ApiKey.objects.order_by(LIVE_FIRST, "name")[:MOST_KEYS] if is_admin else [],
         "history": history.newest() if is_admin else [],
     }
     return render(request, "dashboard/settings/page.html", context)

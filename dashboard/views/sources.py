@@ -237,13 +237,13 @@ def _removed(left: demo.Footprint | None) -> str:
     """Say what really went with the demo, and what stays."""
     if left is None:
         return "The demo was gone already."
-    alerts, decisions = counted(left.alerts, "alert"), counted(left.decisions, "decision")
-    counts = f"{alerts}, {decisions} and {counted(left.orders, 'order')}"
+    seen = f"{counted(left.alerts, 'alert')}, {counted(left.decisions, 'decision')}"
+    orders = counted(left.orders, "order")
     if left.shared:
-        stays = f"Its {counts} stay, as others traded on {left.connection.name} too"
+        stays = f"Its {seen} and {orders} stay, as others traded on {left.connection.name} too"
         return f"The demo is revoked and sends nothing more. {stays}; open positions there: {left.positions}."
-    gone = f"{counts}, {counted(left.fills, 'fill')} and {counted(left.trades, 'trade')} were deleted"
-    return f"The demo is gone: {gone}. It does not come back by itself."
+    traded = f"{orders}, {counted(left.fills, 'fill')} and {counted(left.trades, 'trade')}"
+    return f"The demo is gone: {seen}, {traded} were deleted. It does not come back by itself."
 
 
 urlpatterns = [

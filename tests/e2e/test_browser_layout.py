@@ -123,11 +123,16 @@ POSITIONS = """() => {
 STREAM = """() => {
   const [symbol, badge] = [".symbol", ".badge"].map((part) => document.querySelector(`.stream .line ${part}`));
   symbol.textContent = "1000WWWWUSDT";
+  const [why, result] = [".why", ".result"].map((part) => document.querySelector(`.stream .line ${part}`));
+  result.innerHTML = '<span class="badge quiet">Horizon reached</span>';
+  const over = why.getBoundingClientRect().right > result.firstElementChild.getBoundingClientRect().left;
   const text = document.createRange();
   text.selectNodeContents(symbol);
   const clipped = getComputedStyle(symbol).overflowX === "hidden";
   const { right } = (clipped ? symbol : text).getBoundingClientRect();
-  return right > badge.getBoundingClientRect().left ? ["a symbol of twelve letters lies under its badge"] : [];
+  const wrong = over ? ["a result lies over the reason"] : [];
+  const under = right > badge.getBoundingClientRect().left;
+  return under ? [...wrong, "a symbol of twelve letters lies under its badge"] : wrong;
 }"""
 FIELDS = """() => {
   HELPERS

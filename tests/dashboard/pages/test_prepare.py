@@ -115,8 +115,8 @@ LEFT = (Alert, Decision, Outcome, Tally, Order, Fill, Trade, Position, EquityMar
 
 def test_removing_the_demo_says_first_what_goes(lived) -> None:
     browser = signed_in(person("admin", name="boss"))
-    page = browser.get("/sources/demo/remove").content.decode()
-    for part in ("its 2 alerts", "1 decisions", "3 orders, 1 fills and 1 trades", "100,000.00 USDT"):
+    page = " ".join(browser.get("/sources/demo/remove").content.decode().split())
+    for part in ("its 2 alerts", "1 decision with", "3 orders, 1 fill and 1 trade on", "100,000.00 USDT"):
         assert part in page
     assert Source.objects.filter(is_demo=True).exists()
 
@@ -125,7 +125,7 @@ def test_one_click_removes_the_demo_and_leaves_a_clean_desk(lived) -> None:
     newest = PaperEvent.objects.latest("id").pk
     browser = signed_in(person("admin", name="boss"))
     answer = browser.post("/sources/demo/remove", follow=True).content.decode()
-    assert "The demo is gone: 2 alerts, 1 decisions and 3 orders, 1 fills and 1 trades were deleted." in answer
+    assert "The demo is gone: 2 alerts, 1 decision, 3 orders, 1 fill and 1 trade were deleted." in answer
     assert {model.__name__: model.objects.count() for model in (*LEFT, Source)} == {
         model.__name__: 0 for model in (*LEFT, Source)
     }
@@ -153,9 +153,9 @@ def test_the_demo_leaves_no_trace_in_the_books_of_others(lived) -> None:
     orders = Order.objects.count()
     browser = signed_in(person("admin", name="boss"))
     question = " ".join(browser.get("/sources/demo/remove").content.decode().split())
-    assert "its 2 alerts, 1 decisions and 3 orders stay as history" in question
+    assert "its 2 alerts, 1 decision and 3 orders stay as history" in question
     answer = browser.post("/sources/demo/remove", follow=True).content.decode()
-    assert "The demo is revoked and sends nothing more. Its 2 alerts, 1 decisions and 3 orders stay" in answer
+    assert "The demo is revoked and sends nothing more. Its 2 alerts, 1 decision and 3 orders stay" in answer
     assert "gone" not in answer
     lived.refresh_from_db()
     assert lived.revoked_at is not None

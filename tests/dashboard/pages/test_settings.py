@@ -11,11 +11,12 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from algotrendy.permissions import Role, role_of
 from brokers.desk_state import end_expired, reduce_until_midnight
 from brokers.models import Desk, Order, Position
-from tests.support.pages import confirmed, market, person, signed_in, source
+from tests.support.pages import confirmed, decided, market, person, signed_in, source
 from webhooks.keys import digest
 from webhooks.models import ApiKey
 from webhooks.services import create_key
@@ -30,6 +31,11 @@ def admin():
     return confirmed(signed_in(person("admin")))
 
 
+def settings_text(admin: Client) -> str:
+    """Return the words of the page."""
+    return " ".join(strip_tags(admin.get("/settings").content.decode()).split())
+
+
 def test_limits_are_changed_and_written_down(admin) -> None:
     answer = admin.post("/settings/limits", LIMITS | {"max_order_pct": "7.5"}, follow=True)
     page = answer.content.decode()
@@ -38,7 +44,7 @@ def test_limits_are_changed_and_written_down(admin) -> None:
     entry = LogEntry.objects.latest("id")
     words = "Largest order, % of equity: 5 → 7.5"
     assert (entry.user.username, entry.object_repr, entry.change_message) == ("admin", "Limits", words)
-    assert f"Limits: {words}" in admin.get("/settings").content.decode()
+    assert f"Limits: {words}" in settings_text(admin)
 
 
 def test_limits_beyond_what_is_usual_are_asked_for_twice_with_the_figure(admin) -> None:
@@ -83,7 +89,7 @@ def test_the_history_tells_everything_that_was_done_in_words(admin) -> None:
     body = {"state": "reducing", "reason": "calm down"}
     assert Client().post("/api/v1/desk", body, "application/json", headers=headers).status_code == 200
     call_command("halt")
-    page = " ".join(admin.get("/settings").content.decode().split())
+    page = settings_text(admin)
     exit_order = Order.objects.get(role="exit")
     for words in (
         f"Order #{waiting.pk}: cancelled it before it left",
@@ -93,17 +99,26 @@ def test_the_history_tells_everything_that_was_done_in_words(admin) -> None:
         "robot: made the key with scope admin",
         "The desk: Active → Reducing: calm down",
         "The desk: Reducing → Halted",
-        ">API key robot<",
-        ">./mem halt<",
+        " API key robot ",
+        " ./mem halt ",
     ):
         assert words in page, words
+
+
+def test_the_history_names_an_alert_as_pages_do(admin) -> None:
+    taken = decided(source(), market())
+    admin.post(f"/alerts/{taken.pk}/replay")
+    admin.post(f"/sources/{taken.source_id}/test", {"symbol": "BTCUSDT", "action": "hold"})
+    text = settings_text(admin)
+    assert f"Alert #{taken.pk}: replayed it as #{taken.pk + 1}" in text
+    assert f"Alert #{taken.pk + 2}: sent it as a test: hold BTCUSDT" in text
 
 
 def test_what_the_desk_does_by_itself_is_in_the_history_too(admin) -> None:
     admin.get("/settings")
     reduce_until_midnight("daily loss limit was reached")
     end_expired(timezone.now() + timedelta(days=2))
-    page = " ".join(admin.get("/settings").content.decode().split())
+    page = settings_text(admin)
     assert "The desk: Active → Reducing: daily loss limit was reached" in page
     assert "The desk: Reducing → Active: its time was over" in page
 
@@ -150,6 +165,16 @@ def test_a_key_is_shown_once_and_can_be_revoked(admin) -> None:
     made.refresh_from_db()
     assert made.revoked_at is not None
     assert admin.get(f"/settings/keys/{made.pk}/revoke").status_code == 404
+
+
+def test_keys_that_work_come_first_however_many_were_revoked(admin) -> None:
+    def key(name: str, **fields: object) -> ApiKey:
+        return ApiKey(name=name, key_hash=name, key_hint="0000", **fields)
+
+    revoked = [key(f"old {number}", revoked_at=timezone.now()) for number in range(100)]
+    ApiKey.objects.bulk_create([*revoked, key("zebra")])
+    keys = admin.get("/settings").context["keys"]
+    assert (len(keys), keys[0].name) == (100, "zebra")
 
 
 def test_looking_at_a_question_ends_no_key_and_makes_no_link(admin) -> None:
