@@ -13,6 +13,7 @@ from mlmodels import retention, tasks
 from mlmodels.inference import predictions
 from mlmodels.inference.latest import latest_prediction
 from mlmodels.models import Artefact, ModelVersion, Prediction
+from mlmodels.models.registry import MAX_CHAMPION_AGE
 from mlmodels.registry import artefacts, versions
 from tests.support.locks import held_elsewhere, lock_held_elsewhere
 from tests.support.ml_models import NEED, TIMEFRAME, bars_of, clock_after, make_version, store
@@ -46,6 +47,27 @@ def test_a_market_that_is_too_young_to_be_scored_is_no_failure(bars: int) -> Non
     store("BTCUSDT", bars_of(["BTCUSDT"], bars)["BTCUSDT"])
     assert predictions.sweep() == 0
     assert not RowFailure.objects.exists()
+
+
+@pytest.mark.parametrize(("later", "speaks"), [(0, True), (1, True), (2, False), (3, False), (NEED + 9, False)])
+def test_the_agent_is_told_nothing_about_a_bar_that_is_older_than_the_last_two(later: int, speaks: bool) -> None:
+    version = make_version()
+    instrument = store("BTCUSDT", bars_of(["BTCUSDT"], NEED + 5)["BTCUSDT"])
+    latest = latest_prediction(instrument.pk, TIMEFRAME, "live", clock_after(NEED + 5 + later))
+    answer = (latest.version, latest.inactive_reason)
+    assert answer == ((version.name, "") if speaks else ("", "too few candles up to now"))
+
+
+def test_the_agent_is_told_that_a_champion_is_too_old_to_speak_also_where_it_has_spoken() -> None:
+    version = make_version(with_model=False)
+    at = clock_after(NEED)
+    prediction_of(version, at)
+    closed = at + timedelta(seconds=TIMEFRAME)
+    instrument = Prediction.objects.get().instrument_id
+    assert latest_prediction(instrument, TIMEFRAME, "live", closed).version == version.name
+    ModelVersion.objects.update(promoted_at=timezone.now() - MAX_CHAMPION_AGE)
+    latest = latest_prediction(instrument, TIMEFRAME, "live", closed)
+    assert (latest.version, latest.inactive_reason) == ("", f"the model {version.name} is too old to speak")
 
 
 def test_a_prediction_that_the_database_refuses_leaves_the_agent_its_transaction(
