@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "algotrendy.serving.middleware.WrongMethod",
     "algotrendy.serving.middleware.BadInput",
     "django_structlog.middlewares.RequestMiddleware",
 ]

@@ -35,13 +35,12 @@ def change_desk(request: HttpRequest, wanted: schemas.DeskIn) -> dict[str, objec
     key = request.auth  # type: ignore[attr-defined]
     reason = wanted.reason or f"by API key {key.name}"
     state = Desk.State(wanted.state)
-    if state == Desk.State.HALTED:  # outside of a transaction: it waits until nothing is on its way
-        return _shown(set_desk_state(state=state, by=None, reason=reason, who=f"API key {key.name}"))
     with transaction.atomic():
         current = brokers.effective_state(Desk.objects.select_for_update().get(pk=brokers.desk().pk))
         if _strictness(state) < _strictness(current) and key.scope != ApiKey.Scope.ADMIN:
             _require_permission(current, state, allow_exits=wanted.allow_exits)
-        return _shown(set_desk_state(state=state, by=None, reason=reason, who=f"API key {key.name}"))
+        row = set_desk_state(state=state, by=None, reason=reason, who=f"API key {key.name}")
+    return _shown(row)  # after the commit, when a halt has waited for what was on its way
 
 
 def _require_permission(current: str, state: str, *, allow_exits: bool) -> None:

@@ -38,7 +38,7 @@ def application() -> "ASGIHandler":
 def _databases() -> object:
     """Return DATABASES as the desk's web process has them."""
     from algotrendy import settings as desk
-    from algotrendy.database_pool import pool_connections
+    from algotrendy.database.pool import pool_connections
 
     pool_connections(desk.DATABASES["default"])
     return desk.DATABASES

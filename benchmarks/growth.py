@@ -6,25 +6,14 @@ is its own processor time and the blocks that the database reads for it: both ar
 clock is shown beside them.
 """
 
-import contextlib
-import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-import psycopg
-
-from algotrendy import paths
 from algotrendy.bench import Figure
-from algotrendy.testing import embedded_services
 from benchmarks.history import year
+from benchmarks.history.scratch import FIRST, Worker, copy_first, database_server, execute, stopped_at_the_end
 
 DAY, YEAR = 1, 365
 WARM_UPS, ROUNDS = 2, 7
@@ -33,94 +22,33 @@ MOST = 1.5
 NOISE_MS, NOISE_BLOCKS, NOISE_KILOBYTES = 2.0, 60, 150
 
 
-class Worker:
-    """A process that runs tasks on one database."""
-
-    def __init__(self, data: Path, database: str) -> None:
-        host = quote(str(paths.socket_dir(data)), safe="")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ALGOTRENDY_")}
-        environment |= {
-            "ALGOTRENDY_DATA": str(data),
-            "DATABASE_URL": f"postgres://postgres@{host}:5432/{database}",
-            "LOG_LEVEL": "CRITICAL",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.history.task_server"], env=environment, cwd=paths.BASE_DIR,
-            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
-        )  # fmt: skip
-
-    def ask(self, line: str) -> dict[str, Any]:
-        """Return the answer to a line. Raises RuntimeError if the process ended."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(line + "\n")
-        stdin.flush()
-        answer = stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the worker ended at {line}")
-        values: dict[str, Any] = json.loads(answer)
-        return values
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-
-
 def run() -> Iterator[Figure]:
     """Write both desks, let a night pass on each, and ask each task of both in turns."""
-    with tempfile.TemporaryDirectory(prefix="desk-bench-", ignore_cleanup_errors=True) as folder:
-        data = Path(folder).resolve() / "var"
-        data.mkdir(mode=0o700)
-        with embedded_services(data):
-            began = time.perf_counter()
-            _prepare(data)
-            counts = ", ".join(f"{count:,} {name}" for name, count in year.sizes(YEAR).items())
-            yield Figure("written", round(time.perf_counter() - began), "s", f"{counts}; candles by instrument")
-            with _workers(data) as (day, after_year):
-                yield from _once(day, after_year)
-                _settle(data)
-                yield from _tasks(day, after_year)
+    with database_server() as data:
+        began = time.perf_counter()
+        _write_histories(data)
+        counts = ", ".join(f"{count:,} {name}" for name, count in year.sizes(YEAR).items())
+        yield Figure("written", round(time.perf_counter() - began), "s", f"{counts}; candles by instrument")
+        day, after_year = _worker(data, FIRST), _worker(data, "year")
+        with stopped_at_the_end(day, after_year):
+            yield from _once(day, after_year)
+            for database in (FIRST, "year"):
+                execute(data, database, ["VACUUM ANALYZE"])
+            yield from _tasks(day, after_year)
 
 
-def _prepare(data: Path) -> None:
-    """Make both databases and their histories."""
-    environment = os.environ | {"ALGOTRENDY_DATA": str(data)}
-    environment.pop("DATABASE_URL", None)
-    subprocess.run(
-        [sys.executable, "manage.py", "prepare", "--clean"], env=environment, cwd=paths.BASE_DIR, check=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    maker = Worker(data, "algotrendy")
-    maker.ask("model")
-    maker.stop()
-    _execute(data, "postgres", ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"])
-    _execute(data, "postgres", ["CREATE DATABASE year TEMPLATE algotrendy"])
-    for database, days in (("algotrendy", DAY), ("year", YEAR)):
-        _execute(data, database, list(year.statements(days)))
+def _write_histories(data: Path) -> None:
+    trainer = _worker(data, FIRST)
+    with stopped_at_the_end(trainer):
+        trainer.ask("model")
+    execute(data, "postgres", ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"])
+    copy_first(data, "year")
+    for database, days in ((FIRST, DAY), ("year", YEAR)):
+        execute(data, database, year.statements(days))
 
 
-def _execute(data: Path, database: str, statements: list[str]) -> None:
-    host = str(paths.socket_dir(data))
-    with psycopg.connect(host=host, user="postgres", dbname=database, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)
-
-
-def _settle(data: Path) -> None:
-    for database in ("algotrendy", "year"):
-        _execute(data, database, ["VACUUM ANALYZE"])
-
-
-@contextlib.contextmanager
-def _workers(data: Path) -> Iterator[tuple[Worker, Worker]]:
-    day, after_year = Worker(data, "algotrendy"), Worker(data, "year")
-    try:
-        yield day, after_year
-    finally:
-        day.stop()
-        after_year.stop()
+def _worker(data: Path, database: str) -> Worker:
+    return Worker("benchmarks.history.task_server", data, database)
 
 
 def _once(day: Worker, after_year: Worker) -> Iterator[Figure]:

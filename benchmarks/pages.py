@@ -1,23 +1,15 @@
 """Pages on a desk with a long history: server time at 1,000,000 alerts, decisions and orders against 10,000."""
 
-import contextlib
 import json
-import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
+from typing import Any
 
-import psycopg
-
-from algotrendy import paths
 from algotrendy.bench import Figure
-from algotrendy.testing import embedded_services
 from benchmarks.history import fill
+from benchmarks.history.scratch import FIRST, Worker, copy_first, database_server, execute, stopped_at_the_end
 
 SMALL, LARGE = 10_000, 1_000_000
 WARM_UPS, ROUNDS = 3, 15
@@ -26,90 +18,34 @@ MOST = 1.5
 NOISE_MS = 1.0
 
 
-class Server:
-    """A process that answers pages from one database."""
+class Server(Worker):
+    """A process that answers pages from one database with so many rows a table."""
 
     def __init__(self, data: Path, database: str, rows: int) -> None:
+        super().__init__("benchmarks.history.pages_server", data, database)
         self.rows = rows
-        host = quote(str(paths.socket_dir(data)), safe="")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("ALGOTRENDY_")}
-        environment |= {
-            "ALGOTRENDY_DATA": str(data),
-            "DATABASE_URL": f"postgres://postgres@{host}:5432/{database}",
-            "LOG_LEVEL": "CRITICAL",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.history.pages_server"], env=environment, cwd=paths.BASE_DIR,
-            text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=1,
-        )  # fmt: skip
 
     def paths(self) -> list[str]:
         """Return the paths of all pages worth asking."""
-        listed: list[str] = json.loads(self._answer("list"))
+        listed: list[str] = json.loads(self.answer("list"))
         return listed
 
-    def ask(self, line: str) -> dict[str, float]:
-        """Return what a page, or its queries, took."""
-        figures: dict[str, float] = json.loads(self._answer(line))
-        return figures
-
-    def _answer(self, line: str) -> str:
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(line.format(half=self.rows // 2, quarter=self.rows // 4) + "\n")
-        stdin.flush()
-        answer = stdout.readline()
-        if not answer:
-            raise RuntimeError(f"the server ended at {line}")
-        return answer
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait()
+    def ask(self, line: str) -> dict[str, Any]:
+        """Return what a page, or its queries, took; `{half}` in its path is the row in the middle."""
+        return super().ask(line.format(half=self.rows // 2, quarter=self.rows // 4))
 
 
 def run() -> Iterator[Figure]:
     """Fill two databases and ask each page of both in turns."""
-    with tempfile.TemporaryDirectory(prefix="desk-bench-", ignore_cleanup_errors=True) as folder:
-        data = Path(folder).resolve() / "var"
-        data.mkdir(mode=0o700)
-        with embedded_services(data):
-            began = time.perf_counter()
-            _prepare(data)
-            yield Figure(
-                "filled", round(time.perf_counter() - began), "s", f"{SMALL:,} and {LARGE:,} rows a table"
-            )
-            with _servers(data) as (small, large):
-                yield from _compare(small, large)
-
-
-def _prepare(data: Path) -> None:
-    """Make both databases and their histories."""
-    environment = os.environ | {"ALGOTRENDY_DATA": str(data)}
-    environment.pop("DATABASE_URL", None)
-    subprocess.run(
-        [sys.executable, "manage.py", "prepare", "--clean"], env=environment, cwd=paths.BASE_DIR, check=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    host = str(paths.socket_dir(data))
-    with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE large TEMPLATE algotrendy")
-    for database, rows in (("algotrendy", SMALL), ("large", LARGE)):
-        with psycopg.connect(host=host, user="postgres", dbname=database, autocommit=True) as connection:
-            for statement in fill.statements(rows):
-                connection.execute(statement)
-
-
-@contextlib.contextmanager
-def _servers(data: Path) -> Iterator[tuple[Server, Server]]:
-    small, large = Server(data, "algotrendy", SMALL), Server(data, "large", LARGE)
-    try:
-        yield small, large
-    finally:
-        small.stop()
-        large.stop()
+    with database_server() as data:
+        began = time.perf_counter()
+        copy_first(data, "large")
+        for database, rows in ((FIRST, SMALL), ("large", LARGE)):
+            execute(data, database, fill.statements(rows))
+        yield Figure("filled", round(time.perf_counter() - began), "s", f"{SMALL:,} and {LARGE:,} rows a table")
+        small, large = Server(data, FIRST, SMALL), Server(data, "large", LARGE)
+        with stopped_at_the_end(small, large):
+            yield from _compare(small, large)
 
 
 def _compare(small: Server, large: Server) -> Iterator[Figure]:

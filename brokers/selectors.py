@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from brokers import sql
+from algotrendy.database import sql
 from brokers.account import Account, Equity, Held, OpenOrder
 from brokers.contract import BrokerError, Setting
 from brokers.models import Connection, Desk, Order, Position
@@ -29,7 +29,7 @@ def effective_state(row: Desk, now: datetime | None = None) -> str:
 
 def position(connection_id: int, instrument_id: int) -> Position | None:
     """Return the holding, or None if there never was one. A flat one has quantity 0."""
-    return Position.objects.filter(connection_id=connection_id, instrument_id=instrument_id).first()
+    return sql.first(Position, "WHERE connection_id = %s AND instrument_id = %s", connection_id, instrument_id)
 
 
 def open_positions(connection_id: int | None = None) -> QuerySet[Position]:
@@ -44,6 +44,12 @@ def open_orders(connection_id: int, instrument_id: int) -> QuerySet[Order]:
     """Return the orders of an instrument to which something can still happen, oldest first."""
     rows = Order.objects.filter(connection_id=connection_id, instrument_id=instrument_id, state__in=OPEN)
     return rows.order_by("id")
+
+
+def open_with_role(role: str, connection_id: int, instrument_id: int) -> list[Order]:
+    """Return the orders of an instrument in one role to which something can still happen, oldest first."""
+    where = "WHERE connection_id = %s AND instrument_id = %s AND role = %s AND state = ANY(%s) ORDER BY id"
+    return sql.rows(Order, where, connection_id, instrument_id, str(role), sorted(OPEN))
 
 
 def price_of(held: Position) -> Decimal:

@@ -99,7 +99,8 @@ def plan_entry(
 
 
 def _exit_under_way(connection: Connection, instrument: Instrument) -> Order | None:
-    return selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.EXIT).last()
+    exits = selectors.open_with_role(Order.Role.EXIT, connection.pk, instrument.pk)
+    return exits[-1] if exits else None
 
 
 def _leg(entry: Order, role: Order.Role, client_id: str, price: Decimal) -> Order:
@@ -168,7 +169,7 @@ def cancel_entries(*, connection: Connection, instrument: Instrument, reason: st
     The position is locked first, as it is by whoever records what the venue did to several of them.
     """
     lock_position(connection.pk, instrument.pk)
-    for order in selectors.open_orders(connection.pk, instrument.pk).filter(role=Order.Role.ENTRY):
+    for order in selectors.open_with_role(Order.Role.ENTRY, connection.pk, instrument.pk):
         if transition(order.pk, Order.State.CANCELED, sources=[Order.State.PENDING], reason=reason):
             end_legs(order.pk, Order.State.CANCELED, reason)
         else:

@@ -6,9 +6,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from algotrendy.permissions import role_of
-
-THEMES = ("light", "dark")
-THEME_COOKIE = "theme"
+from algotrendy.serving.theme import chosen_theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +47,9 @@ def navigation(path: str) -> list[NavItem]:
 
 def frame(request: HttpRequest) -> dict[str, object]:
     """Return the context of the page frame: role, theme and the rail."""
-    theme = request.COOKIES.get(THEME_COOKIE, "")
     user = getattr(request, "user", None)
     return {
         "role": role_of(user).name.lower() if user is not None else "none",
-        "theme": theme if theme in THEMES else "",
+        "theme": chosen_theme(request),
         "nav": navigation(request.path),
     }

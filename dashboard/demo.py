@@ -10,6 +10,7 @@ from django.utils import timezone
 from algotrendy.events import announce
 from algotrendy.history.changes import note
 from algotrendy.locks import lock_in_transaction
+from algotrendy.monitoring.outage import is_outage
 from brokers.ledger import erasing
 from brokers.models import Connection, Fill, Order, Trade
 from brokers.selectors import open_positions
@@ -18,6 +19,12 @@ from dashboard.signals import demo_removed
 from memory.models import Decision, DecisionOrder, Tally
 from webhooks.inbox import LOCK as INBOX_LOCK
 from webhooks.models import Alert, Source
+
+ATTEMPTS = 3
+
+
+class DeskBusy(Exception):
+    """The desk could not be brought to a stop, so nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +86,16 @@ def remove(*, by: AbstractBaseUser | None) -> Footprint | None:
     """Remove the demo for good and return what it was; None when there was none any more.
 
     Idempotent; everything happens in one transaction or not at all.
-    Raises OperationalError when the desk could not be brought to a stop for it.
+    Raises DeskBusy, with nothing changed, when the desk could not be brought to a stop for it.
     """
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
             return _remove(by)
-        except OperationalError:
-            # A deadlock with a worker or a lock that took too long: nothing has happened, its work is done by now.
-            if attempt == ATTEMPTS - 1:
+        except OperationalError as error:
+            if is_outage(error):
                 raise
-    return None
+            # A deadlock with a worker or a lock that took too long: nothing has happened, its work is done by now.
+    raise DeskBusy("the desk could not be brought to a stop for it")
 
 
 def _remove(by: AbstractBaseUser | None) -> Footprint | None:
@@ -109,9 +116,6 @@ def _remove(by: AbstractBaseUser | None) -> Footprint | None:
         note(by, setup, f"removed the demo source {name}", name="The demo")
         announce(demo_removed, sender=Setup)
         return left
-
-
-ATTEMPTS = 3
 
 
 def _stop_everybody() -> None:

@@ -32,6 +32,16 @@ def number(value: Number, places: int, *, sign: bool = False) -> str:
     return f"+{text}" if sign and rounded > 0 else text
 
 
+def isolated(name: str) -> str:
+    """Keep a name that is written from right to left from turning the figures around it."""
+    return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Write how many there are of what `noun` names: 1 order, 1,234 orders."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def money(value: Number | None, places: int = 2) -> str:
     """Write an amount in the account's currency: 100,123.45."""
     return DASH if value is None else number(value, int(places))

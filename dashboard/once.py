@@ -102,12 +102,12 @@ def _seal(token: str) -> "Fernet":
 
 
 def _first_answer(request: HttpRequest, digest: str, token: str) -> HttpResponse:
-    """Wait for the answer to the first request and give it once more; say so where its end isn't known."""
+    """Wait for the answer to the first request and give it once more; say so where there is none."""
     ends = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < ends:
         row = SentForm.objects.filter(digest=digest).first()
         if row is None:
-            break
+            return render(request, "dashboard/sent_twice.html", {"failed": True}, status=409)
         if row.answer is not None:
             return _opened(request, bytes(row.answer), token)
         time.sleep(LOOK_EVERY)

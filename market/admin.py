@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from algotrendy.admin import ChangedFieldsAdmin, LargeTableAdmin, ReadOnlyAdmin
-from market.freshness import is_speed
+from market.feeds.settings import problems
 from market.models import Candle, Feed, Gap, Instrument, Quote
 from market.services import FeedBusy, announce_feed, assign_feed, require_switchable
 
@@ -24,19 +24,17 @@ SAME_MARKET = ("speed", "loop")
 class FeedForm(ModelForm[Feed]):
     """A feed. Its market can't become another one under a position or an order that is not finished."""
 
-    def clean_settings(self) -> dict[str, Any]:
-        """Refuse settings that the feed could not use."""
-        settings = self.cleaned_data["settings"] or {}
-        if not isinstance(settings, dict):
-            raise ValidationError('Write names with values, such as {} or {"speed": 300}.')
-        if "speed" in settings and not is_speed(settings["speed"]):
-            raise ValidationError('"speed" is a number above 0.')
-        return settings
+    def clean_settings(self) -> object:
+        """Return no settings as an empty object."""
+        return self.cleaned_data["settings"] or {}
 
     def clean(self) -> dict[str, Any] | None:
-        """Say in the words of FeedBusy why the market may not change now."""
+        """Refuse settings that the feed can't use; say in the words of FeedBusy why its market may not change."""
         cleaned = super().clean()
-        if self.instance.pk and self.changes_market():
+        driver, settings = (self.cleaned_data.get(name) for name in ("driver", "settings"))
+        for sentence in problems(driver, settings) if driver and settings else ():
+            self.add_error("settings", sentence)
+        if self.instance.pk and not self.errors and self.changes_market():
             try:
                 require_switchable(instruments=self.instance.instruments.all(), feed=self.instance)
             except FeedBusy as busy:

@@ -64,6 +64,12 @@ def bar_start(at: datetime, timeframe: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % timeframe + offset, UTC)
 
 
+def bar_after(at: datetime, timeframe: int) -> datetime:
+    """Return the open time of the first bar that opens at or after `at`."""
+    start = bar_start(at, timeframe)
+    return start if start == at else start + timedelta(seconds=timeframe)
+
+
 def last_closed(at: datetime, timeframe: int) -> datetime:
     """Return the open time of the newest bar that is closed at `at`."""
     return bar_start(at, timeframe) - timedelta(seconds=timeframe)

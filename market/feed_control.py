@@ -10,7 +10,7 @@ from django.db.models import Max
 from market.feeds.replay import REAL, default_start
 from market.models import Candle, Feed, Instrument
 from market.selectors import resolve_symbol
-from market.services import announce_feed, assign_feed, ensure_instrument
+from market.services import announce_feed, assign_feed, ensure_instrument, set_feed_enabled
 
 REPLAY_FEED = "replay"
 
@@ -104,7 +104,7 @@ def go_live(*, symbols: Sequence[str], exchange: str, timeframe: int) -> tuple[F
     name = f"live-{exchange}-{timeframe}"
     defaults = {"driver": Feed.Driver.LIVE, "timeframe": timeframe, "settings": {"exchange": exchange}}
     feed, _ = Feed.objects.get_or_create(name=name, defaults=defaults)
-    Feed.objects.filter(id=feed.id).update(enabled=True, last_error="")
+    set_feed_enabled(feed=feed, enabled=True)
     feed.enabled = True
     return feed, assign_feed(feed=feed, instruments=instruments)
 

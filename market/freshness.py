@@ -30,15 +30,20 @@ def replay_speed(settings: object) -> float:
 
     The default where they say nothing that is a speed: a page or an alert must not fail because of them.
     """
+    return speed_of(settings, DEFAULT_REPLAY_SPEED)
+
+
+def speed_of(settings: object, default: float) -> float:
+    """Return the speed that settings name, or the default where they name none."""
     wanted = settings.get("speed") if isinstance(settings, dict) else None
-    return float(wanted) if is_speed(wanted) else DEFAULT_REPLAY_SPEED
+    return float(wanted) if is_speed(wanted) else default
 
 
 def is_speed(value: object) -> TypeGuard[float | str]:
     """Return whether a value of a setting can be a speed: a number above 0, as one or as text."""
     try:
         return isinstance(value, int | float | str) and 0 < float(value) < math.inf
-    except ValueError:
+    except (OverflowError, ValueError):
         return False
 
 

@@ -8,8 +8,9 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from algotrendy.database import sql
 from market.bars import Bars
-from market.freshness import FeedFreshness, freshness
+from market.freshness import FeedFreshness, freshness, speed_of
 from market.models import Candle, Feed, Instrument, MarketKind, Quote
 from market.symbols import candidates
 
@@ -25,7 +26,7 @@ _LAST_CLOSED = """
 
 def quote(instrument_id: int) -> Quote | None:
     """Return the last known price of an instrument; None before the first."""
-    return Quote.objects.filter(instrument_id=instrument_id).first()
+    return sql.first(Quote, "WHERE instrument_id = %s", instrument_id)
 
 
 def quote_of(instrument: Instrument) -> Quote | None:
@@ -117,4 +118,4 @@ def simulated_speed(timeframe: int) -> float:
     from market.feeds.simulated import DEFAULT_SPEED
 
     feed = Feed.objects.filter(driver=Feed.Driver.SIMULATOR, timeframe=timeframe).order_by("id").first()
-    return float((feed.settings if feed else {}).get("speed", DEFAULT_SPEED))
+    return speed_of(feed.settings if feed else {}, DEFAULT_SPEED)

@@ -149,11 +149,10 @@ def announce_feed(feed_id: int) -> None:
     announce(feed_changed, Feed, feed_id=feed_id)
 
 
-@transaction.atomic
 def set_feed_enabled(*, feed: Feed, enabled: bool) -> None:
     """Switch a feed on or off; the feed process follows within a second."""
-    state = feed.state if enabled else Feed.State.STOPPED
-    Feed.objects.filter(id=feed.id).update(enabled=enabled, state=state, last_error="")
+    state = {} if enabled else {"state": Feed.State.STOPPED}
+    Feed.objects.filter(id=feed.id).update(enabled=enabled, last_error="", **state)
     announce_feed(feed.id)
 
 

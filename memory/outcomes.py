@@ -14,6 +14,7 @@ from algotrendy.events import announce
 from algotrendy.isolation.rows import each, together
 from brokers.models import Fill, Trade
 from market import selectors as market
+from market.bars import bar_after
 from market.models import Candle, Instrument, Quote
 from memory import barriers
 from memory.intents import Action, Intent, Policy
@@ -36,7 +37,7 @@ RESOLVE, SETTLE, STORE, LINK = (
 
 def open_for(decision: Decision, side: Intent) -> Outcome:
     """Open the outcome of a decision that has just been made; void at once if there is nothing to follow."""
-    start = _bar_after(decision.as_of, decision.timeframe)
+    start = bar_after(decision.as_of, decision.timeframe)
     ordered = decision.action in (Action.BUY, Action.SELL) and decision.policy != Policy.SHADOW
     void = _why_void(decision, side)
     return Outcome.objects.create(
@@ -59,12 +60,6 @@ def _why_void(decision: Decision, side: Intent) -> str:
     if decision.price is None:
         return "there was no price"
     return "no side was asked for or held" if side == Intent.FLAT else ""
-
-
-def _bar_after(moment: datetime, timeframe: int) -> datetime:
-    """Return the open time of the first bar that starts at or after `moment`."""
-    seconds = -(-moment.timestamp() // timeframe) * timeframe
-    return datetime.fromtimestamp(seconds, tz=moment.tzinfo)
 
 
 def resolve(instrument_id: int) -> int:

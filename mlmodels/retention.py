@@ -54,6 +54,6 @@ def _delete_of(version: ModelVersion, cutoff: datetime) -> int:
 
 
 def _note(version: ModelVersion, text: str) -> None:
-    if text not in version.notes:
-        version.notes = [*version.notes, text]
-        version.save(update_fields=["notes"])
+    row = ModelVersion.objects.select_for_update(no_key=True).only("notes").get(pk=version.pk)
+    if text not in row.notes:
+        ModelVersion.objects.filter(pk=version.pk).update(notes=[*row.notes, text])

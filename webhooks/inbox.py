@@ -20,16 +20,18 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.db.models import F
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import announce
 from algotrendy.isolation.rows import RowName, clean, clear, describe, write_failure
 from algotrendy.locks import try_session_lock
+from brokers.models import Connection
 from market import selectors as market
 from market.freshness import replay_speed
 from market.models import Feed, Instrument, MarketKind
 from memory.intents import Action, Intent
 from memory.services import decide
 from memory.trade_signal import TradeSignal
-from webhooks.models import Alert
+from webhooks.models import Alert, Source
 from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
 from webhooks.parsing.staleness import Clock, stale_reason
 from webhooks.parsing.values import intent_of
@@ -183,8 +185,7 @@ def _give_up(alert_id: int, reason: str) -> None:
 
 def _settle(alert_id: int) -> None:
     """Decide one alert and write what became of it, in the caller's transaction."""
-    waiting_alerts = Alert.objects.select_for_update(of=("self",)).filter(state=Alert.State.RECEIVED)
-    alert = waiting_alerts.select_related("source__connection").filter(pk=alert_id).first()
+    alert = _locked(alert_id)
     if alert is None:
         return
     try:
@@ -194,6 +195,20 @@ def _settle(alert_id: int) -> None:
     alert.decided_at = timezone.now()
     alert.save(update_fields=["state", "reason", "parsed", "instrument", "intent", "decision", "decided_at"])
     announce(alert_changed, Alert, alert_id=alert.pk, state=str(alert.state))
+
+
+def _locked(alert_id: int) -> Alert | None:
+    """Return an alert that is still to be decided, with its source and the source's account, and locked."""
+    where = """
+        WHERE webhooks_source.id = source_id AND brokers_connection.id = connection_id
+          AND webhooks_alert.id = %s AND webhooks_alert.state = %s FOR UPDATE OF webhooks_alert
+    """
+    for alert, source, account in sql.joined(
+        (Alert, Source, Connection), where, alert_id, Alert.State.RECEIVED.value
+    ):
+        alert.source, source.connection = source, account
+        return alert
+    return None
 
 
 def _decide(alert: Alert) -> None:

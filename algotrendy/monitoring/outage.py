@@ -6,8 +6,8 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
-from django.views.defaults import server_error
 
+from algotrendy.serving.theme import chosen_theme
 from algotrendy.supervisor import disk
 
 RETRY_SECONDS = 5
@@ -21,19 +21,21 @@ AWAY = "The database does not answer"
 def failed(request: HttpRequest) -> HttpResponse:
     """Answer a request that raised: 503 during an outage of the database, 500 otherwise."""
     if not is_outage(sys.exc_info()[1]):
-        return server_error(request)
+        return HttpResponse(_page("500.html", request), status=500)
     what = _what_is_wrong()
     if request.path.startswith("/api/"):
         response: HttpResponse = JsonResponse({"detail": f"{what}. Try again in {RETRY_SECONDS} s."})
     else:
-        # Without the request: what the frame of a page shows is asked of the database.
-        response = HttpResponse(
-            render_to_string("503.html", {"what": what, "full": what == FULL, "broken": what == BROKEN})
-        )
+        response = HttpResponse(_page("503.html", request, what=what, full=what == FULL, broken=what == BROKEN))
     response.status_code = 503
     response["Retry-After"] = str(RETRY_SECONDS)
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _page(template: str, request: HttpRequest, **context: object) -> str:
+    """Render a page without giving it the request: what the frame of a page shows is asked of the database."""
+    return render_to_string(template, {"theme": chosen_theme(request), **context})
 
 
 def _what_is_wrong() -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ PYTEST = (
     "--hypothesis-profile=mutants",
 )
 TIMED_OUT = 36
+UNHURRIED = 600.0  # seconds for a run without a change: the first makes the database
 SLACK = 3  # a run may take so many times as long as one without a change, and half a minute more
 
 
@@ -48,7 +49,7 @@ class Tests:
         self._log = log
         self._process = process
         self._fresh = True
-        self.seconds = 600.0
+        self.seconds = UNHURRIED
 
     def pass_(self, tests: tuple[str, ...]) -> bool:
         """Return whether all `tests` pass. A run that had to be killed leaves a database that is made anew."""
@@ -69,18 +70,24 @@ class Tests:
         return int(out.readline())
 
 
-def run(room: Room, copy: Path, excluded: frozenset[Change]) -> Iterator[Finding]:
-    """Remove one thing after another from the room's modules in the copy; yield what became of each.
+def run(rooms: Iterable[Room], copy: Path, excluded: frozenset[Change]) -> Iterator[Finding]:
+    """Remove one thing after another from the rooms' modules in the copy; yield what became of each.
 
-    Raises RuntimeError if the tests fail without any change.
+    Raises RuntimeError if the tests of a room fail without any change.
     """
     with _tests(copy) as tests:
-        began = time.monotonic()
-        if not tests.pass_(room.tests):
-            raise RuntimeError(f"the tests of {room.name} fail without any change:\n{tests.output}")
-        tests.seconds = 30 + SLACK * (time.monotonic() - began)
-        for module in room.modules:
-            yield from _module(module, copy, tests, room.tests, excluded)
+        for room in rooms:
+            yield from _room(room, copy, tests, excluded)
+
+
+def _room(room: Room, copy: Path, tests: Tests, excluded: frozenset[Change]) -> Iterator[Finding]:
+    tests.seconds = UNHURRIED
+    began = time.monotonic()
+    if not tests.pass_(room.tests):
+        raise RuntimeError(f"the tests of {room.name} fail without any change:\n{tests.output}")
+    tests.seconds = 30 + SLACK * (time.monotonic() - began)
+    for module in room.modules:
+        yield from _module(module, copy, tests, room.tests, excluded)
 
 
 def _module(

@@ -1,16 +1,19 @@
-"""Every lock, guard, transaction and nudge of a module, and the source without it. Pure: text in, text out.
+"""Every lock, guard, door, transaction and nudge of a module, and the source without it. Pure: text in, text out.
 
 What is removed is recognised by its form, so a new one is looked at without being listed anywhere:
 
-*lock*: a call of `select_for_update`, `FOR UPDATE`/`FOR SHARE` in the text of a query, an advisory lock.
+*lock*: a call of `select_for_update`, `FOR UPDATE`/`FOR SHARE` in the text of a query, `LOCK TABLE`, an advisory
+lock.
 *guard*: an `if` without an else that ends in return, continue, break or raise.
+*@name*: a decorator that lets in, asks again or acts once (`@trader`, `@password_again`, `@once`).
+*auth*: the scope that an operation of the API needs beyond that of all.
 *atomic*: a transaction around a block (`transaction.atomic`, `connection.transaction`) or a function (`@atomic`).
 *nudge*: a call that announces or nudges, or that does something after the commit.
 *early*: what is to be done after the commit is done at once.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import libcst as cst
@@ -30,6 +33,8 @@ NUDGES = {
 _ROW_LOCK = re.compile(r"\s+FOR (?:NO KEY UPDATE|KEY SHARE|UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?")
 _ADVISORY = re.compile(r"pg_advisory_(?:xact_)?lock\((%\w)\)")
 _AWAITED_FOR = re.compile(r"\s+FOR $")
+_TABLE_LOCK = "LOCK TABLE "
+DOORS = {"viewer", "trader", "admin", "password_again", "once", "require_POST"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ def removals(source: str) -> list[Removal]:
 
 def _replacements(node: cst.CSTNode) -> list[tuple[str, cst.CSTNode]]:
     """Return what could stand in the place of `node`, with the kind of what is then gone."""
-    return [(kind, other) for kind, replace in _KINDS if (other := replace(node)) is not None]
+    single = [(kind, other) for kind, replace in _KINDS if (other := replace(node)) is not None]
+    return single + list(_without_doors(node))
 
 
 def _without_guard(node: cst.CSTNode) -> cst.CSTNode | None:
@@ -93,6 +99,25 @@ def _names_atomic(decorator: cst.BaseExpression) -> bool:
     return m.matches(called, m.Attribute(attr=m.Name("atomic")) | m.Name("atomic"))
 
 
+def _without_doors(node: cst.CSTNode) -> Iterator[tuple[str, cst.CSTNode]]:
+    """Yield a function without each decorator of its that refuses somebody; the kind is the decorator's name."""
+    if not isinstance(node, cst.FunctionDef):
+        return
+    for door in node.decorators:
+        if isinstance(door.decorator, cst.Name) and door.decorator.value in DOORS:
+            kept = [each for each in node.decorators if each is not door]
+            yield f"@{door.decorator.value}", node.with_changes(decorators=kept)
+
+
+def _without_scope(node: cst.CSTNode) -> cst.CSTNode | None:
+    """Remove `auth=…` from the decorator of an operation."""
+    if not isinstance(node, cst.Decorator) or not isinstance(node.decorator, cst.Call):
+        return None
+    call = node.decorator
+    kept = [each for each in call.args if each.keyword is None or each.keyword.value != "auth"]
+    return node.with_changes(decorator=call.with_changes(args=kept)) if len(kept) < len(call.args) else None
+
+
 def _without_row_lock(node: cst.CSTNode) -> cst.CSTNode | None:
     if isinstance(node, cst.Call) and m.matches(node.func, m.Attribute(attr=m.Name("select_for_update"))):
         manager = cst.ensure_type(node.func, cst.Attribute).value
@@ -105,13 +130,17 @@ def _without_lock_in_query(node: cst.CSTNode) -> cst.CSTNode | None:
         return _without_formatted_lock(node)
     if not isinstance(node, cst.SimpleString):
         return None
+    if node.value.strip("\"'").startswith(_TABLE_LOCK):
+        return cst.SimpleString('"SELECT 1"')
     text = _ADVISORY.sub(r"\1::bigint", _ROW_LOCK.sub("", node.value))
     return node.with_changes(value=text) if text != node.value else None
 
 
 def _without_formatted_lock(node: cst.FormattedString) -> cst.CSTNode | None:
-    """Remove the lock of `f"… FOR {kind}"`."""
+    """Remove the lock of `f"… FOR {kind}"` or `f"LOCK TABLE {names}"`."""
     parts = list(node.parts)
+    if isinstance(parts[0], cst.FormattedStringText) and parts[0].value.startswith(_TABLE_LOCK):
+        return cst.SimpleString('"SELECT 1"')
     for index, part in enumerate(parts[:-1]):
         if isinstance(part, cst.FormattedStringText) and _AWAITED_FOR.search(part.value):
             parts[index : index + 2] = [part.with_changes(value=_AWAITED_FOR.sub("", part.value))]
@@ -153,6 +182,7 @@ def _stands_alone(node: cst.SimpleStatementLine, names: set[str]) -> cst.Call | 
 
 _KINDS: Sequence[tuple[str, Callable[[cst.CSTNode], cst.CSTNode | None]]] = (
     ("guard", _without_guard),
+    ("auth", _without_scope),
     ("atomic", _without_transaction),
     ("atomic", _without_transaction_of_a_function),
     ("lock", _without_row_lock),

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.db import DataError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    QueryDict,
+)
 from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
 from django.urls import is_valid_path
@@ -36,6 +43,24 @@ class Slashes(CommonMiddleware):
             return response
         query = request.META.get("QUERY_STRING", "")
         return self.response_redirect_class(escape_leading_slashes(path + (f"?{query}" if query else "")))
+
+
+class WrongMethod:
+    """Answers in words where an address only takes forms: Django's own answer is a page with nothing on it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Give a browser something to read; programs get the status and what is allowed."""
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed) or not request.accepts("text/html"):
+            return response
+        if response.content or "Accept" not in request.headers:
+            return response
+        page = render(request, "405.html", status=405)
+        page["Allow"] = response["Allow"]
+        return page
 
 
 class BadInput:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from brokers import sql
+from algotrendy.database import sql
 from brokers.contract import Broker, VenueOrder
 from brokers.ledger.differences import Deals, Difference, OurOrder, of_order
 from brokers.ledger.posting import SECOND_PART

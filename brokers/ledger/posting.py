@@ -4,8 +4,9 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import announce, nudge_after_commit
-from brokers import signals, sql, task_names
+from brokers import signals, task_names
 from brokers.contract import Execution
 from brokers.ledger import pnl
 from brokers.ledger.pnl import Deal, Holding

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from algotrendy.database import sql
 from algotrendy.retention import nightly
 from algotrendy.retention.nightly import Progress
-from brokers import sql
 from brokers.models import Connection, EquityMark
 
 DAY = timedelta(days=1)

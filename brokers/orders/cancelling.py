@@ -9,13 +9,13 @@ import logging
 import math
 import time
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from algotrendy.isolation.rows import ends_the_work
-from brokers import sql, task_names
+from brokers import task_names
 from brokers.contract import BrokerError
 from brokers.models import Order
 from brokers.orders import reports
@@ -98,9 +98,8 @@ def _wanted() -> QuerySet[Order]:
 
 def _write_failure(order: Order, error: str) -> None:
     reason = f"not cancelled yet: {error}"[:REASON_LENGTH]
-    with transaction.atomic():
-        rows = Order.objects.filter(pk=order.pk, state__in=Order.AT_VENUE)
-        written = rows.update(reason=reason, updated_at=timezone.now())
-        if written and reason != order.reason:
-            logger.warning("order %s: %s", order.pk, reason)
-            announce_order(order.pk, order.state)
+    rows = Order.objects.filter(pk=order.pk, state__in=Order.AT_VENUE)
+    written = rows.update(reason=reason, updated_at=timezone.now())
+    if written and reason != order.reason:
+        logger.warning("order %s: %s", order.pk, reason)
+        announce_order(order.pk, order.state)

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
-from brokers import sql, sync, task_names
+from brokers import sync, task_names
 from brokers.contract import (
     DuplicateClientOrderId,
     OrderRejected,
@@ -150,8 +151,9 @@ def _pending_with_legs(order_id: int) -> list[Order]:
     orders = sql.rows(Order, where, order_id, order_id, Order.State.PENDING.value)
     if not orders or orders[0].pk != order_id or orders[0].parent_id is not None:
         return []
-    connection = sql.rows(Connection, "WHERE id = %s", orders[0].connection_id)[0]
-    instrument = sql.rows(Instrument, "WHERE id = %s", orders[0].instrument_id)[0]
+    keys = (orders[0].connection_id, orders[0].instrument_id)
+    where = "WHERE brokers_connection.id = %s AND market_instrument.id = %s"
+    connection, instrument = sql.joined((Connection, Instrument), where, *keys)[0]
     for order in orders:
         order.connection, order.instrument = connection, instrument
     return orders

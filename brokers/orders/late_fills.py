@@ -7,8 +7,9 @@ filled late and no more, reduce-only, and what was ordered after the close waits
 
 from decimal import Decimal
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Sum
 
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import selectors, task_names
 from brokers.models import Fill, Order, Position
@@ -26,7 +27,7 @@ def after_entry(entry: Order, held: Position, filled: Decimal) -> None:
     In the transaction of the fill, under the position's lock. Where something that was ordered after the close is
     held by now, nobody knows what a sale would close: a person must look.
     """
-    closing = _exits(entry.connection_id, entry.instrument_id).filter(id__gt=entry.pk).last()
+    closing = _last_exit_after(entry)
     if closing is None or not _has_closed(closing):
         return  # one that is under way takes it along, or it is seen when that ends
     younger = Fill.objects.filter(trade=held.trade, order__role=Order.Role.ENTRY, order__gt=closing.pk)
@@ -51,9 +52,9 @@ def after_exit(closing: Order, held: Position) -> None:
     _close(closing, held, late.aggregate(sum=Sum("quantity"))["sum"] or ZERO, f"late-{closing.pk}-rest")
 
 
-def _exits(connection_id: int, instrument_id: int) -> QuerySet[Order]:
-    rows = Order.objects.filter(connection_id=connection_id, instrument_id=instrument_id)
-    return rows.filter(role=Order.Role.EXIT).order_by("id")
+def _last_exit_after(entry: Order) -> Order | None:
+    where = "WHERE connection_id = %s AND instrument_id = %s AND role = %s AND id > %s ORDER BY id DESC LIMIT 1"
+    return sql.first(Order, where, entry.connection_id, entry.instrument_id, Order.Role.EXIT.value, entry.pk)
 
 
 def _has_closed(closing: Order) -> bool:

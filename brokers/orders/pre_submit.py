@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
 from brokers import risk, selectors, task_names
 from brokers.account import Account
@@ -29,6 +30,17 @@ class Verdict(NamedTuple):
 
 
 GO = Verdict("go")
+# Of an entry: was its position closed after it, is an exit under way, may an entry from before an exit still fill?
+# Each part goes by an index of its own: that of the instrument's newest orders, or that of open ones.
+_OTHERS = "FROM brokers_order WHERE connection_id = %(connection)s AND instrument_id = %(instrument)s"
+_EXITS = f"""
+    SELECT EXISTS (SELECT {_OTHERS} AND role = 'exit' AND id > %(me)s AND after_id IS NULL),
+           EXISTS (SELECT {_OTHERS} AND role = 'exit' AND state = ANY(%(open)s)),
+           EXISTS (
+               SELECT {_OTHERS} AND role = 'entry' AND state = ANY(%(in_flight)s)
+               AND id < (SELECT max(id) {_OTHERS} AND role = 'exit' AND id < %(me)s)
+           )
+"""
 
 
 def check_before_submit(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -77,13 +89,17 @@ def _exits(order: Order, desk: Desk, now: datetime) -> Verdict:
     bracket of the position that is closed. The close goes on while an exit is under way, or an entry from before
     it, which may fill late. The way out of a late fill follows an exit (`after`) and is no close of its own.
     """
-    rows = Order.objects.filter(connection_id=order.connection_id, instrument_id=order.instrument_id)
-    exits = rows.filter(role=Order.Role.EXIT)
-    if exits.filter(id__gt=order.pk, after=None).exists():
+    values = {
+        "connection": order.connection_id,
+        "instrument": order.instrument_id,
+        "me": order.pk,
+        "open": sorted(states.OPEN),
+        "in_flight": sorted(states.IN_FLIGHT),
+    }
+    closed_since, closing, closed_late = sql.named(_EXITS, values)[0]
+    if closed_since:
         return Verdict("canceled", "the position was closed before it left")
-    last = exits.filter(id__lt=order.pk).order_by("id").last()
-    closed = rows.filter(role=Order.Role.ENTRY, state__in=states.IN_FLIGHT, id__lt=last.pk if last else 0)
-    return Verdict("wait") if exits.filter(state__in=states.OPEN).exists() or closed.exists() else GO
+    return Verdict("wait") if closing or closed_late else GO
 
 
 def _after(order: Order, desk: Desk, now: datetime) -> Verdict:
@@ -115,8 +131,8 @@ def _before_an_exit(order: Order, desk: Desk, now: datetime) -> Verdict:
     Orders first, the position after them: an entry that fills in between was waited for, or is held by then. Once
     no entry can add to it any more, the exit is for what is held, not for what might have been.
     """
-    rows = selectors.open_orders(order.connection_id, order.instrument_id)
-    entries = list(rows.filter(id__lt=order.pk, role=Order.Role.ENTRY))
+    rows = selectors.open_with_role(Order.Role.ENTRY, order.connection_id, order.instrument_id)
+    entries = [entry for entry in rows if entry.pk < order.pk]
     for entry in entries:
         if entry.state in Order.AT_VENUE:
             nudge_after_commit(task_names.CANCEL, entry.pk)

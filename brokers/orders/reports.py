@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import nudge_after_commit
-from brokers import sql, task_names
+from brokers import task_names
 from brokers.contract import Execution, VenueOrder
 from brokers.ledger import pnl
 from brokers.ledger.pnl import Deal

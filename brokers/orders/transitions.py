@@ -7,8 +7,9 @@ from typing import TypedDict, Unpack
 
 from django.utils import timezone
 
+from algotrendy.database import sql
 from algotrendy.events import announce
-from brokers import signals, sql
+from brokers import signals
 from brokers.models import Order
 from brokers.orders.states import FINAL, SOURCES
 

@@ -59,8 +59,8 @@ def frame(x_end: float, y_end: float) -> Frame:
     return Frame(
         x,
         y,
-        tuple(Tick(round(LEFT + x.at(value), 1), f"{value:.0%}") for value in x_steps),
-        tuple(Tick(round(BOTTOM - y.at(value), 1), f"{value:.0%}") for value in y_steps),
+        tuple(Tick(round(LEFT + x.at(value), 1), f"{value * 100:.0f} %") for value in x_steps),
+        tuple(Tick(round(BOTTOM - y.at(value), 1), f"{value * 100:.0f} %") for value in y_steps),
     )
 
 
@@ -246,7 +246,7 @@ def skill(
         for index, (label, text, value, lower, upper) in enumerate(weeks)
     )  # fmt: skip
     ticks = tuple(
-        Tick(y_at(value) or 0.0, f"{value:+.0%}".replace("-", "−") if value else "0")
+        Tick(y_at(value) or 0.0, f"{value * 100:+.0f} %".replace("-", "−") if value else "0")
         for value in skill_steps(low, high)
     )
     unknown = sum(week.y is None for week in drawn)

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from dashboard.charts import svg
-from dashboard.formatting import decimal_of
+from dashboard.formatting import counted, decimal_of, isolated
 from memory.evidence import STRENGTH, CheckEvidence
 from memory.intents import Intent
 from memory.models import Decision
@@ -57,7 +57,8 @@ def rests_on(decision: Decision, source: str) -> str:
     shares, left = {}, 1.0
     for level in reversed(decision.evidence["levels"]):
         own = level["cases"] / (level["cases"] + STRENGTH)
-        shares[f"{level_name(decision, source, level['name'])}, {level['cases']} cases"] = left * own
+        name = level_name(decision, isolated(source), level["name"])
+        shares[f"{name}, {counted(level['cases'], 'case')}"] = left * own
         left *= 1 - own
     return max([("the base rate", left), *shares.items()], key=lambda share: share[1])[0]
 

@@ -18,7 +18,7 @@ from algotrendy.retention.models import Removal
 from algotrendy.supervisor.disk import Space, space
 from brokers import selectors as brokers
 from brokers.models import Connection, Desk, Order
-from dashboard.formatting import duration
+from dashboard.formatting import counted, duration
 from dashboard.live import broken
 from dashboard.models import HEARTBEAT_SECONDS, Heartbeat, Reconciliation
 from dashboard.selectors import ml_models, schedule, status
@@ -253,7 +253,7 @@ def _venue(connection: Connection, result: Reconciliation | None) -> Part:
     if result.error:
         return Part(name, "warn", mode, f"could not compare books: {result.error[:200]}", "", link, result.at)
     if result.differences:
-        text = f"{len(result.differences)} differences: {result.differences[0]}"
+        text = f"{counted(len(result.differences), 'difference')}: {result.differences[0]}"
         todo = "Compare the two sides under Brokers before trading on."
         return Part(name, "bad", mode, text, todo, link, result.at)
     return Part(name, "ok", mode, f"our books equal the venue's{_history(result)}", link=link, at=result.at)

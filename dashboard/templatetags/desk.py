@@ -13,6 +13,7 @@ from brokers.models import Fill
 from dashboard.formatting import (
     DASH,
     Number,
+    counted,
     direction,
     duration,
     money,
@@ -30,7 +31,7 @@ from memory.models import Decision
 
 register = template.Library()
 
-for function in (money, number, price, quantity, percent, points, duration):
+for function in (counted, money, number, price, quantity, percent, points, duration):
     register.filter(function)
 
 

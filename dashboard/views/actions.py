@@ -11,6 +11,7 @@ from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers import selectors
 from brokers.models import Desk, Order, Position
 from brokers.services import CannotClose, DeskHalted, close_position, set_desk_state
+from dashboard.formatting import counted
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.once import once
@@ -55,11 +56,11 @@ def _halted() -> str:
     at_venue = Order.objects.filter(state__in=Order.AT_VENUE)
     entries = at_venue.filter(role=Order.Role.ENTRY).count()
     exits = at_venue.exclude(role=Order.Role.ENTRY).count()
+    held = counted(selectors.open_positions().count(), "open position")
     return (
         "HALTED. No order leaves the desk, exits neither, and what is left of entries is cancelled. "
         f"Entries at the venue that are being withdrawn: {entries}. "
-        f"What stays: {selectors.open_positions().count()} open positions, and {exits} stops, targets and exits "
-        "at the venue, which may still fill."
+        f"What stays: {held}, and stops, targets and exits at the venue, which may still fill: {exits}."
     )
 
 
@@ -137,6 +138,7 @@ def _ask_to_close(request: HttpRequest, held: Position) -> HttpResponse:
     row = selectors.desk()
     context = {
         "position": held,
+        "amount": abs(held.quantity),
         "price": selectors.price_of(held),
         "unrealised": selectors.unrealised(held),
         "desk": row,

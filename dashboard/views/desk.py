@@ -7,7 +7,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from algotrendy.permissions import viewer
-from dashboard.context import THEME_COOKIE, THEMES
+from algotrendy.serving.theme import COOKIE as THEME_COOKIE
+from algotrendy.serving.theme import THEMES
 from dashboard.live import topics
 from dashboard.live.fragments import Context, data, fragment
 from dashboard.selectors import chart, ledger, status, stream

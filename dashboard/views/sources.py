@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from algotrendy.permissions import admin, password_again, person, trader, viewer
 from brokers.selectors import open_positions
 from dashboard import demo, forms, message_templates
+from dashboard.formatting import counted
 from dashboard.live import topics
 from dashboard.live.fragments import Context, fragment
 from dashboard.live.topics import id_of
@@ -223,7 +224,12 @@ def remove_demo(request: HttpRequest) -> HttpResponse:
         return redirect("sources")
     if request.method != "POST":
         return render(request, "dashboard/sources/remove_demo.html", {"footprint": footprint})
-    messages.success(request, _removed(demo.remove(by=person(request))))
+    try:
+        left = demo.remove(by=person(request))
+    except demo.DeskBusy as refusal:
+        messages.error(request, f"Nothing was removed: {refusal}. Try again, or halt the desk before.")
+    else:
+        messages.success(request, _removed(left))
     return redirect("sources")
 
 
@@ -231,11 +237,12 @@ def _removed(left: demo.Footprint | None) -> str:
     """Say what really went with the demo, and what stays."""
     if left is None:
         return "The demo was gone already."
-    counts = f"{left.alerts} alerts, {left.decisions} decisions and {left.orders} orders"
+    alerts, decisions = counted(left.alerts, "alert"), counted(left.decisions, "decision")
+    counts = f"{alerts}, {decisions} and {counted(left.orders, 'order')}"
     if left.shared:
         stays = f"Its {counts} stay, as others traded on {left.connection.name} too"
         return f"The demo is revoked and sends nothing more. {stays}; open positions there: {left.positions}."
-    gone = f"{counts}, {left.fills} fills and {left.trades} trades were deleted"
+    gone = f"{counts}, {counted(left.fills, 'fill')} and {counted(left.trades, 'trade')} were deleted"
     return f"The demo is gone: {gone}. It does not come back by itself."
 
 

@@ -12,6 +12,7 @@ from market.bars import bar_start
 from market.feeds.base import Tick, Window
 from market.feeds.ccxt_client import Row, Venue
 from market.feeds.isolating import MAKE, READ, each_instrument, work_of
+from market.feeds.settings import require_usable
 from market.models import TOO_LARGE, TOO_LARGE_VOLUME, Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
@@ -104,6 +105,7 @@ class LiveDriver:
     """
 
     def __init__(self, feed: Feed, wake: Callable[[], None], venue: Venue | None = None) -> None:
+        require_usable(feed)
         self.settings = feed.settings
         self.poll = float(self.settings.get("poll", POLL_EVERY))
         self.delay = float(self.settings.get("delay", AFTER_CLOSE))
@@ -199,7 +201,7 @@ class LiveDriver:
 
         Sooner still for a little while when the bar that has just closed was not published yet.
         """
-        close = (int(now) // feed.timeframe + 1) * feed.timeframe
+        close = bar_start(_time(now), feed.timeframe).timestamp() + feed.timeframe
         if behind and now - (close - feed.timeframe) < self.poll:
             return now + 1
         return min(close + self.delay, now + self.poll)

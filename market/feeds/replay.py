@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import Max, Min, QuerySet
 
+from market.bars import bar_start
 from market.feeds.base import Tick
 from market.freshness import replay_speed
 from market.models import Candle, Feed, Instrument, MarketKind
@@ -46,14 +47,14 @@ class ReplayDriver:
         newest = _newest(series, _at(before), _at(self.at), feed.timeframe)
         if not newest:
             return self._nothing_closed(feed, instruments, series, now)
-        grid = self.at - self.at % feed.timeframe
+        grid = bar_start(_at(self.at), feed.timeframe)
         quotes = [NewQuote(row.instrument_id, row.close, _closes(row, feed.timeframe)) for row in newest]
         return Tick(
             due=self._wait(feed, now),
             quotes=quotes,
             closed={row.instrument_id: row.open_time for row in newest},
             clock=max(quote.market_time for quote in quotes),
-            progress={**_kept(feed), "at": _at(grid).isoformat()},
+            progress={**_kept(feed), "at": grid.isoformat()},
         )
 
     def _advance(self, now: float) -> float:
@@ -65,7 +66,8 @@ class ReplayDriver:
 
     def _wait(self, feed: Feed, now: float) -> float:
         """Return the wall time of the next close."""
-        self.due = now + max((feed.timeframe - self.at % feed.timeframe) / self.speed, 1 / MOST_CANDLES)
+        close = bar_start(_at(self.at), feed.timeframe).timestamp() + feed.timeframe
+        self.due = now + max((close - self.at) / self.speed, 1 / MOST_CANDLES)
         return self.due
 
     def _nothing_closed(self, feed: Feed, instruments: Sequence[Instrument], series: Candles, now: float) -> Tick:

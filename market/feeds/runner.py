@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from algotrendy.isolation.rows import describe, each
@@ -205,11 +205,10 @@ class Runner:
         self._record_error(running.feed, text)
 
     def _record_error(self, feed: Feed, text: str) -> None:
-        with transaction.atomic():
-            rows = Feed.objects.filter(id=feed.id, enabled=True)
-            changed = rows.exclude(state=Feed.State.ERROR, last_error=text)
-            if changed.update(state=Feed.State.ERROR, last_error=text):
-                announce_feed(feed.id)
+        rows = Feed.objects.filter(id=feed.id, enabled=True)
+        changed = rows.exclude(state=Feed.State.ERROR, last_error=text)
+        if changed.update(state=Feed.State.ERROR, last_error=text):
+            announce_feed(feed.id)
 
     def _beat(self, feed_ids: list[int]) -> None:
         """Write the heartbeat, and mark feeds that have gone stale."""
@@ -221,9 +220,8 @@ class Runner:
 
     def _mark_stale(self, now: datetime, feed: Feed) -> None:
         if feed.state == Feed.State.RUNNING and freshness(feed, now).stale:
-            with transaction.atomic():
-                Feed.objects.filter(id=feed.id, state=Feed.State.RUNNING).update(state=Feed.State.STALE)
-                announce_feed(feed.id)
+            Feed.objects.filter(id=feed.id, state=Feed.State.RUNNING).update(state=Feed.State.STALE)
+            announce_feed(feed.id)
 
     def _leave(self) -> None:
         """Mark the feeds stopped, as well as that is possible."""

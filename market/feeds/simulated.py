@@ -6,17 +6,16 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from market.bars import Bars
+from market.bars import Bars, bar_start
 from market.feeds import simulator
 from market.feeds.base import Tick, Window
 from market.feeds.isolating import MAKE, each_instrument, work_of
+from market.feeds.settings import require_usable
 from market.feeds.simulator import Floats, State
-from market.freshness import is_speed
 from market.models import Candle, Feed, Gap, Instrument, MarketKind
 from market.services import NewCandle, NewQuote, require_one_market
 
 BACKFILL = 2_000  # candles: what a new instrument begins with, and how far a pause is caught up
-MOST_HISTORY = 200_000  # candles, all of them in memory at once
 DEFAULT_SPEED = 60.0  # a 5-second candle moves like five minutes of a real market
 
 
@@ -38,16 +37,12 @@ class SimulatorDriver:
     """
 
     def __init__(self, feed: Feed) -> None:
+        require_usable(feed)
         settings = feed.settings
         self.seed = int(settings.get("seed", 1))
-        speed = settings.get("speed", DEFAULT_SPEED)
-        if not is_speed(speed):
-            raise ValueError(f"speed is {speed!r}, and must be a number above 0")
-        self.bar_seconds = feed.timeframe * float(speed)
+        self.bar_seconds = feed.timeframe * float(settings.get("speed", DEFAULT_SPEED))
         self.regimes = bool(settings.get("regimes", True))
         self.history = max(1, int(settings.get("history", BACKFILL)))
-        if self.history > MOST_HISTORY:
-            raise ValueError(f"history is {self.history}, and at most {MOST_HISTORY} candles are made at once")
         self.checked: set[int] = set()
 
     def close(self) -> None:
@@ -55,7 +50,7 @@ class SimulatorDriver:
 
     def step(self, feed: Feed, instruments: Sequence[Instrument], now: float) -> Tick:
         """Return the bars that closed since the last step; an instrument that fails keeps its state."""
-        end = int(now) // feed.timeframe * feed.timeframe  # the open time of the forming bar
+        end = int(bar_start(_time(int(now)), feed.timeframe).timestamp())  # the open time of the forming bar
         known = feed.progress.get("assets", {}) if feed.progress.get("timeframe") == feed.timeframe else {}
         work = work_of(MAKE, feed)
         stretches, problem = each_instrument(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import connection
 
 from market.bars import Bars
 from market.series import load_spans
@@ -114,12 +114,9 @@ def _labels(key: FamilyKey, bars: Bars, rows: Sequence[Waiting]) -> dict[int, bo
     }
 
 
-@transaction.atomic
 def sweep(key: FamilyKey) -> int:
     """Label what the closing candles did not, and void what can't be known any more; return how many ended."""
     left = _left(key)
-    if not left:
-        return 0
     size = timedelta(seconds=key.timeframe)
     bars = load_spans(_spans(key, left), key.timeframe)
     known: dict[int, bool] = {}

@@ -141,7 +141,8 @@ def apply_verdict(*, version: ModelVersion, verdict: Verdict, compared_with: Mod
 def promote(*, version: ModelVersion, by: User | None, reason: str) -> Promotion:
     """Make a version champion by hand, whatever the gate says. Raises CannotPromote."""
     lock_in_transaction(f"mlmodels.{version.family}")
-    version = ModelVersion.objects.get(pk=version.pk)  # as it is under the family's lock
+    # As it is under the family's lock; the row's own keeps its artefact from being deleted meanwhile.
+    version = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
     if not reason.strip():
         raise CannotPromote("a promotion by hand needs a reason")
     if version.state == State.CHAMPION:

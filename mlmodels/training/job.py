@@ -31,9 +31,10 @@ EXPECTED = (NotEnough, BadCandles, estimators.UnknownEstimator, ValueError)
 
 
 def execute(run: TrainingRun, also: ProgressCallback = ignore_progress) -> TrainingRun:
-    """Train `run` in this process, which holds the lock, and return its row as it ended. Never raises Exception.
+    """Train `run` in this process, which holds the lock, and return its row as it ended.
 
-    `also` gets the progress too, besides the row. Whatever goes wrong leaves the champion as it was.
+    `also` gets the progress too, besides the row. Whatever goes wrong leaves the champion as it was; what nobody
+    expected is raised again, once the row says so.
     """
     try:
         # One thread: the same recipe gives the same numbers everywhere, and a busy machine is not slowed down.
@@ -41,6 +42,8 @@ def execute(run: TrainingRun, also: ProgressCallback = ignore_progress) -> Train
             _trainer(run, _progress_writer(run.pk, also)).run()
     except runs.Canceled:
         runs.end(run.pk, runs.State.CANCELED)
+    except runs.UnreadableRecipe as error:
+        _fail(run, f"{error}. The champion was not touched.")
     except EXPECTED as error:
         _fail(run, f"{error}. {_left_out(run)}The champion was not touched.")
     except Exception as error:  # a row without an end would be taken for a killed process
@@ -56,7 +59,7 @@ def _fail(run: TrainingRun, text: str) -> None:
 
 
 def _trainer(run: TrainingRun, progress: ProgressCallback) -> ModelRetrainer:
-    recipe, key = Recipe.from_json(run.recipe), runs.key_of(run)
+    recipe, key = runs.recipe_of(run), runs.key_of(run)
     if recipe.schema not in SCHEMAS:
         raise ValueError(f"there is no feature schema {recipe.schema!r}; there are {', '.join(SCHEMAS)}")
     status = versions.champion_status(key.slug)
@@ -127,7 +130,7 @@ def _loaded(key: FamilyKey, recipe: Recipe, progress: ProgressCallback) -> dict[
 
 def _left_out(run: TrainingRun) -> str:
     """Return what was left out of a failed training as sentences, each with its space; empty where nothing was."""
-    sentences = left_out(runs.key_of(run), Recipe.from_json(run.recipe))
+    sentences = left_out(runs.key_of(run), runs.recipe_of(run))
     return "".join(f"{sentence}. " for sentence in sentences)
 
 

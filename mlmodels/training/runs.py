@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from algotrendy.events import announce, nudge_after_commit
-from algotrendy.isolation.rows import each
+from algotrendy.isolation.rows import describe, each
 from algotrendy.locks import release, try_hold
 from mlmodels.models import ModelVersion, TrainingRun
 from mlmodels.pipeline.config import Recipe
@@ -41,6 +41,10 @@ class AlreadyWaiting(Exception):
 
 class Canceled(Exception):
     """This run was requested to stop."""
+
+
+class UnreadableRecipe(ValueError):
+    """What is stored as a run's recipe is none that this desk knows; the message says why."""
 
 
 def request(
@@ -87,8 +91,16 @@ def _new(
 
 
 def key_of(run: TrainingRun) -> FamilyKey:
-    """Return the family a run trains for."""
-    return FamilyKey(run.timeframe, run.simulated, Recipe.from_json(run.recipe).label)
+    """Return the family a run trains for. Raises UnreadableRecipe."""
+    return FamilyKey(run.timeframe, run.simulated, recipe_of(run).label)
+
+
+def recipe_of(run: TrainingRun) -> Recipe:
+    """Return the recipe of a run. Raises UnreadableRecipe: an older or newer desk may have stored it."""
+    try:
+        return Recipe.from_json(run.recipe)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableRecipe(f"the recipe of this training can't be read: {describe(error)}") from error
 
 
 def claim() -> TrainingRun | None:
@@ -231,7 +243,7 @@ def _start_anew(run: TrainingRun) -> None:
             family_key=key_of(run),
             trigger=Trigger.RESTART,
             by=run.by,
-            recipe=Recipe.from_json(run.recipe),
+            recipe=recipe_of(run),
             follows=run,
         )
     except AlreadyWaiting:

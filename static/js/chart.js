@@ -6,7 +6,7 @@ import {
 } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { onReturn } from "./live.js";
 import { Card, FillTicks, holding } from "./marks.js";
-import { candleOptions, chartOptions, query, read } from "./price.js";
+import { candleOptions, chartOptions, query, read, roomFor } from "./price.js";
 import { barOf, holesText, isBehind, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
@@ -100,7 +100,7 @@ class PriceChart {
     this.card = new Card(this.element);
     this.chart.subscribeCrosshairMove((move) => this.hover(move));
     onThemeChange(() => {
-      this.chart.applyOptions(chartOptions(colours(), this.data.timeframe));
+      this.chart.applyOptions(chartOptions(colours(), this.data.timeframe, this.room));
       this.candles.applyOptions(candleOptions(colours(), this.data));
       this.drawCandles();
       this.redrawMarks();
@@ -123,6 +123,15 @@ class PriceChart {
     const traded = ([time, open, , , close, value]) => (value === undefined ? { time } : { time, value, color: `${close >= open ? tone.up : tone.down}44` });
     this.candles.setData(this.items.map(priced));
     this.volume.setData(this.items.map(traded));
+    this.drawLast(tone);
+  }
+
+  // The price now: the end of the last candle, in the colour of its rim.
+  drawLast(tone) {
+    const [, open, , , close] = this.forming ?? this.rows.at(-1);
+    const options = { price: close, color: close >= open ? tone.up : tone.down, lineWidth: 1, lineStyle: LineStyle.Dotted, axisLabelVisible: true, title: "" };
+    if (this.last) this.last.applyOptions(options);
+    else this.last = this.candles.createPriceLine(options);
   }
 
   // The candle that is not closed yet moves with the price, which the header shows as well.
@@ -131,7 +140,7 @@ class PriceChart {
     const [lastTime, , , , lastClose] = this.rows.at(-1);
     const text = document.getElementById("chart-price");
     if (text) {
-      text.textContent = price.toLocaleString("en-GB", { minimumFractionDigits: this.data.precision, maximumFractionDigits: this.data.precision });
+      text.textContent = this.candles.priceFormatter().format(price);
     }
     if (forming === null || forming <= lastTime) return;
     const before = this.forming?.[0] === forming ? this.forming : [forming, lastClose, lastClose, lastClose, lastClose];
@@ -223,6 +232,15 @@ class PriceChart {
       else this.lines.set(line.id, this.candles.createPriceLine(options));
     }
     this.lineUrls = lines;
+    this.makeRoom(roomFor(lines.map((line) => line.text), this.element.clientWidth, tone));
+  }
+
+  makeRoom(room) {
+    const scale = this.chart.timeScale();
+    // Who looks at the past is not moved.
+    if (room === this.room || scale.scrollPosition() < 0) return;
+    this.room = room;
+    scale.applyOptions({ rightOffsetPixels: room });
   }
 
   hover(move) {

@@ -1,8 +1,8 @@
 // The chart of one decision: what was known then, a line, and what came after in pale.
 import { CandlestickSeries, LineStyle, createChart } from "../lightweight-charts/lightweight-charts.standalone.production.mjs";
 import { Card, FillTicks, holding } from "./marks.js";
-import { chartOptions, read } from "./price.js";
-import { barOf, holesText, withHoles } from "./series.js";
+import { chartOptions, priceFormat, read } from "./price.js";
+import { barOf, digitsOf, holesText, withHoles } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 
 const REFRESH_MS = 5000;
@@ -16,11 +16,6 @@ function bar([time, open, high, low, close], known, ink) {
   const colour = rises ? ink.up : ink.down;
   const shown = known ? colour : pale(colour);
   return { time, open, high, low, close, color: rises ? ink.panel : shown, borderColor: shown, wickColor: shown };
-}
-
-function precision(tick) {
-  const text = tick.toFixed(10).replace(/0+$/, "");
-  return { type: "price", precision: (text.split(".")[1] || "").length, minMove: tick };
 }
 
 class DecisionChart {
@@ -58,7 +53,7 @@ class DecisionChart {
     const candles = drawn.map((row) => bar(row, row[0] <= lastKnown, this.ink));
     this.times = rows.map(([time]) => time);
     this.note(candles.length ? "" : "No candles of this time are stored.");
-    this.series.applyOptions({ priceFormat: precision(data.tick) });
+    this.series.applyOptions({ priceFormat: priceFormat({ precision: digitsOf(data.tick), tick: data.tick }) });
     this.series.setData(candles);
     this.knownBars = drawn.filter(([time]) => time < data.decided_in).length;
     this.drawLevels(data.levels);

@@ -1,9 +1,24 @@
 // The equity curve. Wall time, UTC.
 import uPlot from "../uplot/uPlot.esm.js";
 import { onReturn } from "./live.js";
-import { gapsText, withGaps } from "./series.js";
+import { bandAround, digitsOf, gapsText, tickText, withGaps } from "./series.js";
 import { colours, onThemeChange } from "./theme.js";
 import { now } from "./times.js";
+
+const write = (value) => value?.toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) ?? "–";
+
+// As wide as the longest of its labels: a desk may be worth 50 or 50 million.
+function axisWidth(plot, labels, index) {
+  const { font, ticks, gap } = plot.axes[index];
+  const longest = (labels ?? []).reduce((one, other) => (other.length > one.length ? other : one), "");
+  [plot.ctx.font] = font;
+  return Math.ceil(ticks.size + gap + 8 + plot.ctx.measureText(longest).width / devicePixelRatio);
+}
+
+function priced(ticks, step) {
+  const digits = digitsOf(step);
+  return ticks.map((tick) => tick.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+}
 
 class EquityCurve {
   constructor(element) {
@@ -27,6 +42,7 @@ class EquityCurve {
     [this.times, this.values] = withGaps(data.points, data.holes);
     this.holes = data.holes;
     this.say(this.holes);
+    this.tell(data.points.at(-1)?.[1]);
     if (this.times.length < 2) {
       this.note("The curve begins with the second mark of equity, a few seconds after the desk starts.");
       setTimeout(() => this.load(), 10_000);
@@ -38,6 +54,14 @@ class EquityCurve {
   say(holes) {
     const note = document.getElementById("equity-holes");
     if (note) note.textContent = gapsText(holes);
+  }
+
+  // What the curve ends at, beside its name: no tick of the axis need stand there.
+  tell(value) {
+    const text = document.getElementById("equity-now");
+    if (!text || value === undefined) return;
+    text.textContent = `${write(value)} ${this.currency}`;
+    this.element.setAttribute("aria-label", `Equity curve, now ${text.textContent}`);
   }
 
   note(text) {
@@ -57,7 +81,6 @@ class EquityCurve {
     this.plot?.destroy();
     this.element.replaceChildren();
     const axis = { stroke: tone.muted, grid: { stroke: tone.grid, width: 1 }, ticks: { stroke: tone.line, width: 1 }, font: `12px ${tone.font}` };
-    const write = (value) => value?.toLocaleString("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 }) ?? "–";
     this.plot = new uPlot({
       width: this.element.clientWidth,
       height: this.element.clientHeight,
@@ -65,21 +88,18 @@ class EquityCurve {
       padding: [8, 12, 0, 0],
       legend: { show: false },
       cursor: { y: false },
-      scales: { x: { time: true } },
+      scales: { x: { time: true }, y: { range: (_, low, high) => bandAround(low, high) } },
       // Room for a label with seconds, so that two never touch.
-      axes: [{ ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => this.timeText(tick, step)) }, { ...axis, size: 84, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en-GB")) }],
+      axes: [
+        { ...axis, space: 80, values: (_, ticks, __, ___, step) => ticks.map((tick) => tickText(tick, step)) },
+        { ...axis, size: axisWidth, values: (_, ticks, __, ___, step) => priced(ticks, step) },
+      ],
       series: [{}, { label: `Equity, ${this.currency}`, stroke: tone.info, width: 1.5, points: { show: false }, value: (_, value) => write(value) }],
-      hooks: { setCursor: [(plot) => this.hover(plot, write)] },
+      hooks: { setCursor: [(plot) => this.hover(plot)] },
     }, [this.times, this.values], this.element);
   }
 
-  timeText(seconds, step) {
-    const text = new Date(seconds * 1000).toISOString();
-    if (step >= 86_400) return `${text.slice(8, 10)}.${text.slice(5, 7)}.`;
-    return step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
-  }
-
-  hover(plot, write) {
+  hover(plot) {
     const index = plot.cursor.idx;
     this.element.title = index == null || plot.data[1][index] === null ? "" : `${write(plot.data[1][index])} ${this.currency}, ${new Date(plot.data[0][index] * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
   }
@@ -93,6 +113,7 @@ class EquityCurve {
 
   add(equity) {
     if (!this.plot || equity === null) return;
+    this.tell(equity);
     const seconds = now() / 1000;
     // The last point moves along until it is a quarter of a percent of the curve away from the one before it.
     const last = this.times.length - 1;

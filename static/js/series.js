@@ -1,4 +1,5 @@
-// Rows of candles `[time, …]`, oldest first: finding one, and what is missing between them. Nothing is drawn here.
+// Rows of candles `[time, …]`, oldest first: finding one, what is missing between them, and the axes around them. Nothing
+// is drawn here.
 
 // The time of the candle that `time` falls into, else of the last one before it.
 export function barAt(times, time) {
@@ -62,8 +63,38 @@ const MOST_NAMED = 3;
 
 export function gapsText(holes) {
   if (!holes.length) return "";
-  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
-  const named = holes.slice(-MOST_NAMED).map(([from, to]) => `${clock(from)} to ${clock(to)}`).join(", ");
-  const more = holes.length > MOST_NAMED ? `, and ${holes.length - MOST_NAMED} earlier stretches` : "";
+  const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
+  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+  const dated = (seconds) => `${day(seconds)}\u00a0${clock(seconds)}`.replaceAll("-", "\u2011");
+  const until = (from, to) => (day(from) === day(to) ? clock(to) : dated(to));
+  const named = holes.slice(-MOST_NAMED).map(([from, to]) => `${dated(from)} to\u00a0${until(from, to)}`).join(", ");
+  const earlier = holes.length - MOST_NAMED;
+  const more = earlier > 0 ? `, and ${earlier} earlier stretch${earlier === 1 ? "" : "es"}` : "";
   return `No equity was marked from ${named} UTC${more}: left open.`;
+}
+
+// An axis shows a thousandth of the value at least: a constant gets a narrow band around it, and noise stays noise.
+const LEAST_SHARE = 0.001;
+
+// The ends of an axis around what is drawn, from `low` to `high`, with room above and below.
+export function bandAround(low, high) {
+  if (low === null || high === null) return [0, 1];
+  const least = Math.max(Math.abs(low), Math.abs(high)) * LEAST_SHARE || 1;
+  const span = high - low;
+  const room = Math.max(span / 10, (least - span) / 2);
+  return [low - room, high + room];
+}
+
+// How many digits after the point tell ticks that are `step` apart from each other.
+export function digitsOf(step) {
+  const [, fraction = ""] = step.toFixed(10).replace(/0+$/, "").split(".");
+  return fraction.length;
+}
+
+// A tick of a time axis, UTC; `step` is in seconds. A tick at midnight says which day begins.
+export function tickText(seconds, step) {
+  const moment = new Date(seconds * 1000);
+  const text = moment.toISOString();
+  if (step >= 86_400 || seconds % 86_400 === 0) return moment.toLocaleDateString("en-GB", { day: "2-digit", month: "short", timeZone: "UTC" });
+  return step >= 60 ? text.slice(11, 16) : text.slice(11, 19);
 }

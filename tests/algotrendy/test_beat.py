@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import OperationalError
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
 
@@ -92,9 +93,12 @@ def test_a_clock_that_is_set_back_delays_nothing(scheduler: Recording, clock: Cl
     assert set(scheduler.send_due()) >= SWEEPS
 
 
-def test_a_clock_that_jumps_ahead_sends_everything_once(scheduler: Recording, clock: Clock) -> None:
+def test_a_clock_that_jumps_ahead_sends_everything_once_and_the_log_says_so(
+    scheduler: Recording, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     clock.shift(timedelta(days=30))
     sent = scheduler.send_due()
+    assert "the clock was set by +2592000.0 s" in caplog.text
     assert set(sent) >= SWEEPS
     assert set(sent.values()) == {1}
 
@@ -127,12 +131,37 @@ def test_what_ran_today_does_not_run_again_because_the_clock_moved(clock: Clock)
 def test_a_change_of_the_schedule_is_noticed_after_the_clock_was_set_back(
     scheduler: Recording, clock: Clock
 ) -> None:
-    clock.shift(timedelta(hours=-1))
+    clock.shift(timedelta(hours=-3))  # before the last change
     scheduler.send_due()
     scheduler.schedule_changed()
     clock.wait(1)
     PeriodicTasks.update_changed()
     assert scheduler.schedule_changed()
+
+
+def test_a_database_that_is_away_while_the_clock_is_set_ends_no_beat(
+    scheduler: Recording, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OperationalError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduler.Changes, "update_changed", fail)
+        clock.shift(timedelta(hours=1))
+        scheduler.send_due()
+    clock.wait(2)
+    assert set(scheduler.send_due()) >= EVERY_TWO_SECONDS
+
+
+def test_the_failure_of_an_entry_that_was_removed_is_over(clock: Clock) -> None:
+    crontab = CrontabSchedule.objects.create(minute="0", hour="3", timezone="UTC")
+    odd = PeriodicTask.objects.create(name="odd", task="mlmodels.retrain", crontab=crontab)
+    CrontabSchedule.objects.filter(pk=crontab.pk).update(minute="x")
+    Recording()
+    assert RowFailure.objects.filter(work=beat.WORK).exists()
+    PeriodicTask.objects.filter(pk=odd.pk).delete()
+    Recording()
+    assert not RowFailure.objects.filter(work=beat.WORK).exists()
 
 
 def test_a_clock_that_only_drifts_changes_nothing(

@@ -4,6 +4,8 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
@@ -56,6 +58,8 @@ def test_a_transaction_is_left_out_and_its_block_stays() -> None:
         ('q = "SELECT 1 FOR UPDATE SKIP LOCKED"\n', 'q = "SELECT 1"\n'),
         ('q = f"id = 1 FOR {kind}"\n', 'q = f"id = 1"\n'),
         ('q = "SELECT pg_advisory_xact_lock(%s)"\n', 'q = "SELECT %s::bigint"\n'),
+        ('q = f"LOCK TABLE {names} IN EXCLUSIVE MODE"\n', 'q = "SELECT 1"\n'),
+        ('q = "LOCK TABLE brokers_desk"\n', 'q = "SELECT 1"\n'),
         ("mine = try_hold(name)\n", "mine = True\n"),
         ("lock_in_transaction(name)\n", "pass\n"),
     ],
@@ -84,6 +88,21 @@ def test_the_transaction_of_a_function_is_left_out_and_named_by_the_function(dec
     source = f"@cached\n{decorator}\ndef f():\n    go()\n"
     [only] = removals(source)
     assert (only.kind, only.text, only.source) == ("atomic", "def f():", "@cached\ndef f():\n    go()\n")
+
+
+def test_each_decorator_that_refuses_somebody_is_left_out_by_its_name() -> None:
+    source = "@require_http_methods(M)\n@admin\n@password_again\n@once\ndef revoke(request):\n    go()\n"
+    doors = removals(source)
+    assert [(door.kind, door.text) for door in doors] == [
+        (f"@{name}", "def revoke(request):") for name in ("admin", "once", "password_again")
+    ]
+    assert doors[1].source == "@require_http_methods(M)\n@admin\n@password_again\ndef revoke(request):\n    go()\n"
+
+
+def test_the_scope_that_an_operation_needs_is_left_out() -> None:
+    assert without('@router.post("/desk", auth=trade, response=A)\ndef f():\n    go()\n') == (
+        '@router.post("/desk", response=A)\ndef f():\n    go()\n'
+    )
 
 
 def test_removals_come_one_at_a_time_in_the_order_of_lines() -> None:
@@ -116,10 +135,12 @@ def _in_source(module: str, before: str) -> bool:
     return before in " ".join((BASE_DIR / module).read_text().split())
 
 
-def test_every_module_of_the_spine_belongs_to_a_room() -> None:
-    rooms = {module for room in plan.read().spine for module in room.modules}
-    orders = {f"brokers/orders/{path.name}" for path in (BASE_DIR / "brokers/orders").glob("*.py")}
-    assert {path for path in orders if removals((BASE_DIR / path).read_text())} <= rooms
+@pytest.mark.parametrize("folder", ["brokers/orders", "brokers/ledger", "algotrendy/retention", "api"])
+def test_every_module_of_the_spine_belongs_to_a_room(folder: str) -> None:
+    planned = plan.read()
+    rooms = {module for room in (*planned.spine, *planned.cores) for module in room.modules}
+    paths = {f"{folder}/{path.name}" for path in (BASE_DIR / folder).glob("*.py")}
+    assert {path for path in paths if removals((BASE_DIR / path).read_text())} <= rooms
 
 
 def write_plan(folder: Path, text: str) -> Path:
@@ -202,6 +223,21 @@ def test_a_removal_is_written_judged_and_put_back(tmp_path: Path) -> None:
         (5, "nudge", "excluded"),
     ]
     assert (tmp_path / "a.py").read_text() == source
+
+
+def test_all_rooms_of_a_run_share_one_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.py").write_text("def f(x):\n    if not x:\n        return\n")
+    opened: list[Path] = []
+
+    @contextmanager
+    def open_once(copy: Path) -> Iterator[guards.Tests]:
+        opened.append(copy)
+        yield Pretended(copy)
+
+    monkeypatch.setattr(guards, "_tests", open_once)
+    rooms = [Room(name, ("a.py",), ()) for name in ("one", "two")]
+    assert [each.outcome for each in guards.run(rooms, tmp_path, frozenset())] == ["noticed", "noticed"]
+    assert opened == [tmp_path]
 
 
 def test_each_room_of_cores_begins_anew(tmp_path: Path) -> None:

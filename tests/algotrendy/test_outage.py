@@ -76,6 +76,32 @@ def test_a_bug_is_still_a_failed_page(client: Client, monkeypatch: pytest.Monkey
     assert "This page failed" in answer.content.decode()
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("error", "status"), [(OperationalError("gone"), 503), (IntegrityError("a bug"), 500)], ids=["503", "500"]
+)
+@pytest.mark.parametrize(("cookie", "attribute"), [("dark", ' data-theme="dark"'), ("x", ""), ("", "")])
+def test_a_page_of_failure_has_the_theme_that_was_chosen(
+    client: Client, error: Exception, status: int, cookie: str, attribute: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.cookies["sessionid"] = "a" * 32
+    client.cookies["theme"] = cookie
+    refuse(error, monkeypatch)
+    answer = client.get("/")
+    assert answer.status_code == status
+    assert f'<html lang="en"{attribute}>' in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_form_that_is_not_accepted_has_the_theme_that_was_chosen() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.cookies["theme"] = "dark"
+    answer = client.post("/accounts/login/", {"login": "somebody"})
+    assert answer.status_code == 403
+    assert "The form was not accepted" in answer.content.decode()
+    assert ' data-theme="dark"' in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     ("error", "cause", "outage"),
     [

@@ -6,9 +6,12 @@ import pytest
 import time_machine
 
 from algotrendy.isolation.models import RowFailure
+from algotrendy.isolation.rows import RowName, write_failure
+from algotrendy.locks import lock_in_transaction
 from algotrendy.retention import nightly
 from algotrendy.retention.models import Removal
 from algotrendy.retention.nightly import Progress
+from tests.support.locks import held_elsewhere
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,6 +76,36 @@ def test_a_kind_that_fails_stops_no_other_and_is_tried_again(nudged: list[str]) 
         assert RowFailure.objects.get().name == "broken"
         assert nightly.remove(TASK, {"broken": counting(1), "rows": counting(1)}) == 10
     assert not RowFailure.objects.exists()
+
+
+def test_while_one_worker_removes_another_takes_nothing(nudged: list[str]) -> None:
+    with held_elsewhere(lambda: lock_in_transaction(TASK)), time_machine.travel(NOON, tick=False):
+        assert nightly.remove(TASK, {"rows": counting(3)}) == 0
+    assert (Removal.objects.count(), nudged) == (0, [])
+
+
+def test_a_crash_before_a_batch_is_written_down_brings_its_rows_back(
+    nudged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        write_failure("old", RowName("", str(number), "row"), "odd")
+
+    def one(progress: Progress) -> int | None:
+        keys = RowFailure.objects.filter(work="old").values_list("pk", flat=True)[:1]
+        return RowFailure.objects.filter(pk__in=list(keys)).delete()[0] or None
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, time_machine.travel(NOON, tick=False):
+        Removal.objects.create(name="rows")
+        patch.setattr(Removal, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            nightly.remove(TASK, {"rows": one})
+    assert RowFailure.objects.filter(work="old").count() == 2
+    with time_machine.travel(NOON, tick=False):
+        assert nightly.remove(TASK, {"rows": one}) == 2
+    assert Removal.objects.get().removed == 2
 
 
 def test_kept_for_ever_is_never_old() -> None:

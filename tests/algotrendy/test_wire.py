@@ -212,6 +212,16 @@ def test_who_is_worked_for_is_never_given_up() -> None:
     assert (working.gone, waiting.gone, late.gone) == (False, True, False)
 
 
+def test_who_waits_already_waits_no_shorter_for_it() -> None:
+    crowd = Crowd(0)
+    first, second = Idle(), Idle()
+    crowd.join(first, 1)
+    crowd.join(second, 2)
+    crowd.wait(first)
+    crowd.join(Idle(), crowd.most + 1)
+    assert (first.gone, second.gone) == (True, False)
+
+
 def test_when_all_are_worked_for_the_newcomer_goes() -> None:
     crowd = Crowd(0)
     late = Idle()

@@ -4,6 +4,7 @@ import threading
 from decimal import Decimal
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from algotrendy import events
@@ -53,6 +54,10 @@ def deaf(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(PaperBroker, "cancel", lost)
     return asked
+
+
+def raise_soft_limit(*_: object) -> None:
+    raise SoftTimeLimitExceeded
 
 
 def thin(instrument: Instrument) -> None:
@@ -222,6 +227,17 @@ def test_an_adapter_that_fails_at_one_cancel_does_not_keep_the_others_waiting(mo
     services.set_desk_state(state="halted", by=None, reason="stop")
     assert reload(first)[0].reason == "not cancelled yet: KeyError: 'orderId'"
     assert facts(second) == ("canceled", 4)
+
+
+def test_a_task_whose_time_is_over_blames_no_order(monkeypatch):
+    connection, instrument = make_connection(), make_instrument()
+    entry = part_filled(connection, instrument)
+    cancelling.request_cancel(entry.pk, "enough")
+    monkeypatch.setattr(PaperBroker, "cancel", raise_soft_limit)
+    with pytest.raises(SoftTimeLimitExceeded):
+        cancelling.repeat_cancels()
+    [order] = reload(entry)
+    assert (order.state, order.reason) == ("partially_filled", "")
 
 
 def test_a_venue_that_only_takes_note_of_a_cancel_is_asked_once_per_sweep(monkeypatch):

@@ -1,13 +1,18 @@
 """Halting, reducing, resuming, closing, cancelling: who may, what is asked first, and what happens."""
 
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.html import strip_tags
 
+from algotrendy.history.models import Change
 from brokers.models import Connection, Desk, Order, Position
 from brokers.selectors import desk
 from brokers.services import close_position
+from dashboard.live import fragments
 from tests.support import pages as make
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +51,8 @@ def test_a_halt_says_what_stays_and_what_is_withdrawn(people: Callable[[str], Cl
         Order.objects.filter(pk=order.pk).update(role=role, state="accepted")
     text = people("trader").post("/desk/halt", follow=True).content.decode()
     assert "Entries at the venue that are being withdrawn: 1." in text
-    assert "What stays: 1 open positions, and 2 stops, targets and exits at the venue" in text
+    assert "What stays: 1 open position, and stops, targets and exits at the venue" in text
+    assert "which may still fill: 2." in text
 
 
 def test_resuming_says_how_many_orders_leave_now(people: Callable[[str], Client], held: Position) -> None:
@@ -139,6 +145,15 @@ def test_closing_says_what_will_happen(people: Callable[[str], Client], held: Po
     assert not Order.objects.exists()
 
 
+@pytest.mark.parametrize(("held_quantity", "words"), [(2, "Sells 2 BTCUSDT"), (-2, "Buys back 2 BTCUSDT")])
+def test_the_amount_of_a_close_has_no_sign(
+    people: Callable[[str], Client], held: Position, held_quantity: int, words: str
+) -> None:
+    Position.objects.update(quantity=held_quantity)
+    text = people("trader").get(f"/positions/{held.pk}/close").content.decode()
+    assert words in " ".join(strip_tags(text).split())
+
+
 def test_the_question_comes_without_the_frame_for_a_dialog(
     people: Callable[[str], Client], held: Position
 ) -> None:
@@ -210,6 +225,40 @@ def test_a_closed_position_is_nothing_to_close(people: Callable[[str], Client], 
     assert trader.get(f"/positions/{held.pk}/close")["Location"] == "/"
     assert trader.get("/positions/999999/close").status_code == 404
     assert not Order.objects.exists()
+
+
+def test_a_position_that_became_flat_between_question_and_answer_is_said_to_be(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    with patch("dashboard.views.actions.close_position", return_value=None):
+        answer = people("trader").post(f"/positions/{held.pk}/close", follow=True)
+    assert answer.redirect_chain == [("/", 302)]
+    assert "BTCUSDT was already flat." in answer.content.decode()
+
+
+def test_the_desk_and_its_orders_are_shown_to_no_stranger_and_to_nobody_without_a_role(
+    people: Callable[[str], Client], held: Position
+) -> None:
+    order, nobody = waiting(held), people("")
+    for address in ("/desk/state", "/orders", f"/orders/{order.pk}"):
+        assert Client().get(address)["Location"].startswith("/accounts/login/?next=/")
+        assert nobody.get(address).status_code == 403
+        assert people("viewer").get(address).status_code == 200
+        User.objects.filter(username="viewer").delete()
+
+
+def test_an_order_that_is_not_there_is_not_found(people: Callable[[str], Client]) -> None:
+    trader = people("trader")
+    for address in ("/orders/999999", "/orders/999999/cancel", "/orders/999999/settle"):
+        assert trader.get(address).status_code == 404
+    assert fragments.render("order:999999") == ""
+
+
+def test_an_order_that_needs_no_review_is_not_settled(people: Callable[[str], Client], held: Position) -> None:
+    order = waiting(held)
+    page = people("trader").post(f"/orders/{order.pk}/settle", follow=True).content.decode()
+    assert f"Order #{order.pk} needs no review: it is pending." in page
+    assert not Change.objects.exists()
 
 
 def test_a_viewer_can_not_close_or_cancel(people: Callable[[str], Client], held: Position) -> None:

@@ -262,6 +262,7 @@ def test_a_hostile_topic_alone_gets_no_socket(services: None, topic: str) -> Non
     run_socket(play)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("path", "origin"),
     [
@@ -282,22 +283,26 @@ def test_a_socket_from_nowhere_or_to_nowhere_is_refused_and_no_error(path: str, 
         socket = WebsocketCommunicator(application, path, headers=[(b"origin", origin), (b"host", b"localhost")])
         assert not (await socket.connect(timeout=5))[0]
 
-    asyncio.run(play())
+    run_socket(play)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("query", [b"x=\xff", b"\xed\xa0\x80=1"])
 def test_what_django_cannot_even_build_a_request_of_is_kept_by_nobody(query: bytes) -> None:
     from algotrendy.asgi import application
 
-    async def ask() -> Any:
+    answers: list[Any] = []
+
+    async def ask() -> None:
         client = ApplicationCommunicator(application, scope | {"query_string": query})
         await client.send_input({"type": "http.request", "body": b""})
-        return await client.receive_output(timeout=5)
+        answers.append(await client.receive_output(timeout=5))
+        await client.wait(timeout=5)
 
     scope = {"type": "http", "method": "GET", "path": "/alerts", "headers": [(b"host", b"localhost")]}
-    answer = asyncio.run(ask())
-    assert answer["status"] == 400
-    assert (b"cache-control", b"no-store, private") in answer["headers"]
+    run_socket(ask)
+    assert answers[0]["status"] == 400
+    assert (b"cache-control", b"no-store, private") in answers[0]["headers"]
 
 
 def test_the_limits_of_a_person_are_those_that_the_threat_model_names() -> None:

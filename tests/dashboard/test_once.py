@@ -148,6 +148,27 @@ def test_whoever_comes_second_waits_for_the_first_answer(trader: Client) -> None
     assert Alert.objects.filter(replay_of=taken).count() == 1
 
 
+def test_whoever_comes_second_is_not_kept_waiting_for_a_first_time_that_failed(trader: Client) -> None:
+    taken = make.alert(make.source())
+    address = f"/alerts/{taken.pk}/replay"
+    fields = {"once": token_of(trader, address)}
+    trader.post(address, fields)
+    SentForm.objects.update(answer=None)
+    looks: list[float] = []
+
+    def fail_meanwhile(seconds: float) -> None:
+        looks.append(seconds)
+        assert len(looks) == 1, "nobody is there any more who would answer"
+        SentForm.objects.all().delete()
+
+    with patch("dashboard.once.time.sleep", fail_meanwhile):
+        answered = trader.post(address, fields)
+    assert answered.status_code == 409
+    page = answered.content.decode()
+    assert "the first time was refused or failed" in page
+    assert "is not over" not in page
+
+
 def test_a_token_is_worth_nothing_to_somebody_else(trader: Client) -> None:
     taken = make.alert(make.source())
     address = f"/alerts/{taken.pk}/replay"

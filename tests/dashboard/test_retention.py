@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from algotrendy.retention import nightly
 from algotrendy.retention.models import Removal
 from dashboard import tasks
 from dashboard.selectors import health
@@ -28,6 +29,14 @@ def test_entries_of_tasks_that_are_no_more_go_and_those_of_people_stay() -> None
         PeriodicTask.objects.create(name=f"mine: {task}", task=task, interval=hourly)
     assert tasks.remove_old() == 1
     assert PeriodicTask.objects.get().task == "mlmodels.retrain_all"
+
+
+def test_a_night_without_anything_old_is_through_and_asks_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    nudged: list[str] = []
+    monkeypatch.setattr(nightly, "nudge", nudged.append)
+    assert tasks.remove_old() == 0
+    assert nudged == []
+    assert Removal.objects.filter(ended_at__isnull=False).count() == 2
 
 
 def test_health_says_what_was_last_removed_and_how_large_the_database_is() -> None:

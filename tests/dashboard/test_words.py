@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokers.models import Connection, Desk, Order, Trade
-from dashboard.formatting import plain
+from dashboard.formatting import counted, plain
 from dashboard.labels import STATES
 from dashboard.templatetags import desk as write
 from market.models import Feed, Instrument
@@ -57,6 +57,13 @@ def test_a_fraction_becomes_percent() -> None:
 )  # fmt: skip
 def test_a_length_of_time_is_written_in_its_largest_unit(seconds: float | None, text: str) -> None:
     assert write.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 orders"), (1, "1 order"), (2, "2 orders"), (1234, "1,234 orders")]
+)
+def test_what_is_counted_is_named_by_its_number(count: int, text: str) -> None:
+    assert counted(count, "order") == text
 
 
 def test_times_are_utc_and_machine_readable() -> None:

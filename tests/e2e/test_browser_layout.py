@@ -13,7 +13,9 @@ pytestmark = pytest.mark.browser
 
 WIDTHS = (320, 390, 768, 1024, 1180, 1440)
 HEIGHT = 800
-# Two positions that no price can close, and a second kind of market beside the simulated one.
+LONG = "Wwwwwwwwww-Wwwwwwwwww-Wwwwwwwwww-Wwwwwww"
+# Two positions that no price can close, somebody with a long name who has changed something, an alert that failed,
+# and a second kind of market beside the simulated one.
 SCENE = """
 from brokers.models import Connection, Position
 from market.models import Feed, Instrument
@@ -26,7 +28,16 @@ feed = Feed.objects.create(name="looks", driver="replay", enabled=True, timefram
 Instrument.objects.create(symbol="PEPEUSDT", base="PEPE", quote="USDT", feed=feed)
 from tests.support import model_pages
 model_pages.version("rejected", name="20250101_000000")
-"""
+from django.contrib.auth.models import User
+from algotrendy.history.changes import note
+from webhooks.models import Alert, Source
+long = User.objects.create_user("LONG")
+note(long, long, "changed what takes a good many words to be told on one line of a phone")
+Source.objects.update(name="LONG")
+newest = Alert.objects.latest("pk")
+words = {"state": "failed", "reason": "not understood " * 9, "received_at": newest.received_at}
+Alert.objects.create(source=newest.source, body=b"x", idempotency_key="looks", **words)
+""".replace("LONG", LONG)
 # Each returns in words what is wrong, at this very moment: the page goes on living.
 HELPERS = """
 const box = (element) => element.getBoundingClientRect();
@@ -57,6 +68,8 @@ FRAME = """() => {
   }
   for (const table of document.querySelectorAll(".table-box:has(.stackable)"))
     if (table.scrollWidth > table.clientWidth + 1) wrong.push(`the table ${name(table).slice(0, 40)} is cut`);
+  for (const date of document.querySelectorAll(".stackable time.utc"))
+    if (date.getClientRects().length > 1) wrong.push(`the date ${name(date)} is broken`);
   const marks = [...document.querySelectorAll(".statusbar .badge")];
   const badges = marks.filter((badge) => /MONEY|REPLAY/.test(name(badge)));
   if (badges.length !== 2) wrong.push(`marks of money and market: ${badges.map(name)}`);
@@ -70,6 +83,33 @@ FRAME = """() => {
   more.open = false;
   return wrong.filter(Boolean);
 }""".replace("HELPERS", HELPERS)
+# The longest that is usual: a million, a day of five figures, ages of an hour.
+ONE_LINE = """() => {
+  HELPERS
+  const texts = { "st-equity": "1,234,567.89 USDT", "st-today": "−12,345.67 ▼" };
+  for (const [id, text] of Object.entries(texts)) document.getElementById(id).textContent = text;
+  for (const age of document.querySelectorAll(".status time.age")) age.textContent = "59 min";
+  const items = [...document.querySelectorAll(".statusbar .status-item")].filter((item) => item.offsetWidth);
+  const first = box(items[0]);
+  const lower = items.filter((item) => box(item).top >= first.bottom);
+  const below = lower.map((item) => `${name(item)} is on another line`);
+  const { height } = box(document.querySelector(".statusbar"));
+  return height > 60 ? [...below, `the bar is ${height} high`] : below;
+}""".replace("HELPERS", HELPERS)
+CARD = """() => {
+  HELPERS
+  const card = document.querySelector(".door-card");
+  const { right } = box(card);
+  const runsOut = (part) => part.scrollWidth > part.clientWidth + 1 || box(part).right > right;
+  const parts = [...card.querySelectorAll("h1, p, .button")].filter(runsOut);
+  return parts.map((part) => `${name(part)} runs out of the card`);
+}""".replace("HELPERS", HELPERS)
+EMPTIED = """() => {
+  const panel = document.querySelector(".desk-stream");
+  const full = panel.offsetHeight;
+  panel.querySelector(".live-region").innerHTML = '<div class="empty"><p class="title">No decisions yet</p></div>';
+  return [full, panel.offsetHeight];
+}"""
 POSITIONS = """() => {
   HELPERS
   const rows = [...document.querySelectorAll(".desk-positions tbody tr")];
@@ -150,6 +190,32 @@ def test_no_page_hides_money_or_the_way_out_or_scrolls_sideways(scene: Bench, pa
 def test_profit_and_close_of_every_position_can_be_seen_at_every_width(scene: Bench, page: Page) -> None:
     page.goto(scene.desk.url)
     assert at_every_width(page, POSITIONS, STREAM) == []
+
+
+def test_a_long_name_stays_inside_the_card_of_signing_in(scene: Bench, chromium: Browser) -> None:
+    link = scene.desk.manage("sign_in_link", LONG).strip()
+    with visiting(scene, chromium, WIDE) as visit:
+        page = visit.context.new_page()
+        page.goto(link)
+        assert LONG in page.locator("main").inner_text()
+        assert at_every_width(page, CARD) == []
+
+
+def test_an_empty_stream_is_as_high_as_its_words(scene: Bench, page: Page) -> None:
+    page.goto(scene.desk.url)
+    page.set_viewport_size({"width": 1024, "height": HEIGHT})
+    full, empty = page.evaluate(EMPTIED)
+    assert full <= 480
+    assert empty < 240
+
+
+@pytest.mark.parametrize("width", [1024, 1180, 1440])
+def test_the_status_bar_has_one_line_on_a_screen_that_is_not_a_phones(
+    scene: Bench, page: Page, width: int
+) -> None:
+    page.goto(scene.desk.url + "/orders")
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    assert page.evaluate(ONE_LINE) == []
 
 
 def test_a_focused_field_is_never_under_the_bars(scene: Bench, page: Page) -> None:

@@ -14,6 +14,8 @@ WITHOUT_CRUMBS = {
     "alerts/list", "brokers", "confirm/page", "decisions/list", "desk", "forbidden", "health/page", "orders",
     "sent_twice", "settings/page", "sources/list", "trades",
 }  # fmt: skip
+# Of these there may be one.
+COUNTED = ("alert", "decision", "order", "fill", "trade", "position", "time", "failure", "difference")
 FOLDER = settings.BASE_DIR / "templates"
 NAMES = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.html"))
 
@@ -42,6 +44,12 @@ def test_a_template_parses_with_all_that_it_includes(name: str) -> None:
     for node in named:
         if other := constant(node):
             compiled(other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_counted_is_named_by_its_number(name: str) -> None:
+    plural = r"\}\} (?:open |closed )?(?:" + "|".join(COUNTED) + r")s\b"
+    assert not re.findall(plural, (FOLDER / name).read_text()), 'write {{ count|counted:"order" }}'
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("dashboard/")])

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from market import selectors, services
-from market.feed_control import NothingToReplay, go_live, start_replay, stop_replay
+from market.feed_control import start_replay, stop_replay
 from market.feeds import runner as runner_module
 from market.feeds.base import Tick
 from market.feeds.runner import Runner
@@ -397,63 +397,12 @@ def test_instruments_go_back_to_their_market_when_the_replay_is_stopped(desk: Ru
     assert btc.feed == home
 
 
-def test_a_replay_under_way_is_ended_only_when_that_is_said() -> None:
-    imported("BTCUSDT", 40)
-    imported("ETHUSDT", 40)
-    call_command("replay", "BTCUSDT", "--from", "2025-03-01", stdout=StringIO())
-    with pytest.raises(CommandError, match=r"a replay of BTCUSDT is under way at 2025-03-01 00:00 UTC.*--replace"):
-        call_command("replay", "ETHUSDT", "--from", "2025-03-01", stdout=StringIO())
-    assert list(Feed.objects.get(name="replay").instruments.values_list("symbol", flat=True)) == ["BTCUSDT"]
-    call_command("replay", "ETHUSDT", "--from", "2025-03-01", "--replace", stdout=StringIO())
-    assert list(Feed.objects.get(name="replay").instruments.values_list("symbol", flat=True)) == ["ETHUSDT"]
-    stop_replay()
-    start_replay()
-
-
 def test_a_replay_begins_thirty_days_before_the_end_with_a_past_before_it() -> None:
     imported("BTCUSDT", 12 * 24 * 40)
     imported("ETHUSDT", 12 * 24 * 40)
     started = start_replay()
     assert started.end - started.start == timedelta(days=30)
     assert [one.symbol for one in started.instruments] == ["BTCUSDT", "ETHUSDT"]
-
-
-def test_a_replay_of_nothing_says_what_is_missing() -> None:
-    with pytest.raises(NothingToReplay, match="import_candles"):
-        start_replay()
-    imported("BTCUSDT", 3)
-    with pytest.raises(NothingToReplay, match="of DOGE"):
-        start_replay(symbols=["DOGE"])
-    with pytest.raises(NothingToReplay, match="start before it"):
-        start_replay(start=DATA + timedelta(days=1))
-
-
-def test_an_open_position_forbids_the_replay() -> None:
-    imported("BTCUSDT", 3)
-
-    def forbid(**_: object) -> None:
-        raise FeedBusy("BTCUSDT has an open position")
-
-    feed_switching.connect(forbid)
-    try:
-        with pytest.raises(CommandError, match="open position"):
-            call_command("replay", "BTCUSDT", stdout=StringIO())
-    finally:
-        feed_switching.disconnect(forbid)
-    assert not Feed.objects.exists()
-
-
-def test_the_replay_command_says_what_it_did() -> None:
-    simulated("BTCUSDT")
-    imported("BTCUSDT", 12 * 24 * 3)
-    out = StringIO()
-    call_command("replay", "--speed", "600", "--from", "2025-03-02", stdout=out)
-    assert "Replaying BTCUSDT from 2025-03-02 00:00 to 2025-03-03 23:55 UTC at 600×" in out.getvalue()
-    call_command("replay", "--stop", stdout=out)
-    assert "BTCUSDT went back" in out.getvalue()
-    for wrong in (["--from", "yesterday"], ["--speed", "0"], ["--speed", "nan"], ["--timeframe", "5x"]):
-        with pytest.raises(CommandError):
-            call_command("replay", *wrong, stdout=out)
 
 
 # --- freshness and the feeds command -------------------------------------------------------------------
@@ -525,12 +474,3 @@ def test_the_feeds_command_lists_and_switches(desk: Runner) -> None:
     assert Feed.objects.get().enabled
     with pytest.raises(CommandError, match="no feed 'nosuch'"):
         call_command("feeds", "enable", "nosuch", stdout=out)
-
-
-def test_going_live_makes_a_feed_of_the_exchange_and_moves_the_instruments() -> None:
-    simulated("BTCUSDT")
-    feed, moved = go_live(symbols=["btc/usdt", "SOLUSDT"], exchange="binance", timeframe=300)
-    assert (feed.driver, feed.settings, feed.timeframe) == ("live", {"exchange": "binance"}, 300)
-    assert [one.symbol for one in moved] == ["BTCUSDT", "SOLUSDT"]
-    assert go_live(symbols=["BTCUSDT"], exchange="binance", timeframe=300) == (feed, [])
-    assert selectors.market_kinds() == {MarketKind.LIVE}

@@ -1,7 +1,6 @@
 """A signal becomes one decision with all its evidence, its orders and an outcome to follow."""
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,6 +14,7 @@ from memory.selectors import decision_detail
 from memory.services import decide
 from memory.signals import decided
 from memory.trade_signal import TradeSignal
+from tests.support.agent import signal_now
 
 pytestmark = pytest.mark.django_db
 
@@ -26,25 +26,7 @@ def signal() -> TradeSignal:
     Quote.objects.create(
         instrument=btc, price=100, timeframe=5, kind="simulated", market_time=now, received_at=now
     )
-    return TradeSignal(
-        key="alert-1",
-        source="ema",
-        policy="follow",
-        connection=Connection.objects.create(name="paper"),
-        instrument=btc,
-        intent="long",
-        price=Decimal(101),
-        quantity=None,
-        sizing="risk",
-        risk_pct=Decimal(1),
-        notional=None,
-        allow_short=True,
-        stale=False,
-        stale_reason="",
-        good_until=now + timedelta(seconds=60),
-        received_at=now,
-        tags={"rsi": "31.5"},
-    )
+    return signal_now(Connection.objects.create(name="paper"), btc, price=Decimal(101), tags={"rsi": "31.5"})
 
 
 def test_a_followed_signal_orders_an_entry_with_stop_and_target(signal) -> None:

@@ -35,12 +35,11 @@ def decide(
         action=action,
         reason="test",
         price=price,
-        timeframe=300,
         market=market,
         as_of=as_of,
         received_at=as_of,
         evidence={},
-        **({"policy": "follow"} | barriers | more),
+        **({"policy": "follow", "timeframe": 300} | barriers | more),
     )
 
 
@@ -369,3 +368,18 @@ def test_an_outcome_that_could_not_be_counted_stays_open(btc, monkeypatch) -> No
     outcome.refresh_from_db()
     assert (outcome.state, Tally.objects.count()) == ("open", 0)
     assert (resolved(outcome).state, Tally.objects.get().cases) == ("resolved", 1)
+
+
+@pytest.mark.parametrize("as_of", [datetime(2026, 1, 7, 12, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC)])
+def test_a_decision_on_weekly_bars_is_followed_from_monday_on(btc, as_of) -> None:
+    monday, week = datetime(2026, 1, 12, tzinfo=UTC), timedelta(days=7)
+    outcome = followed(decide(btc, timeframe=int(week.total_seconds()), as_of=as_of))
+    assert outcome.starts_at == monday
+    for number, high in enumerate((100.5, 102)):
+        Candle.objects.create(
+            instrument=btc, timeframe=outcome.timeframe, open_time=monday + number * week, open=100, high=high,
+            low=99.5, close=100, volume=1, kind=MarketKind.SIMULATED,
+        )  # fmt: skip
+    quote(btc, monday + 2 * week, timeframe=outcome.timeframe)
+    assert (resolved(outcome).state, outcome.result) == ("resolved", "win")
+    assert outcome.exit_at == monday + 2 * week

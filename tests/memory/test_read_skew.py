@@ -1,47 +1,26 @@
 """What a decision and a claim read is of one moment: a fill that commits meanwhile is seen before or after it."""
 
-from datetime import timedelta
-from decimal import Decimal
-
 import pytest
 from django.db import transaction
-from django.utils import timezone
 
 from brokers import selectors
 from brokers.models import Connection, Desk, Order, Position
 from brokers.orders import execution, reports
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperOrder
-from market.models import Feed
+from market.models import Feed, Instrument
 from market.services import FeedBusy, assign_feed
 from memory.services import decide
 from memory.trade_signal import TradeSignal
+from tests.support.agent import signal_now
 from tests.support.brokers import enter, make_connection, make_instrument, plan, plan_exit, reload
 from tests.support.threads import after_statement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def signal(connection: Connection, instrument, intent: str) -> TradeSignal:
-    now = timezone.now()
-    return TradeSignal(
-        key=f"alert-{intent}",
-        source="ema",
-        policy="follow",
-        connection=connection,
-        instrument=instrument,
-        intent=intent,
-        price=None,
-        quantity=None,
-        sizing="risk",
-        risk_pct=Decimal(1),
-        notional=None,
-        allow_short=True,
-        stale=False,
-        stale_reason="",
-        good_until=now + timedelta(seconds=60),
-        received_at=now,
-    )
+def signal(connection: Connection, instrument: Instrument, intent: str) -> TradeSignal:
+    return signal_now(connection, instrument, key=f"alert-{intent}", intent=intent, price=None)
 
 
 def in_doubt(connection: Connection, instrument, **options: object) -> Order:

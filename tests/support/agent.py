@@ -1,9 +1,11 @@
-"""A signal, a situation and a plan for it: what tests of the agent start from and change a little. No database."""
+"""A signal, a situation and a plan for it: what tests of the agent start from and change a little."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from django.utils import timezone
 
 from brokers.models import Connection
 from brokers.risk import Limits
@@ -55,3 +57,10 @@ SITUATION = DecisionContext(
 def plan_for(signal: dict[str, Any] | None = None, **situation: Any) -> Plan:
     """Return the plan for the signal in the situation, both changed as said."""
     return make_plan(replace(SIGNAL, **(signal or {})), replace(SITUATION, **situation))
+
+
+def signal_now(connection: Connection, instrument: Instrument, **changes: Any) -> TradeSignal:
+    """Return the signal as one that comes now, for an account and an instrument in the database."""
+    now = timezone.now()
+    known = {"connection": connection, "instrument": instrument, "received_at": now}
+    return replace(SIGNAL, **known, good_until=now + timedelta(seconds=60), **changes)

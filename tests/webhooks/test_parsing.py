@@ -10,21 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
+from tests.support.parsing import problem, read
+from webhooks.parsing.alert import Unreadable, parse
 from webhooks.parsing.values import interval_seconds, number
-
-
-def read(body: Any) -> ParsedAlert:
-    return parse(
-        body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-    )
-
-
-def problem(body: Any) -> str:
-    with pytest.raises(Unreadable) as caught:
-        read(body)
-    return str(caught.value)
-
 
 # The three templates of version 2.5 and its test message, as TradingView renders them.
 BASIC = {
@@ -250,8 +238,8 @@ def test_numbers_are_read_as_people_write_them(text: str, value: str | None) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "00,123", "012,345", "0,500,000", "1,234.5,6", "1.234,5,6", "1,23,456", "1234,567.8", "0.123,5",
-        "1,234'567", "1 234'567", "1_2", "1.2.3", "1..5", ",", "1,", "--5", "12e", "0x10",
+        "00,123", "012,345", "0,500,000", "0.500.000", "1,234.5,6", "1.234,5,6", "1,23,456", "1234,567.8",
+        "0.123,5", "1,234'567", "1 234'567", "1_2", "1.2.3", "1..5", ",", "1,", "--5", "12e", "0x10",
     ],
 )  # fmt: skip
 def test_a_number_with_more_than_one_reading_or_none_is_refused(text: str) -> None:

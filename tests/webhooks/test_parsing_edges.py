@@ -7,23 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.parsing import BUY, problem, read
 from webhooks.parsing import fields, values
-from webhooks.parsing.alert import MAX_TAGS, ParsedAlert, Unreadable, parse
+from webhooks.parsing.alert import MAX_TAGS, ParsedAlert, Unreadable
 from webhooks.parsing.fields import Fields, canonical, placeholder, printable, read_fields
 from webhooks.parsing.staleness import Clock, sent_between, stale_reason
-
-BUY = {"symbol": "BTCUSDT", "action": "buy"}
-
-
-def read(message: Any) -> ParsedAlert:
-    return parse(message.encode() if isinstance(message, str) else json.dumps(message).encode())
-
-
-def problem(message: Any) -> str:
-    with pytest.raises(Unreadable) as caught:
-        read(message)
-    return str(caught.value)
-
 
 # --- symbols in bare text
 

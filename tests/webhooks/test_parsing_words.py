@@ -5,25 +5,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
+from tests.support.parsing import BUY, problem, read
 from webhooks.parsing import fields, values
-from webhooks.parsing.alert import ParsedAlert, Unreadable, parse
+from webhooks.parsing.alert import Unreadable
 from webhooks.parsing.fields import read_fields
-
-BUY = {"symbol": "BTCUSDT", "action": "buy"}
-
-
-def read(message: Any) -> ParsedAlert:
-    return parse(message.encode() if isinstance(message, str) else json.dumps(message).encode())
-
-
-def problem(message: Any) -> str:
-    with pytest.raises(Unreadable) as caught:
-        read(message)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(

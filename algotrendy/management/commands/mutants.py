@@ -81,11 +81,10 @@ class Command(BaseCommand):
         from algotrendy.mutation import guards  # libcst is a package of development
 
         findings: list[guards.Finding] = []
-        for room in rooms:
-            for finding in guards.run(room, copy, planned.excluded):
-                findings.append(finding)
-                line = f"{finding.outcome:<9} {finding.kind:<7} {finding.module}:{finding.line}  {finding.text}"
-                self._write(dumps(asdict(finding), ensure_ascii=False) if json else line)
+        for finding in guards.run(rooms, copy, planned.excluded):
+            findings.append(finding)
+            line = f"{finding.outcome:<9} {finding.kind:<15} {finding.module}:{finding.line}  {finding.text}"
+            self._write(dumps(asdict(finding), ensure_ascii=False) if json else line)
         if not json:
             self._table(_rows(findings), "module", "removed", "noticed", "survived", "excluded")
         return all(finding.outcome != "survived" for finding in findings)

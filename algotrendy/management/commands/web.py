@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from algotrendy.database_pool import pool_connections
+from algotrendy.database.pool import pool_connections
 from algotrendy.serving.server import serve
 
 # How long a thread that renders a page may keep the interpreter from the door, which needs it several times for

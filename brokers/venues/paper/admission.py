@@ -5,10 +5,10 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from brokers import sql
+from algotrendy.database import sql
 from brokers.contract import OrderRequest
 from brokers.money import ZERO
-from brokers.venues.paper.models import PaperAccount, PaperHolding
+from brokers.venues.paper.models import PaperAccount
 from brokers.venues.paper.options import PaperOptions
 from market.models import Instrument, Quote
 
@@ -44,6 +44,13 @@ def is_fresh(quote: Quote, options: PaperOptions) -> bool:
     return (timezone.now() - quote.received_at).total_seconds() <= most
 
 
+def holding(account_id: int, instrument_id: int | None) -> Decimal:
+    """Return the signed quantity that an account holds of an instrument."""
+    query = "SELECT quantity FROM paper_paperholding WHERE account_id = %s AND instrument_id = %s"
+    rows = sql.values(query, account_id, instrument_id)
+    return rows[0][0] if rows else ZERO
+
+
 def depth(quote: Quote, options: PaperOptions) -> Decimal | None:
     """Return how much one order may trade at the quote: a share of the last candle's volume.
 
@@ -67,8 +74,7 @@ def share(volume: Decimal, options: PaperOptions) -> Decimal | None:
 
 
 def _nothing_to_reduce(account: PaperAccount, request: OrderRequest, instrument: Instrument) -> str:
-    rows = PaperHolding.objects.filter(account=account, instrument=instrument)
-    held = rows.values_list("quantity", flat=True).first() or ZERO
+    held = holding(account.pk, instrument.pk)
     opposite = held > 0 if request.side == "sell" else held < 0
     return "" if opposite else "nothing to reduce: the position is flat or on the other side"
 

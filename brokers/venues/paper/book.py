@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from django.db.models import Sum
 
-from brokers import sql
+from algotrendy.database import sql
 from brokers.contract import DuplicateClientOrderId, OrderRequest
 from brokers.models import Connection
 from brokers.money import ZERO, to_places, to_step, to_tick
 from brokers.venues.paper import admission
-from brokers.venues.paper.models import PaperAccount, PaperHolding, PaperOrder
+from brokers.venues.paper.models import PaperAccount, PaperOrder
 from brokers.venues.paper.options import PaperOptions
 from brokers.venues.paper.pricing import Match, market_price
 from market.models import Instrument, Quote
@@ -42,6 +42,19 @@ EXECUTE = """
     RETURNING quantity
 """
 
+#: The end of what could only reduce, with its events.
+CANCEL_REDUCING = """
+    WITH ended AS (
+        UPDATE paper_paperorder useless SET state = 'canceled', reason = 'the position is flat'
+        WHERE account_id = %s AND instrument_id = %s AND reduce_only AND state = 'working' AND NOT EXISTS (
+            SELECT FROM paper_paperorder entry WHERE entry.id = useless.parent_id AND entry.state = 'working'
+        )
+        RETURNING account_id, id
+    )
+    INSERT INTO paper_paperevent (account_id, order_id, kind, recorded_at)
+    SELECT account_id, id, 'canceled', now() FROM ended ORDER BY id
+"""
+
 
 def locked_account(connection: Connection) -> PaperAccount:
     """Return the account of a connection, opened at first use, locked until the transaction ends."""
@@ -63,8 +76,7 @@ def place(account: PaperAccount, request: OrderRequest, options: PaperOptions) -
     taken = "SELECT 1 FROM paper_paperorder WHERE account_id = %s AND client_order_id = ANY(%s)"
     if sql.values(taken, account.pk, ids):
         raise DuplicateClientOrderId(f"client order id {request.client_order_id} was used before")
-    instrument = sql.first(Instrument, "WHERE symbol = %s", request.symbol)
-    quote = sql.first(Quote, "WHERE instrument_id = %s", instrument.pk) if instrument else None
+    instrument, quote = _market(request.symbol)
     if instrument is None or quote is None:
         what = "is not traded here" if instrument is None else "has no price"
         return _reject(account, instrument, request, f"{request.symbol} {what}")
@@ -79,8 +91,15 @@ def place(account: PaperAccount, request: OrderRequest, options: PaperOptions) -
     legs = _write_legs(account, order, [_rounded(leg, instrument) for leg in request.legs])
     note([order, *legs], "placed")
     if legs and held == 0:
-        _cancel_reducing(account, instrument)  # it closed the other side: nothing is left to protect
+        _cancel_reducing(order)  # it closed the other side: nothing is left to protect
     return order
+
+
+def _market(symbol: str) -> tuple[Instrument | None, Quote | None]:
+    """Return an instrument and its quote, as far as there are any."""
+    where = "WHERE symbol = %s AND market_quote.instrument_id = market_instrument.id"
+    priced = sql.joined((Instrument, Quote), where, symbol)
+    return priced[0] if priced else (sql.first(Instrument, "WHERE symbol = %s", symbol), None)
 
 
 def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: Match, fee: Decimal) -> Decimal:
@@ -109,7 +128,7 @@ def execute(account: PaperAccount, order: PaperOrder, quantity: Decimal, match: 
     if order.parent is not None:
         _settle_bracket(order.parent, order)
     if holding == 0:
-        _cancel_reducing(account, order.instrument)
+        _cancel_reducing(order)
     return holding
 
 
@@ -142,7 +161,7 @@ def closable(order: PaperOrder) -> Decimal:
     left = order.quantity - order.filled_quantity
     if not order.reduce_only:
         return left
-    held = holding_of(order)
+    held = admission.holding(order.account_id, order.instrument_id)
     left = min(left, max(held, ZERO) if order.side == "sell" else max(-held, ZERO))
     return min(left, uncovered(order.parent)) if order.parent is not None else left
 
@@ -152,12 +171,6 @@ def uncovered(entry: PaperOrder) -> Decimal:
     entry.refresh_from_db(fields=["filled_quantity", "state"])
     closed = entry.legs.aggregate(total=Sum("filled_quantity"))["total"] or ZERO
     return entry.filled_quantity - closed
-
-
-def holding_of(order: PaperOrder) -> Decimal:
-    """Return the signed quantity held of an order's instrument."""
-    rows = PaperHolding.objects.filter(account_id=order.account_id, instrument=order.instrument)
-    return rows.values_list("quantity", flat=True).first() or ZERO
 
 
 def note(orders: Sequence[PaperOrder], kind: str) -> None:
@@ -191,14 +204,9 @@ def _settle_bracket(entry: PaperOrder, leg: PaperOrder | None) -> None:
         leg.refresh_from_db(fields=["quantity", "state", "reason"])
 
 
-def _cancel_reducing(account: PaperAccount, instrument: Instrument | None) -> None:
+def _cancel_reducing(order: PaperOrder) -> None:
     """Cancel what could only reduce, now that there is nothing left; legs of an entry still filling stay."""
-    rows = PaperOrder.objects.filter(account=account, instrument=instrument, reduce_only=True, state=State.WORKING)
-    useless = list(rows.exclude(parent__state=State.WORKING).order_by("id"))
-    if useless:
-        update = "UPDATE paper_paperorder SET state = %s, reason = %s WHERE id = ANY(%s)"
-        sql.change(update, State.CANCELED.value, "the position is flat", [order.pk for order in useless])
-        note(useless, "canceled")
+    sql.change(CANCEL_REDUCING, order.account_id, order.instrument_id)
 
 
 def _trade_now(account: PaperAccount, order: PaperOrder, quote: Quote, options: PaperOptions) -> Decimal | None:

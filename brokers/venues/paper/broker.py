@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
 
-from brokers import sql
+from algotrendy.database import sql
 from brokers.contract import (
     Execution,
     OrderRejected,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from brokers import sql
+from algotrendy.database import sql
 
 EVENTS_AT_ONCE = 20_000
 

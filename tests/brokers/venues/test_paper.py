@@ -10,8 +10,9 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from brokers.contract import OrderRejected
-from brokers.venues.paper import matching
+from algotrendy.isolation.models import RowFailure
+from brokers.contract import OrderRejected, OutcomeUnknown, VenueUnavailable
+from brokers.venues.paper import book, matching
 from brokers.venues.paper.broker import PaperBroker
 from brokers.venues.paper.models import PaperAccount, PaperExecution, PaperHolding, PaperOrder
 from brokers.venues.paper.options import PaperOptions
@@ -20,6 +21,13 @@ from tests.support.broker_contract import bracket, filled, request
 from tests.support.brokers import START, add_candle, make_connection, make_instrument, set_price
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_failure(db):
+    """Whatever happens here is part of a market's day, and no row's failure."""
+    yield
+    assert not RowFailure.objects.exists()
 
 
 def execution_of(broker, order):
@@ -201,6 +209,62 @@ def test_a_stop_ends_the_part_of_its_entry_that_has_not_filled_yet():
     assert broker.positions() == ()
 
 
+def test_what_a_stop_has_ended_does_not_fill_in_the_same_candle():
+    instrument = make_instrument()
+    add_candle(instrument, -1, "100", "100", "100", "100", volume="16")
+    broker, (asked, stop, _) = (
+        PaperBroker(make_connection()),
+        bracket(quantity="10", type="limit", limit_price=Decimal(98)),
+    )
+    broker.submit(asked)
+    add_candle(instrument, 0, "98", "98", "98", "98", volume="16")
+    add_candle(instrument, 1, "99", "99", "94", "94")
+    matching.match_instrument(instrument.pk)
+    entry, stopped = (broker.lookup(order.client_order_id) for order in (asked, stop))
+    assert (entry.state, filled(entry), filled(stopped)) == ("canceled", 4, 4)
+    assert broker.positions() == ()
+
+
+def test_a_candle_of_less_than_a_step_fills_nothing():
+    instrument = make_instrument()
+    add_candle(instrument, -1, "100", "100", "100", "100", volume="8")
+    broker, asked = PaperBroker(make_connection()), request(quantity=Decimal(5))
+    broker.submit(asked)
+    add_candle(instrument, 0, "101", "101", "101", "101", volume="0.001")
+    assert not matching.match_instrument(instrument.pk)
+    add_candle(instrument, 1, "102", "102", "102", "102")
+    matching.match_instrument(instrument.pk)
+    assert [deal.price for deal in broker.lookup(asked.client_order_id).executions] == [100, 102]
+
+
+def test_an_order_waits_while_its_market_has_no_price():
+    instrument = make_instrument()
+    broker, (asked, stop, _) = PaperBroker(make_connection()), bracket()
+    broker.submit(asked)
+    add_candle(instrument, 0, "100", "100", "94", "99")
+    Quote.objects.all().delete()
+    assert not matching.match_instrument(instrument.pk)
+    set_price(instrument, "99", START + timedelta(seconds=60))
+    matching.match_instrument(instrument.pk)
+    assert broker.lookup(stop.client_order_id).state == "filled"
+
+
+def test_an_order_that_ended_before_its_account_was_locked_is_passed_over(monkeypatch):
+    instrument = make_instrument()
+    broker, asked = PaperBroker(make_connection()), request(type="limit", limit_price=Decimal(99))
+    broker.submit(asked)
+    locked = book.locked_account
+
+    def cancelled_meanwhile(connection):
+        PaperOrder.objects.update(state="canceled")
+        return locked(connection)
+
+    monkeypatch.setattr(book, "locked_account", cancelled_meanwhile)
+    add_candle(instrument, 0, "99", "99", "99", "99")
+    assert not matching.match_instrument(instrument.pk)
+    assert broker.positions() == ()
+
+
 def test_an_exit_ends_the_bracket_of_the_position():
     make_instrument()
     broker, (asked, stop, target) = PaperBroker(make_connection()), bracket()
@@ -240,6 +304,45 @@ def test_a_kill_during_matching_leaves_the_books_as_they_were(monkeypatch):
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("fault", "arrives"), [("timeout_before", False), ("timeout_after", True)])
+def test_a_time_out_that_was_asked_for_happens_once_and_says_nothing_of_the_order(fault, arrives):
+    make_instrument()
+    broker = PaperBroker(make_connection(faults={fault: 1}))
+    lost, sent = request(), request()
+    with pytest.raises(OutcomeUnknown, match="injected"):
+        broker.submit(lost)
+    assert (broker.lookup(lost.client_order_id) is not None) is arrives
+    assert filled(broker.submit(sent)) == sent.quantity
+
+
+@pytest.mark.parametrize("read", ["lookup", "updates", "positions"])
+def test_a_venue_that_was_asked_to_be_away_can_not_be_read_so_often(read):
+    make_instrument()
+    broker = PaperBroker(make_connection(faults={"unavailable": 2}))
+    calls = {
+        "lookup": lambda: broker.lookup("x"),
+        "updates": lambda: broker.updates(0),
+        "positions": broker.positions,
+    }
+    for _ in range(2):
+        with pytest.raises(VenueUnavailable, match="injected"):
+            calls[read]()
+    calls[read]()
+
+
+def test_news_are_read_with_as_many_questions_for_many_orders_as_for_one(django_assert_max_num_queries):
+    make_instrument()
+    broker = PaperBroker(make_connection())
+    broker.submit(request())
+    broker.updates(0)
+    with django_assert_max_num_queries(10) as one:
+        broker.updates(0)
+    for _ in range(3):
+        broker.submit(request())
+    with django_assert_max_num_queries(len(one)):
+        assert len(broker.updates(0).orders) == 4
 
 
 def test_defaults_are_the_documented_ones():

@@ -73,6 +73,23 @@ def test_a_trade_is_marked_only_where_its_market_is_not_the_desks(viewer: Client
     assert "REPLAY" in page(viewer, "/trades").partition("<tbody>")[2]
 
 
+def test_an_address_that_only_takes_forms_says_so_to_a_browser(viewer: Client) -> None:
+    for client in (viewer, Client()):
+        answer = client.get("/desk/halt", headers={"Accept": "text/html"})
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        assert "There is nothing to look at here" in answer.content.decode()
+    # A program is told by the status alone.
+    for accepted in ({}, {"Accept": "application/json"}):
+        assert viewer.get("/desk/halt", headers=accepted).content == b""
+
+
+def test_a_name_is_cut_at_its_own_end_and_whole_on_hover(viewer: Client) -> None:
+    name = "استراتيجية المتوسط المتحرك"
+    make.decided(make.source(name), make.market("BTCUSDT"))
+    for address in ("/alerts", "/decisions"):
+        assert f'<span class="name" dir="auto" title="{name}">{name}</span>' in page(viewer, address)
+
+
 def bar_of(confidence: float, break_even: float | None) -> str:
     decision = SimpleNamespace(
         confidence=confidence, confidence_low=0.3, confidence_high=0.6, break_even=break_even, enters=True

@@ -1,6 +1,7 @@
 """The first start: what a new desk gets, and a demo that stays away once it was removed."""
 
 import json
+from unittest.mock import patch
 
 import pytest
 from django.contrib.auth.models import User
@@ -44,6 +45,14 @@ def test_preparing_again_changes_nothing() -> None:
     before = everything()
     assert prepare_desk() == []
     assert everything() == before
+
+
+def test_a_start_that_dies_in_the_middle_leaves_nothing_half_prepared() -> None:
+    """A desk that was prepared before gets no demo: half of a first start would never be made whole."""
+    with patch("dashboard.services._demo", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        prepare_desk()
+    assert everything() == [0] * len(everything())
+    assert len(prepare_desk()) == 5
 
 
 def test_a_clean_desk_has_no_demo_and_gets_none_later() -> None:

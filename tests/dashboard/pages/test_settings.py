@@ -2,10 +2,11 @@
 
 import re
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
@@ -56,6 +57,13 @@ def test_limits_beyond_what_is_usual_are_asked_for_twice_with_the_figure(admin) 
     # What is loose already is not asked for again, nor is what is tightened.
     admin.post("/settings/limits", wild | {"max_open_positions": "4", "max_daily_loss_pct": "5"})
     assert (Desk.objects.get().max_open_positions, Desk.objects.get().max_daily_loss_pct) == (4, 5)
+
+
+def test_limits_that_can_not_be_written_down_are_not_changed(admin) -> None:
+    admin.get("/settings")
+    with patch("dashboard.views.settings.note", side_effect=RuntimeError), pytest.raises(RuntimeError):
+        admin.post("/settings/limits", LIMITS | {"max_order_pct": "7.5"})
+    assert Desk.objects.get().max_order_pct == 5
 
 
 def test_the_history_tells_everything_that_was_done_in_words(admin) -> None:
@@ -144,12 +152,29 @@ def test_a_key_is_shown_once_and_can_be_revoked(admin) -> None:
     assert admin.get(f"/settings/keys/{made.pk}/revoke").status_code == 404
 
 
+def test_looking_at_a_question_ends_no_key_and_makes_no_link(admin) -> None:
+    key, _ = create_key(name="robot", scope="read")
+    eve = person("viewer", name="eve")
+    entries = LogEntry.objects.count()
+    assert "robot" in admin.get(f"/settings/keys/{key.pk}/revoke").content.decode()
+    assert "/welcome/" not in admin.get(f"/settings/people/{eve.pk}/link").content.decode()
+    assert ApiKey.objects.get().revoked_at is None
+    assert LogEntry.objects.count() == entries
+
+
 def test_a_new_person_gets_a_role_and_a_link_that_works_once(admin) -> None:
     page = admin.post("/settings/people/new", {"username": "eve", "role": "trader"}).content.decode()
     link = re.search(r'id="link">https?://[^/]+(/welcome/[^<]+)<', page).group(1)
     assert role_of(User.objects.get(username="eve")) == Role.TRADER
     assert Client().post(link).status_code == 302
     assert Client().post(link).status_code == 410
+
+
+def test_nobody_is_left_without_the_role_that_was_chosen(admin) -> None:
+    Group.objects.filter(name="trader").delete()
+    with pytest.raises(Group.DoesNotExist):
+        admin.post("/settings/people/new", {"username": "eve", "role": "trader"})
+    assert not User.objects.filter(username="eve").exists()
 
 
 def test_a_name_is_taken_whatever_its_capitals(admin) -> None:

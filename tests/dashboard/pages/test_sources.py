@@ -138,6 +138,25 @@ def test_a_revoked_source_ends_for_good(admin) -> None:
         assert admin.get(f"/sources/{found.pk}/{what}").status_code == 404
 
 
+@pytest.mark.parametrize("what", ["token", "secret"])
+def test_the_address_and_the_secret_of_the_demo_are_for_nobody_else(admin, what) -> None:
+    demo = source("Demo", is_demo=True)
+    before = Source.objects.values().get()
+    assert admin.get(f"/sources/{demo.pk}/{what}").status_code == 404
+    assert admin.post(f"/sources/{demo.pk}/{what}", {"secret": "a secret of some length"}).status_code == 404
+    assert Source.objects.values().get() == before
+
+
+@pytest.mark.parametrize("what", ["revoke", "token", "secret", "test", "edit"])
+def test_looking_at_a_question_changes_nothing(admin, what) -> None:
+    market()
+    sender = source()
+    before = Source.objects.values().get()
+    assert admin.get(f"/sources/{sender.pk}/{what}").status_code == 200
+    assert Source.objects.values().get() == before
+    assert not Alert.objects.exists()
+
+
 def test_a_test_alert_is_taken_in_like_any_other(client) -> None:
     market()
     found = source()

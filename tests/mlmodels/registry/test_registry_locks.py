@@ -1,6 +1,7 @@
 """Changes of a champion are whole, one at a time, and announced."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,15 +10,17 @@ from django.utils import timezone
 
 from algotrendy.history.models import Change
 from algotrendy.locks import lock_in_transaction
+from mlmodels import retention
 from mlmodels.models import Artefact, ModelVersion, Promotion
 from mlmodels.pipeline.report import Verdict
 from mlmodels.registry import artefacts, versions
 from mlmodels.registry.versions import CannotPromote
 from mlmodels.signals import registry_changed
-from tests.support.locks import held_elsewhere, impatient
+from tests.support.locks import held_elsewhere, impatient, meeting
 from tests.support.training import REAL, a_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
+OLD = timedelta(days=400)
 VERDICT: Verdict = {
     "outcome": "promote", "text": "it says promote", "attempt": 1, "alpha": 0.03, "against": "",
     "period": None, "rows": 1000, "positives": 200, "checks": [],
@@ -91,6 +94,15 @@ def test_a_change_waits_for_another_of_its_family(
     ):
         change(three)
     assert facts() == before
+
+
+def test_a_version_whose_artefact_is_being_deleted_does_not_become_a_champion_without_one(
+    three: list[ModelVersion],
+) -> None:
+    ModelVersion.objects.filter(pk=three[2].pk).update(state="rejected", created_at=timezone.now() - OLD)
+    with pytest.raises(CannotPromote, match="no stored model"):
+        meeting(lambda: retention.delete_artefacts({}), lambda: CHANGES["a promotion"](three))
+    assert versions.champion(REAL.slug) == three[1]
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ saves, and what lost, is in docs/adr/0011-plain-sql-on-the-way-of-an-order.md.
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol, TypeVar, overload, runtime_checkable
 
 from django.db import connection
 from django.db.models import Model
 
 M = TypeVar("M", bound=Model)
+N = TypeVar("N", bound=Model)
+P = TypeVar("P", bound=Model)
 Row = tuple[Any, ...]  # as the driver reads or writes it: its types are the query's
 
 
@@ -59,11 +62,24 @@ def change_named(query: str, params: dict[str, Any]) -> int:
 
 def rows(model: type[M], rest: str, *params: object) -> list[M]:
     """Return instances of `model` for `SELECT its columns FROM its table` and the `rest` of the query."""
-    select, names, converters = _select(model)
-    read = values(f"{select} {rest}", *params)
-    if converters:
-        read = [_converted(row, converters) for row in read]
-    return [model.from_db(connection.alias, names, row) for row in read]
+    select = _select(model)
+    read = values(f"SELECT {select.columns} FROM {select.table} {rest}", *params)  # noqa: S608 - our own names
+    return [_instance(model, select, row) for row in read]
+
+
+@overload
+def joined(models: tuple[type[M], type[N]], rest: str, *params: object) -> list[tuple[M, N]]: ...
+@overload
+def joined(models: tuple[type[M], type[N], type[P]], rest: str, *params: object) -> list[tuple[M, N, P]]: ...
+def joined(models: Sequence[type[Model]], rest: str, *params: object) -> Sequence[tuple[Model, ...]]:
+    """Return instances of several models for `SELECT their columns FROM their tables` and the `rest`."""
+    selects = [_select(model) for model in models]
+    columns = ", ".join(select.columns for select in selects)
+    tables = ", ".join(select.table for select in selects)
+    read = values(f"SELECT {columns} FROM {tables} {rest}", *params)  # noqa: S608 - our own names
+    ends = list(accumulate(len(select.names) for select in selects))
+    parts = [*zip(models, selects, [0, *ends], ends, strict=False)]
+    return [tuple(_instance(model, select, row[start:end]) for model, select, start, end in parts) for row in read]
 
 
 def first(model: type[M], rest: str, *params: object) -> M | None:
@@ -71,26 +87,32 @@ def first(model: type[M], rest: str, *params: object) -> M | None:
     return next(iter(rows(model, rest, *params)), None)
 
 
-_Converters = Sequence[tuple[int, Callable[[object], object]]]
+class _Select(NamedTuple):
+    """How a model is read: table and columns as they stand in a query, attributes, and their converters."""
+
+    table: str
+    columns: str
+    names: list[str]
+    converters: Sequence[tuple[int, Callable[[object], object]]]
 
 
 @lru_cache(maxsize=64)
-def _select(model: type[Model]) -> tuple[str, list[str], _Converters]:
+def _select(model: type[Model]) -> _Select:
     fields = model._meta.concrete_fields
-    columns = ", ".join(f'"{field.column}"' for field in fields)
+    table = f'"{model._meta.db_table}"'
+    columns = ", ".join(f'{table}."{field.column}"' for field in fields)
     converters = [
         (place, _converter(field)) for place, field in enumerate(fields) if isinstance(field, _ConvertedField)
     ]
-    select = f'SELECT {columns} FROM "{model._meta.db_table}"'  # noqa: S608 - names of our own models
-    return select, [field.attname for field in fields], converters
+    return _Select(table, columns, [field.attname for field in fields], converters)
 
 
 def _converter(field: _ConvertedField) -> Callable[[object], object]:
     return lambda value: field.from_db_value(value, None, connection)
 
 
-def _converted(row: Row, converters: _Converters) -> Row:
+def _instance(model: type[M], select: _Select, row: Row) -> M:
     changed = list(row)
-    for place, convert in converters:
+    for place, convert in select.converters:
         changed[place] = convert(changed[place])
-    return tuple(changed)
+    return model.from_db(connection.alias, select.names, changed)
