@@ -1,6 +1,7 @@
 """The ASGI application: the door in front, then the live socket and Django."""
 
 import os
+from typing import cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "algotrendy.settings")
 
@@ -8,17 +9,19 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()  # loads the apps, so it comes before everything that needs them
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope  # noqa: E402
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope  # noqa: E402
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 import dashboard.urls  # noqa: E402, F401 (registers the live regions that the socket may ask for)
+from algotrendy.serving.kept_nowhere import kept_nowhere  # noqa: E402
+from dashboard.live.origins import OwnPagesOnly  # noqa: E402
 from dashboard.live.routing import websocket_urlpatterns  # noqa: E402
 from webhooks.door.app import Door  # noqa: E402
 
-_live = AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
-application = Door(ProtocolTypeRouter({"http": _django, "websocket": _live}))
+_http = cast(ASGI3Application, _django)
+_live = OwnPagesOnly(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+application = Door(ProtocolTypeRouter({"http": kept_nowhere(_http), "websocket": _live}))
 
 
 MACHINE_PATHS = ("/healthz", "/readyz", "/prometheus")

@@ -5,6 +5,7 @@ mistyped address is one that no rule for addresses knows.
 """
 
 import functools
+import itertools
 import re
 
 import structlog
@@ -49,6 +50,7 @@ def as_text(_: object, __: str, event: EventDict) -> str:
 
 HIDDEN_TEXT = "[hidden]"
 _RUN = re.compile(r"[A-Za-z0-9_-]{20,}")
+_SIGN = re.compile(r"[-_]")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUERY = re.compile(r"(/[^\s'\"?]*)\?[^\s'\"]+")
 _LOGIN_IN_URL = re.compile(r"(://[^\s/:@]*):[^\s/@]+@")
@@ -56,6 +58,16 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # From lower to upper case or between letters and digits: rare in names of things, every third place by chance.
 _CHANGE = re.compile(r"[a-z](?=[A-Z])|[A-Za-z](?=[0-9])|[0-9](?=[A-Za-z])")
 _SHARE_OF_CHANGES = 0.15
+# The commonest pairs of letters of names and words: most of a word is made of them, a sixth of what is drawn.
+_PAIRS = """
+er in re es te ed on en ti or at st se le de co ng ar nt ra al ro io li et an ec me ri ne it ve tr as ea pe
+ta ct ce si is ad lo ns el pa nd ac sc hu ih ep rl of um ii cr ln ca th ma ts ke ut il ol ur ie na us om id
+ck no ex em ig ha rt po mp ot os im ho ap rf da mo wa be ee pl ai sa bo ab oo ni sh od oc bl ef op pt tt iv
+ic di ou un to la ch pr fi mi su so ge ay ly ll
+"""
+_COMMON = frozenset(_PAIRS.split())
+_SHARE_OF_COMMON = 0.4
+_ONE_CASE = 20  # characters without a sign between them; a word is rarely as long
 _LONG = 40  # characters; our own tokens have 43, and nothing in one word with digits or both cases is as long
 
 
@@ -64,8 +76,21 @@ def looks_random(text: str) -> bool:
     if _UUID.fullmatch(text):
         return False
     if len(text) >= _LONG or (text.isalnum() and text.isupper()):  # capitals: the seed of an authenticator app
-        return text != text.lower() or any(map(str.isdigit, text))
-    return len(_CHANGE.findall(text)) >= _SHARE_OF_CHANGES * len(text)
+        if text != text.lower() or any(map(str.isdigit, text)):
+            return True
+    elif len(_CHANGE.findall(text)) >= _SHARE_OF_CHANGES * len(text):
+        return True
+    return any(map(_is_no_word, _SIGN.split(text)))
+
+
+def _is_no_word(text: str) -> bool:
+    """Return whether small letters are no word: digits are scattered among them, or their pairs are uncommon."""
+    if len(text) < _ONE_CASE or not text.islower():
+        return False
+    if not text.isalpha():
+        return len(_CHANGE.findall(text)) >= 2
+    common = sum(first + second in _COMMON for first, second in itertools.pairwise(text))
+    return common < _SHARE_OF_COMMON * (len(text) - 1)
 
 
 def masked(line: str) -> str:

@@ -2,9 +2,17 @@
 
 import logging
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from django.db import DataError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    QueryDict,
+)
 from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
 from django.urls import is_valid_path
@@ -63,8 +71,18 @@ class BadInput:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Look at the address before anybody uses a part of it."""
+        if not is_text_encoding(request.encoding or "utf-8"):
+            request.encoding = "utf-8"
+            return refused(request)
         texts = (request.path_info, *request.GET, *(text for _, values in request.GET.lists() for text in values))
-        return self.get_response(request) if all(map(is_storable, texts)) else refused(request)
+        if not all(map(is_storable, texts)) or not _leads_somewhere(request.GET):
+            return refused(request)
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> HttpResponse | None:
+        """Look at what a form of accounts says where to go next: allauth reads it as an address."""
+        is_form = request.method == "POST" and request.path_info.startswith(("/accounts/", "/admin/"))
+        return refused(request) if is_form and not _leads_somewhere(request.POST) else None
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Answer for a value that reached the database all the same: the request's fault, and said in the log."""
@@ -72,6 +90,25 @@ class BadInput:
             return None
         logger.warning("a value was refused by the database: %s", error)
         return refused(request)
+
+
+def _leads_somewhere(fields: QueryDict) -> bool:
+    """Return whether `next` can be read as an address wherever it is given: "http://[" can't."""
+    try:
+        for text in fields.getlist("next"):
+            urlsplit(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_text_encoding(name: str) -> bool:
+    """Return whether text can be read in the encoding that a request says it is in: "hex" is a codec, too."""
+    try:
+        b"a".decode(name, "replace")
+    except (LookupError, UnicodeError):
+        return False
+    return True
 
 
 def refused(request: HttpRequest) -> HttpResponse:

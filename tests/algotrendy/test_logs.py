@@ -7,6 +7,7 @@ import string
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.test import Client
 
 from algotrendy import logs
@@ -67,6 +68,52 @@ def test_what_is_drawn_at_random_is_known_by_its_shape(alphabet: str, length: in
     assert len(missed) <= 25, missed  # of those that have one case only, one in twenty looks like a name
 
 
+@pytest.mark.parametrize("alphabet", [*ALPHABETS, "small letters", "capitals and digits"])
+@pytest.mark.parametrize("length", [20, 24, 30, 39])
+def test_a_short_token_of_somebody_else_is_in_hardly_any_line(
+    formatter: logging.Formatter, alphabet: str, length: int
+) -> None:
+    more = {"small letters": string.ascii_lowercase, "capitals and digits": string.ascii_uppercase + string.digits}
+    dice = random.Random(17)
+    drawn = ["".join(dice.choices((ALPHABETS | more)[alphabet], k=length)) for _ in range(500)]
+    missed = [text for text in drawn if text in line(formatter, "Not Found: %s", f"/hook/{text}/x")]
+    assert len(missed) <= (25 if alphabet == "small letters" else 5), missed
+
+
+def test_forty_characters_with_a_digit_or_of_both_cases_are_no_name() -> None:
+    assert logs.looks_random("abcdefgh_" * 4 + "abc4")
+    assert logs.looks_random("a" * 39 + "B")
+    assert not logs.looks_random("test_of_" * 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_shown"),
+    [(PermissionDenied("x"), False), (SuspiciousOperation("x"), False), (ValueError("x"), True)],
+)
+def test_what_is_refused_on_purpose_has_no_traceback(
+    formatter: logging.Formatter, error: Exception, is_shown: bool
+) -> None:
+    try:
+        raise error
+    except type(error) as raised:
+        info = (type(raised), raised, raised.__traceback__)
+    record = logging.LogRecord("django.request", logging.WARNING, __file__, 1, "Forbidden", (), info)
+    assert ("Traceback" in formatter.format(record)) is is_shown
+
+
+def test_a_short_key_in_a_query_is_hidden(formatter: logging.Formatter) -> None:
+    assert "k3y" not in line(formatter, "Not Found: %s", "/x?a=k3y")
+    event = {"level": "info", "logger": "x", "event": "y", "request": "GET /x?a='&b=k3y"}
+    assert logs.without_queries(None, "", dict(event))["request"] == "GET /x?[hidden]"
+
+
+def test_every_line_goes_through_the_mask_and_requests_are_not_logged_one_by_one() -> None:
+    assert settings.LOGGING["root"]["handlers"] == ["console"]
+    assert settings.LOGGING["handlers"]["console"]["formatter"] == "line"
+    assert settings.LOGGING["loggers"]["django_structlog"]["level"] == "WARNING"
+    assert logs.without_queries in logs.SHARED
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,6 +130,10 @@ def test_what_is_drawn_at_random_is_known_by_its_shape(alphabet: str, length: in
         "1234567890123456789012",
         "what? nothing",
         "order a1b2c3d4e5f6a7b8c9 was accepted",
+        "uncharacteristically",
+        "CSRFVIEWMIDDLEWARE csrfmiddlewaretoken",
+        "1000000MOGUSDT-300-20261126",
+        "order 4f9ac0d1e2b3a4c5d6 of BTCUSDT-ETHUSDT-SOLUSDT-XRPUSDT",
         "mlmodels.0002_help_texts_of_fields_and_columns",
     ],
 )

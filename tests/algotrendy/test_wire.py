@@ -212,6 +212,16 @@ def test_who_is_worked_for_is_never_given_up() -> None:
     assert (working.gone, waiting.gone, late.gone) == (False, True, False)
 
 
+def test_who_waits_already_waits_no_shorter_for_it() -> None:
+    crowd = Crowd(0)
+    first, second = Idle(), Idle()
+    crowd.join(first, 1)
+    crowd.join(second, 2)
+    crowd.wait(first)
+    crowd.join(Idle(), crowd.most + 1)
+    assert (first.gone, second.gone) == (True, False)
+
+
 def test_when_all_are_worked_for_the_newcomer_goes() -> None:
     crowd = Crowd(0)
     late = Idle()
@@ -269,9 +279,9 @@ def test_requests_one_after_the_other_in_one_packet_are_all_answered(wire: Wire)
 
 
 def test_many_small_chunks_are_a_body(wire: Wire) -> None:
-    chunks = b"1\r\nx\r\n" * 60_000 + b"0\r\n\r\n"
+    chunks = b"1\r\nx\r\n" * 200_000 + b"0\r\n\r\n"
     answer = wire.ask(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", chunks)
-    assert body_of(answer)["size"] == 60_000
+    assert body_of(answer)["size"] == 200_000
 
 
 def test_a_body_that_goes_on_after_its_answer_is_ended() -> None:
@@ -440,6 +450,55 @@ def test_who_sends_no_more_is_still_answered(wire: Wire, requests: list[bytes], 
     assert [body["size"] for body in bodies] == sizes
 
 
+class Held:
+    """An application that reads a request and answers it when it may."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.go_on = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            raise ValueError("only http")
+        await receive()
+        self.begun.append(1)
+        while not self.go_on.is_set():
+            await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def test_who_sends_no_more_is_answered_however_long_that_takes() -> None:
+    held = Held()
+    with served(held) as wire, contextlib.ExitStack() as stack:
+        stack.callback(held.go_on.set)
+        client = stack.enter_context(wire.open())
+        client.sendall(GET)
+        wait_until(lambda: held.begun, 10, "the request to be worked on")
+        client.shutdown(socket.SHUT_WR)
+        for _ in range(3):  # whatever the server does about it, it has done before it answers these
+            assert status_of(wire.ask(b"nonsense\r\n\r\n")) == 400
+        held.go_on.set()
+        assert status_of(answer_of(client)) == 200
+        assert ends(client)
+
+
+def test_after_a_refusal_comes_no_answer() -> None:
+    held = Held()
+    with served(held) as wire, contextlib.ExitStack() as stack:
+        stack.callback(held.go_on.set)
+        client = stack.enter_context(wire.open())
+        client.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+        wait_until(lambda: held.begun, 10, "the request to be worked on")
+        client.sendall(b"nonsense\r\n")
+        data = answer_of(client)
+        held.go_on.set()
+        with contextlib.suppress(ConnectionError):
+            while more := client.recv(65536):
+                data += more
+    assert (data.count(b"HTTP/1.1"), data[9:12]) == (1, b"400")
+
+
 @pytest.mark.parametrize("unfinished", [b"", b"GET / HT", post(b"x" * 10)[:-5]])
 def test_who_sends_no_more_of_something_unfinished_is_let_go_at_once(wire: Wire, unfinished: bytes) -> None:
     with wire.open() as client:
@@ -486,27 +545,15 @@ def test_a_connection_that_is_gone_is_forgotten() -> None:
 
 def test_who_is_worked_for_stays_when_too_many_come() -> None:
     """The room for 16 connections is taken by requests in work: those who come later and only wait are let go."""
-    begun: list[int] = []
-    go_on = threading.Event()
-
-    async def slow(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            raise ValueError("only http")
-        await receive()
-        begun.append(1)
-        while not go_on.is_set():
-            await asyncio.sleep(0.01)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    with served(slow, limit=0) as wire, contextlib.ExitStack() as stack:
-        stack.callback(go_on.set)
+    held = Held()
+    with served(held, limit=0) as wire, contextlib.ExitStack() as stack:
+        stack.callback(held.go_on.set)
         working = [stack.enter_context(wire.open()) for _ in range(16)]
         for client in working:
             client.sendall(GET)
-        wait_until(lambda: len(begun) == 16, 10, "all requests to be worked on")
+        wait_until(lambda: len(held.begun) == 16, 10, "all requests to be worked on")
         assert all(ends(client) for client in [stack.enter_context(wire.open()) for _ in range(8)])
-        go_on.set()
+        held.go_on.set()
         assert [status_of(answer_of(client)) for client in working] == [200] * 16
         # Now they wait, each for a request: the one that waits longest makes room.
         assert status_of(wire.ask(GET)) == 200

@@ -4,12 +4,15 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
 import pytest
+from asgiref.testing import ApplicationCommunicator
 from channels.testing import WebsocketCommunicator
+from django.conf import settings
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,3 +260,51 @@ def test_a_hostile_topic_alone_gets_no_socket(services: None, topic: str) -> Non
         assert (connected, code) == (False, consumers.BAD_TOPICS)
 
     run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [
+        ("/ws/desk/?topics=status", b"http://["),
+        ("/ws/desk/?topics=status", b"http://localhost:99999"),
+        ("/ws/desk/?topics=status", b"http://localhost:abc"),
+        ("/ws/desk/?topics=status", b"http://evil.example"),
+        ("/ws/desk/?topics=status", b"\xff"),
+        ("/ws/nothing", b"http://localhost"),
+        ("/", b"http://localhost"),
+        ("/ws/desk/x", b"http://localhost"),
+    ],
+)
+def test_a_socket_from_nowhere_or_to_nowhere_is_refused_and_no_error(path: str, origin: bytes) -> None:
+    from algotrendy.asgi import application
+
+    async def play() -> None:
+        socket = WebsocketCommunicator(application, path, headers=[(b"origin", origin), (b"host", b"localhost")])
+        assert not (await socket.connect(timeout=5))[0]
+
+    run_socket(play)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("query", [b"x=\xff", b"\xed\xa0\x80=1"])
+def test_what_django_cannot_even_build_a_request_of_is_kept_by_nobody(query: bytes) -> None:
+    from algotrendy.asgi import application
+
+    answers: list[Any] = []
+
+    async def ask() -> None:
+        client = ApplicationCommunicator(application, scope | {"query_string": query})
+        await client.send_input({"type": "http.request", "body": b""})
+        answers.append(await client.receive_output(timeout=5))
+        await client.wait(timeout=5)
+
+    scope = {"type": "http", "method": "GET", "path": "/alerts", "headers": [(b"host", b"localhost")]}
+    run_socket(ask)
+    assert answers[0]["status"] == 400
+    assert (b"cache-control", b"no-store, private") in answers[0]["headers"]
+
+
+def test_the_limits_of_a_person_are_those_that_the_threat_model_names() -> None:
+    text = " ".join(Path(settings.BASE_DIR, "docs/THREAT_MODEL.md").read_text().split())
+    assert f"{seats.MAX_SOCKETS} sockets and {seats.MAX_OBJECTS} objects a person" in text

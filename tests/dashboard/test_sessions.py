@@ -1,5 +1,6 @@
 """What a copy of the database gives away of who is signed in: nothing."""
 
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
@@ -8,6 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from dashboard.accounts.sessions import SessionStore
 from tests.support.pages import confirmed, person, signed_in
@@ -93,11 +95,17 @@ def test_the_asynchronous_methods_keep_the_same_rows() -> None:
     assert async_to_sync(end)() is False
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_is_over_is_empty_asynchronously_too() -> None:
+    store = SessionStore()
+    store["a"] = 1
+    store.create()
+    assert dict(async_to_sync(SessionStore(store.session_key).aitems)()) == {"a": 1}
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert dict(async_to_sync(SessionStore(store.session_key).aitems)()) == {}
+
+
 def test_readable_sessions_of_an_older_version_are_ended() -> None:
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     Session.objects.create(session_key="old", session_data="x", expire_date=timezone.now() + timedelta(days=1))
     import_module("dashboard.migrations.0006_end_readable_sessions").end_sessions(apps, None)
     assert not Session.objects.exists()

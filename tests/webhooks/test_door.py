@@ -38,6 +38,19 @@ def test_a_token_is_kept_only_as_its_keyed_hash_and_hint() -> None:
     assert not keys.matches(TOKEN[:-1], source.token_hash)
 
 
+def test_without_the_pepper_a_hash_tells_nothing(settings: pytest.FixtureRequest) -> None:
+    before = keys.digest(TOKEN)
+    settings.TOKEN_PEPPER = "another"
+    assert keys.digest(TOKEN) != before
+
+
+def test_what_the_door_answers_is_kept_by_nobody(gate: Gate, source: Source) -> None:
+    import httpx
+
+    answers = [gate.post(), gate.post(token="wrong"), httpx.get(gate.address())]
+    assert [answer.headers["cache-control"] for answer in answers] == ["no-store"] * 3
+
+
 def test_an_alert_is_stored_whole_and_answered_with_its_id(gate: Gate, source: Source) -> None:
     answer = gate.post(b'  {"symbol": "BTCUSDT", "action": "buy"}\n', headers={"Content-Type": "text/plain"})
     alert = Alert.objects.get()

@@ -39,6 +39,7 @@ MAX_BODY = 64 * 1024  # bytes
 BODY_SECONDS = 10.0
 CONTENT_TYPE_LENGTH = 100  # as the column
 MOST_SECRETS = 64  # compared of one message
+NO_STORE = (b"cache-control", b"no-store")
 
 
 class Refusal(Exception):
@@ -242,6 +243,6 @@ def _check_secret(sender: Sender, secrets: frozenset[str]) -> None:
 async def _send_json(send: ASGISendCallable, status: int, answer: Answer, more_headers: Headers) -> None:
     body = json.dumps(answer).encode()
     content = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
-    headers = [*content, *more_headers]
+    headers = [*content, NO_STORE, *more_headers]
     await send({"type": "http.response.start", "status": status, "headers": headers, "trailers": False})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,10 +1,15 @@
 """Addresses that are hostile or only mistyped: answered in words, never with an error of the desk."""
 
 import logging
+import re
+from typing import cast
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import DataError
-from django.test import Client, RequestFactory
+from django.http import HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
+from django.urls import URLResolver, get_resolver
 
 from algotrendy.serving.middleware import BadInput
 from tests.support import pages as make
@@ -54,11 +59,14 @@ def test_no_hostile_address_is_an_error_of_the_desk(admin: Client, address: str)
     assert {answers["%00"], answers["a%00b"]} == {400}
 
 
-@pytest.mark.parametrize(("address", "kind"), [("/alerts", "text/html"), ("/data/candles", "application/json")])
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [("/alerts", "text/html"), ("/data/candles", "application/json"), ("/api/v1/alerts", "application/json")],
+)
 def test_a_nul_is_answered_in_words_and_in_the_form_of_what_was_asked(
     admin: Client, address: str, kind: str
 ) -> None:
-    answer = admin.get(f"{address}?symbol=%00")
+    answer = admin.get(f"{address}?symbol=%00&symbol=ok")
     assert answer.status_code == 400
     assert answer["Content-Type"].startswith(kind)
     assert "stored" in answer.content.decode()
@@ -96,6 +104,54 @@ def test_a_value_that_reaches_the_database_is_the_request_s_fault_and_is_logged(
     assert answer.status_code == 400
     assert "integer out of range" in caplog.text
     assert guard.process_exception(request, ValueError("a bug")) is None
+
+
+def every_address() -> list[str]:
+    """The address of each view of the desk, with 1 for each key."""
+    addresses, waiting = [], [("/", get_resolver())]
+    while waiting:
+        prefix, resolver = waiting.pop()
+        for entry in resolver.url_patterns:
+            address = prefix + str(entry.pattern)
+            if isinstance(entry, URLResolver):
+                waiting.append((address, entry))
+            else:
+                plain = re.sub(r"<[^>]*>|\(\?P<.*?\)", "1", address)
+                addresses.append(re.sub(r"\(\?:[^)]*\)\??|[\^$\\]", "", plain))
+    return sorted(set(addresses) - {"/accounts/logout/"})
+
+
+def test_no_view_fails_on_hostile_parameters_and_nobody_keeps_what_it_answers(admin: Client) -> None:
+    admin = make.confirmed(admin)
+    admin.raise_request_exception = False
+    hostile = "?q=%FF&p=99999999999999999999&o=-1.99&id__gt=abc&all=&before=%C2%B2&action=%F4%90%80%80"
+    answers = {path: admin.get(path + hostile) for path in every_address()}
+    assert len(answers) > 100
+    assert {path: answer.status_code for path, answer in answers.items() if answer.status_code >= 500} == {}
+    assert [path for path, answer in answers.items() if "no-store" not in answer.get("Cache-Control", "")] == []
+
+
+@pytest.mark.parametrize("next_page", ["http://[", "//[x", "https://]:80"])
+def test_a_page_to_go_on_to_that_is_no_address_is_refused_in_words(next_page: str) -> None:
+    stranger = Client(raise_request_exception=False)
+    assert stranger.get("/accounts/login/", {"next": next_page}).status_code == 400
+    answer = stranger.post("/accounts/login/", {"login": "x", "password": "y", "next": next_page})
+    assert answer.status_code == 400
+    assert "Nothing was changed" in answer.content.decode()
+
+
+@pytest.mark.parametrize("encoding", ["hex", "rot13", "zlib", "undefined", "idna"])
+def test_a_codec_that_is_no_encoding_of_text_is_refused_in_words(encoding: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="login"\r\n\r\nx\r\n--x--\r\n'
+    kind = f"multipart/form-data; boundary=x; charset={encoding}"
+
+    async def post() -> HttpResponse:
+        browser = AsyncClient(raise_request_exception=False)
+        return cast(HttpResponse, await browser.generic("POST", "/accounts/login/", body, content_type=kind))
+
+    answer = async_to_sync(post)()
+    assert answer.status_code == 400
+    assert "Nothing was changed" in answer.content.decode()
 
 
 @pytest.mark.parametrize(
