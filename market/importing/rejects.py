@@ -1,5 +1,6 @@
-"""Lines that could not be imported: counted, the first ones kept, all of them written to a report."""
+"""Lines that could not be imported: counted, the first ones kept, and as many as are read written to a report."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,8 @@ from django.conf import settings
 from algotrendy.text import plain
 
 SHOWN = 20
+MOST_LISTED = 100_000  # lines of a report: a small packed file may hold bad ones for all of the disk
+LONGEST_NAME = 200  # bytes of the report's name that are the file's own
 
 
 class BadLines:
@@ -29,11 +32,19 @@ class BadLines:
         self.count += len(lines)
         self.first.extend(lines[: SHOWN - len(self.first)])
         self._file = self._file or self._open()
-        self._file.writelines(f"{plain(str(self.path))}:{line}: {reason}\n" for line, reason in lines)
+        listed = lines[: max(0, MOST_LISTED - (self.count - len(lines)))]
+        self._file.writelines(f"{plain(str(self.path))}:{line}: {reason}\n" for line, reason in listed)
+
+    @property
+    def unlisted(self) -> int:
+        """How many bad lines are counted only."""
+        return max(0, self.count - MOST_LISTED)
 
     def close(self) -> None:
         """Finish the report."""
         if self._file:
+            if self.unlisted:
+                self._file.write(f"… and {self.unlisted:,} more, which are counted only\n")
             self._file.close()
             self._file = None
 
@@ -41,5 +52,6 @@ class BadLines:
         folder = Path(settings.DATA_DIR) / "imports"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = self.path.name if self.path else "lines"
+        name = os.fsencode(name)[:LONGEST_NAME].decode("utf-8", "ignore")
         self.report = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{name}.txt"
         return self.report.open("w", encoding="utf-8")

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.importing import reading
+from market.importing import reading, rejects
 from market.importing.importer import import_file
 from market.importing.names import expand
 from market.importing.reading import _line_numbers
@@ -54,6 +54,29 @@ def test_a_file_of_torn_lines_is_given_up_early_and_in_words(
     result = import_file(write(tmp_path, [HEADER, row(0), *["x"] * 1000]))
     assert "more than 50 lines" in result.problem
     assert result.stored == 0
+
+
+def test_a_report_of_bad_lines_has_an_end_and_says_what_it_leaves_out(
+    tmp_path: Path, settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    monkeypatch.setattr(rejects, "MOST_LISTED", 30)
+    errors = StringIO()
+    path = write(tmp_path, [HEADER, row(0), *["1,x,1,1,1,1"] * 50])
+    call_command("import_candles", str(path), stdout=StringIO(), stderr=errors)
+    [report] = (settings.DATA_DIR / "imports").iterdir()
+    assert len(report.read_text().splitlines()) == 31
+    assert "and 20 more, which are counted only" in report.read_text()
+    assert "The first of the bad lines are listed in" in errors.getvalue()
+
+
+def test_a_file_with_a_name_as_long_as_may_be_has_a_report_too(tmp_path: Path, settings) -> None:
+    settings.DATA_DIR = tmp_path / "data"
+    name = f"BTCUSDT_5m_{'ü' * 118}.csv"
+    result = import_file(write(tmp_path, [HEADER, row(0), "1,x,1,1,1,1"], name))
+    assert (result.problem, result.stored, result.bad.count) == ("", 1, 1)
+    assert result.bad.report is not None
+    assert result.bad.report.is_file()
 
 
 @pytest.mark.parametrize("name", ["BTCUSDT_5m_\x1b[2J.csv", "BTCUSDT_5m_[red][bold].csv"])

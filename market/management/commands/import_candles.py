@@ -78,7 +78,8 @@ class Command(BaseCommand):
         if result.bad.count > len(result.bad.first):
             self.stderr.write(f"{path}: … and {result.bad.count - len(result.bad.first)} more bad lines")
         if result.bad.report:
-            self.stderr.write(f"All bad lines are listed in {plain(str(result.bad.report))}")
+            which = "The first of the" if result.bad.unlisted else "All"
+            self.stderr.write(f"{which} bad lines are listed in {plain(str(result.bad.report))}")
 
 
 def _show(bar: Progress, task: TaskID, done: int, size: int) -> None:
