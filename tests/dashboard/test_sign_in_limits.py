@@ -79,6 +79,15 @@ def test_a_forwarded_address_that_no_trusted_proxy_wrote_is_no_new_limit() -> No
     assert TOO_MANY in attempt("trader", PASSWORD, **{"x-forwarded-for": "203.0.113.99"})
 
 
+def test_behind_a_trusted_proxy_everybody_has_a_limit_of_their_own(settings) -> None:
+    settings.TRUSTED_PROXIES = ["192.0.2.0/24"]
+    person("trader")
+    for number in range(10):
+        attempt(f"nobody{number}", **{"x-forwarded-for": f"198.51.100.{number}, 203.0.113.7"})
+    assert TOO_MANY in attempt("trader", PASSWORD, **{"x-forwarded-for": "203.0.113.7"})
+    assert attempt("trader", PASSWORD, **{"x-forwarded-for": "203.0.113.8"}) == "in"
+
+
 def test_noise_and_a_restart_of_web_forget_nothing() -> None:
     person("trader")
     exhaust("trader", *(f"192.0.2.{n}" for n in range(5)))
