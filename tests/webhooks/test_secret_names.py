@@ -6,7 +6,8 @@ import pytest
 
 from tests.webhooks.test_redaction import NAMES, READABLE
 from webhooks.door import secret_names
-from webhooks.door.secret_names import ENDINGS, NOUNS, OPENS, TAILS, TELLS_APART, is_secret, may_hold_secrets
+from webhooks.door.secret_names import ENDINGS, NOUNS, TAILS, TELLS_APART, is_secret, may_hold_secrets
+from webhooks.door.secret_words import OPENS
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +81,25 @@ def test_the_last_word_decides() -> None:
 )  # fmt: skip
 def test_a_name_is_read_without_its_spelling_and_escapes(name: str) -> None:
     assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        # Letters of Cyrillic and Greek that look like Latin ones.
+        ("ѕесret", True), ("tоken", True), ("ΑΡΙ_key", True), ("рrice", False), ("цена", False),
+        ("ціна_token_x", False),
+        # Figures for letters.
+        ("p4ssw0rd", True), ("P4SSW0RD", True), ("my_S3cret_x", True), ("t0k3n", True), ("T0k3nId", True),
+        ("t0tal", False), ("t0k3n_price", False),
+        # A word that means nothing else, wherever it stands; and two that open something together.
+        ("password_reset_link", True), ("secretForTheDesk", True), ("api_key_of_mine", True),
+        ("access_token_and_more", True), ("mine_key_of", False), ("key_token_of", False), ("api_price_of", False),
+        ("secret_keys", True), ("Keys", False),
+    ],
+)  # fmt: skip
+def test_a_name_is_known_in_the_disguises_that_people_use(name: str, secret: bool) -> None:
+    assert is_secret(name) is secret
 
 
 def test_a_plain_name_is_one_without_escapes() -> None:

@@ -19,7 +19,6 @@ from webhooks.door.secret_words import (
     CARRIES,
     ENDINGS,
     NOUNS,
-    OPENS,
     TAILS,
     TELLS_APART,
     letters,
@@ -86,8 +85,6 @@ def _ends_in_secret(words: list[str]) -> bool:
         return True
     if last == "key":
         return before not in TELLS_APART
-    if last == "keys":
-        return before in OPENS
     return last in TAILS and _ends_in_secret(words[:-1])
 
 
