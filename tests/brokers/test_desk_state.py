@@ -103,6 +103,24 @@ def test_the_day_begins_with_the_last_mark_before_midnight_utc():
     assert selectors.account(connection, noon).day_start_equity == 900
 
 
+def test_a_state_is_over_when_its_time_is_also_before_anything_ends_it():
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    desk = Desk(state="reducing", until=until)
+    moments = [until - timedelta(seconds=1), until, until + timedelta(seconds=1)]
+    assert [selectors.effective_state(desk, at) for at in moments] == ["reducing", "active", "active"]
+
+
+def test_comparing_books_of_no_account_is_an_error_and_books_that_agree_are_read_once(monkeypatch):
+    with pytest.raises(CommandError, match="There is no connection 'nope'"):
+        run("reconcile", "nope")
+    make_connection()
+    looks = []
+    differences = reconcile.differences
+    monkeypatch.setattr(reconcile, "differences", lambda *a, **k: looks.append(1) or differences(*a, **k))
+    assert "equals" in run("reconcile")
+    assert len(looks) == 1
+
+
 def test_a_day_that_lost_too_much_lets_only_exits_through_until_midnight():
     with time_machine.travel(datetime(2025, 3, 3, 12, tzinfo=UTC), tick=False):
         connection, instrument = make_connection(), make_instrument()
