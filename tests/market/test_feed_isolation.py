@@ -19,27 +19,10 @@ from market.feeds.simulated import SimulatorDriver
 from market.feeds.storage import write_tick
 from market.models import Candle, Feed, Instrument, MarketKind
 from market.services import NewCandle, NewQuote
+from tests.support.market import NOW, Clock
 
 pytestmark = pytest.mark.django_db
-NOW = 1_790_000_000.0  # a multiple of 5 s
 FIVE = timedelta(seconds=5)
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(clock: Clock) -> Runner:
-    return Runner(clock)
 
 
 def simulated(*symbols: str, name: str = "simulated", settings: Any = None) -> Feed:

@@ -19,26 +19,9 @@ from market.feeds.runner import LOCK, STAND_BY, Runner, make_driver
 from market.models import Candle, Feed, Instrument, MarketKind
 from market.services import NewCandle
 from tests.support.locks import lock_held_elsewhere
+from tests.support.market import NOW, Clock
 
-NOW = 1_790_000_000.0  # a multiple of 5 s
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-class Clock:
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(clock: Clock) -> Runner:
-    return Runner(clock)
 
 
 def feed_with(*symbols: str, driver: str = "simulator", timeframe: int = 5, **settings: object) -> Feed:

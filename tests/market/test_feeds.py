@@ -21,30 +21,10 @@ from market.freshness import duration, freshness
 from market.models import Candle, Feed, Gap, Instrument, MarketKind, Quote
 from market.services import FeedBusy, NewCandle, NewQuote
 from market.signals import candle_closed, feed_switching, price_moved
+from tests.support.market import NOW, Clock
 
 pytestmark = pytest.mark.django_db
-NOW = 1_790_000_000.0  # a multiple of 5 s
 DATA = datetime(2025, 3, 1, tzinfo=UTC)
-
-
-class Clock:
-    """Wall time under the test's control."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def desk(clock: Clock) -> Runner:
-    return Runner(clock)
 
 
 def simulated(*symbols: str, **settings: object) -> Feed:
